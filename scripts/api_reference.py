@@ -19,11 +19,11 @@ HEAD = """# Kitestring's own API
 
 <!-- Written by scripts/api_reference.py from the routes themselves. -->
 
-What Airbyte's API has no word for, at `/api/kitestring/v1`. Requests and answers are JSON; their shapes are in
+Routes for what Airbyte's API does not have, at `/api/kitestring/v1`. Requests and answers are JSON; their models are in
 `/api/openapi.json`. Errors are `{status, type, title, detail, data}`: `detail` ends with the next action, `data.hint`
 holds it alone. Credentials as for Airbyte's API: `Authorization: Bearer TOKEN`, or Basic with an application's id and
-secret, or with a user's e-mail address and password. The role is the least that a caller needs in the workspace,
-`anyone` anybody with credentials; without one a route asks for none ([users and roles](../howto/users-and-roles.md)).
+secret, or with a user's e-mail address and password. The role is the least that a caller needs in the workspace;
+`anyone`: any credentials do; empty: the route needs none ([users and roles](../howto/users-and-roles.md)).
 
 """
 SETTINGS = """# Settings of a server
@@ -63,7 +63,7 @@ def own_api() -> str:
 
 
 def roles_of(app: FastAPI) -> dict[tuple[str, str], str]:
-    """Whom each route takes, by method and path: the least role; none where it asks for no credentials."""
+    """The least role of each route, by method and path; nothing for a route without credentials."""
     roles = {}
     for context in iter_route_contexts(app.routes):
         pending = [context.dependant] if isinstance(context.original_route, APIRoute) else []
@@ -71,13 +71,8 @@ def roles_of(app: FastAPI) -> dict[tuple[str, str], str]:
             dependant = pending.pop()
             pending += dependant.dependencies
             if hasattr(dependant.call, "role"):
-                role = (
-                    dependant.call.role.name
-                    if dependant.call.role
-                    else "the server's admin"
-                    if dependant.call.instance
-                    else "anyone"
-                )
+                instance = "the server's admin" if dependant.call.instance else "anyone"
+                role = dependant.call.role.name if dependant.call.role else instance
                 roles |= {(method, str(context.path)): role for method in context.methods or ()}
     return roles
 

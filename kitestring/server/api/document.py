@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, with the ways to authenticate."""
+"""The OpenAPI document: FastAPI's own, with security schemes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
 
 
 class ProblemBody(BaseModel):
-    """What was refused and why: `detail` is a sentence with the next action, `title` one of Airbyte's words."""
+    """A refused request. `detail` is a sentence with the next action, `title` one of Airbyte's titles."""
 
     status: int
     type: str
@@ -34,7 +34,7 @@ class ProblemBody(BaseModel):
 
 
 def complete_openapi(app: FastAPI) -> None:
-    """Have the document name, at each path, whether it asks for credentials."""
+    """Add security schemes to the document, and to each path whether it needs credentials."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

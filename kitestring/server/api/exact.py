@@ -1,4 +1,4 @@
-"""Requests and answers whose numbers keep all their digits: states, which a sync goes on from."""
+"""Requests and answers whose numbers keep all digits, for states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kitestring.json_codec import JsonError, dumps, loads
 
 
 class ExactRequest(Request):
-    """A request whose body `json_codec` reads."""
+    """A request whose body is read by `json_codec`."""
 
     async def json(self) -> Any:
         try:
@@ -23,7 +23,7 @@ class ExactRequest(Request):
 
 
 class ExactRoute(APIRoute):
-    """The `route_class` of a router whose requests are read exactly. `exact` makes its answers."""
+    """The `route_class` of a router that reads numbers of requests exactly. `exact` makes its answers."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -35,5 +35,5 @@ class ExactRoute(APIRoute):
 
 
 def exact(value: Any) -> Response:
-    """The answer with a value as JSON: FastAPI's own makes texts and floats of decimals."""
+    """A JSON answer with exact numbers: FastAPI's own turns decimals into texts and floats."""
     return Response(dumps(value), media_type="application/json")

@@ -12,5 +12,5 @@ router = APIRouter(tags=["metrics"])
 
 @router.get("/metrics", operation_id="getMetrics", response_class=Response)
 def get_metrics(caller: Reader, request: Request) -> Response:
-    """Metrics in Prometheus' text format. Where users are configured it takes those of somebody with a role."""
+    """Metrics in Prometheus' text format. If users are configured, any role is needed."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

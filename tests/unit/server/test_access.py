@@ -48,7 +48,7 @@ def routed(client: TestClient) -> TestClient:
     def some(who: Reader) -> list[str] | None:
         return who.workspaces()
 
-    @app.post("/api/v1/jobs/get")
+    @app.post("/api/v1/jobs/get", include_in_schema=False)
     def config_api(body: dict[str, Any], who: Reader) -> str:
         return who.name
 

@@ -1,4 +1,4 @@
-"""The part of Airbyte's Config API, at /api/v1, that its clients call: everything is a POST with a JSON body."""
+"""The part of Airbyte's Config API, at /api/v1, that clients call. Every call is a POST with a JSON body."""
 
 from kitestring.server.api.airbyte_config import connections, definitions, endpoints, jobs, states, workspaces
 

@@ -12,7 +12,8 @@ from kitestring.server.http.problem import Problem
 
 
 def sync_catalog(catalog: Mapping[str, Any] | None, chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every stream of the catalog, those of the connection with its choices. One that is gone from it stands too."""
+    """Every stream of the catalog, those of the connection with its choices. Streams that left the catalog are
+    included."""
     streams = list((catalog or {}).get("streams") or ())
     by_name = {(each["name"], each.get("namespace") or None): each for each in chosen}
     known = {(each["name"], each.get("namespace") or None) for each in streams}
@@ -44,7 +45,7 @@ def stream_body(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_body(stream: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
-    """How a stream is moved; where it is not selected, how it would be."""
+    """How a stream is moved, or would be moved if it were selected."""
     choice = chosen or {}
     mode = modes.MODES[choice.get("syncMode") or modes.DEFAULT]
     fields = list(choice.get("selectedFields") or ())
@@ -66,7 +67,7 @@ def config_body(stream: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> 
 
 
 def selected_streams(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str, Any]]:
-    """The streams that a `syncCatalog` selects, as connections keep them. `Problem` 422 names what cannot be."""
+    """The selected streams of a `syncCatalog`, as connections store them. `Problem` 422 names an impossible choice."""
     chosen = []
     for number, entry in enumerate(body.get("streams") or ()):
         stream, stream_config = (
@@ -91,7 +92,7 @@ def selected_streams(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str
 
 
 def hashing_mappers(fields: Any) -> list[dict[str, Any]] | None:
-    """The older way to have fields hashed, as mappers."""
+    """The older `hashedFields` as mappers."""
     return [
         {"type": "hashing", "mapperConfiguration": {"targetField": field["fieldPath"][0], "fieldNameSuffix": "_hashed"}}
         for field in fields or ()
@@ -99,7 +100,7 @@ def hashing_mappers(fields: Any) -> list[dict[str, Any]] | None:
 
 
 def stream_choice(stream: Mapping[str, Any], stream_config: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of a `syncCatalog` in the public API's words."""
+    """An entry of a `syncCatalog`, in the public API's terms."""
     pair = (
         str(stream_config.get("syncMode") or "full_refresh"),
         str(stream_config.get("destinationSyncMode") or "overwrite"),

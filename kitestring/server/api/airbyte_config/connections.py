@@ -1,4 +1,4 @@
-"""Connections of Airbyte's Config API, and the two calls of its web interface's own that clients make."""
+"""Connections of Airbyte's Config API, and two calls of Airbyte's web interface that clients make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMESPACES = {"source": "source", "destination": "destination", "customformat": 
 POLICIES = {name: name for name in connection.POLICIES} | {"disable": "disable_connection"}
 NAMESPACE_NAMES = {ours: theirs for theirs, ours in NAMESPACES.items()}
 POLICY_NAMES = {"disable_connection": "disable"}
-"""The Config API spells these two without the words that the public API has."""
+"""The Config API spells these two differently from the public API."""
 
 
 class ConnectionRef(BaseModel):
@@ -48,7 +48,7 @@ class ConnectionsInWorkspace(BaseModel):
 
 
 class Basic(BaseModel):
-    """Every so often."""
+    """A basic schedule: every so many units of time."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -57,7 +57,7 @@ class Basic(BaseModel):
 
 
 class Cron(BaseModel):
-    """By cron."""
+    """A cron schedule."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -66,7 +66,7 @@ class Cron(BaseModel):
 
 
 class ConfigSchedule(BaseModel):
-    """When a connection runs."""
+    """The schedule of a connection."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -83,7 +83,7 @@ class SyncCatalog(BaseModel):
 
 
 class ConfigConnectionChange(BaseModel):
-    """What a connection is to be like. What is left out stays."""
+    """A change of a connection. Omitted fields stay as they are."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -116,7 +116,7 @@ class ConfigConnectionChange(BaseModel):
         return {name: value for name, value in columns.items() if value is not None}
 
     def timing(self) -> dict[str, Any] | None:
-        """The schedule in the store's form; None where the request says nothing of it."""
+        """The schedule in the store's form; None where the request has none."""
         data = self.scheduleData or ConfigSchedule()
         basic = data.basicSchedule or self.schedule
         kind = self.scheduleType or ("cron" if data.cron else "basic" if basic else None)
@@ -147,7 +147,7 @@ class ConfigConnectionCreate(ConfigConnectionChange):
 
 
 def answer(context: Context, db: Connection, row: Any, body: Any = None) -> dict[str, Any]:
-    """A row as the Config API shows it; `body` stands in for the catalog that is kept."""
+    """A row in the Config API's form; `body` replaces the stored catalog."""
     return {
         "connectionId": row.id,
         "name": row.name,
@@ -204,7 +204,8 @@ def list_connections(caller: Reader, context: ServerContext, body: ConnectionsIn
 
 @router.post("/connections/create", operation_id="configCreateConnection")
 def create_connection(caller: Editor, context: ServerContext, body: ConfigConnectionCreate) -> Any:
-    """Discovers the source where no catalog of it is kept. Without `syncCatalog` all streams are taken."""
+    """Create a connection. Discovers the source if no catalog of it is stored. Without `syncCatalog` all streams are
+    selected."""
     with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
     values = body.values()
@@ -226,7 +227,8 @@ def create_connection(caller: Editor, context: ServerContext, body: ConfigConnec
 
 @router.post("/connections/update", operation_id="configUpdateConnection")
 def update_connection(caller: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
-    """Nothing is cleared or read again: what the streams lose stays at the destination."""
+    """Change a connection. Nothing is cleared or read again: removed streams and fields keep their data at the
+    destination."""
     connection_id, values = str(body.connectionId), body.values()
     with context.store.read() as db:
         row = connection.get(db, connection_id)
@@ -255,7 +257,7 @@ def delete_connection(caller: Editor, context: ServerContext, body: ConnectionRe
 
 
 def start_job(context: Context, connection_id: str, kind: str, job_type: str = "") -> dict[str, Any]:
-    """A new job. 409 while the connection has one that has not ended."""
+    """Start a job. 409 while the connection has a job that has not ended."""
     with context.store.write() as db:
         job_id = connection.start(context, db, connection_id, kind, {"asked": job_type} if job_type else {})
         return jobs.job_body(context, db, row_of(db, job_id))
@@ -268,7 +270,7 @@ def sync_connection(caller: Runner, context: ServerContext, body: ConnectionRef)
 
 @router.post("/connections/reset", operation_id="configResetConnection")
 def reset_connection(caller: Editor, context: ServerContext, body: ConnectionRef) -> Any:
-    """Empty all streams at the destination and forget how far they were read."""
+    """Remove the data of all streams at the destination, and their states."""
     return start_job(context, str(body.connectionId), "clear", "reset")
 
 
@@ -281,7 +283,7 @@ def clear_connection(caller: Editor, context: ServerContext, body: ConnectionRef
 
 
 def connection_with_ends(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
-    """A connection with its two ends in it."""
+    """A connection that contains its source and its destination."""
     from kitestring.server.api.airbyte_config.endpoints import answer as end
 
     body_of_connection = read_connection(context, connection_id, body)
@@ -305,6 +307,6 @@ def get_web_connection(caller: Reader, context: ServerContext, body: ConnectionG
 
 @router.post("/web_backend/connections/update", operation_id="configWebBackendUpdateConnection")
 def update_web_connection(caller: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
-    """The same as `connections/update`, whatever `skipReset` says: nothing is cleared by a change."""
+    """Like `connections/update`. `skipReset` is ignored: a change never clears data."""
     update_connection(caller, context, body)
     return connection_with_ends(context, str(body.connectionId))

@@ -1,4 +1,4 @@
-"""Definitions of Airbyte's Config API: the connectors, and the forms of their configurations."""
+"""Connector definitions of Airbyte's Config API, and the JSON Schemas of their configurations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kitestring.server.http.problem import Problem
 
 
 class DefinitionsInWorkspace(BaseModel):
-    """Built-in ones, and the workspace's own where it names one."""
+    """Built-in definitions, and with `workspaceId` also the workspace's own."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -26,7 +26,7 @@ class DefinitionsInWorkspace(BaseModel):
 
 
 class DefinitionRef(BaseModel):
-    """One of them: `sourceDefinitionId` or `destinationDefinitionId`."""
+    """A definition, by `sourceDefinitionId` or `destinationDefinitionId`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -42,7 +42,7 @@ class DefinitionRef(BaseModel):
 
 
 def answer(definition: Definition) -> dict[str, Any]:
-    """A definition as the Config API shows it."""
+    """A definition in the Config API's form."""
     return {
         f"{definition.kind}DefinitionId": definition.id,
         "name": definition.name,
@@ -64,7 +64,7 @@ def answer(definition: Definition) -> dict[str, Any]:
 
 
 def source_type(definition: Definition) -> str:
-    """Airbyte's word for the category of a source."""
+    """Airbyte's name for the category of a source."""
     if definition.workspace_id is not None:
         return "custom"
     return {"database": "database", "files": "file"}.get(definition.category, "api")
@@ -92,7 +92,7 @@ def router(kind: Kind) -> APIRouter:
 
     @routes.post(f"/{kind}_definition_specifications/get", operation_id=f"configGet{title}DefinitionSpecification")
     def get_specification(caller: Reader, context: ServerContext, body: DefinitionRef) -> Any:
-        """The JSON Schema of a configuration. 422 while an installable connector is not installed."""
+        """The JSON Schema of a configuration. 422 if the connector is not installed."""
         with context.store.read() as db:
             definition, now = definitions.get(db, kind, body.of(kind)), context.store.now_ms(db)
         answer_body: dict[str, Any] = {

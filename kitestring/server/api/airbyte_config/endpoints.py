@@ -1,4 +1,4 @@
-"""Sources and destinations of Airbyte's Config API: the same routes for both, by kind; and check and discover."""
+"""Sources and destinations of Airbyte's Config API, on the same routes; check and discover."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CATALOGS = uuid.UUID("6b697465-7374-4672-896e-670000000001")
 
 
 class EndpointsInWorkspace(BaseModel):
-    """What a workspace has."""
+    """The sources or destinations of a workspace."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -34,7 +34,7 @@ class EndpointsInWorkspace(BaseModel):
 
 
 class ConfigEndpointCreate(EndpointsInWorkspace):
-    """A new one. `sourceDefinitionId` or `destinationDefinitionId` names the connector."""
+    """A new source or destination. `sourceDefinitionId` or `destinationDefinitionId` names the connector."""
 
     name: str = Field(min_length=1)
     connectionConfiguration: dict[str, Any]
@@ -43,7 +43,7 @@ class ConfigEndpointCreate(EndpointsInWorkspace):
 
 
 class EndpointRef(BaseModel):
-    """One of them: `sourceId` or `destinationId`."""
+    """A source or a destination, by `sourceId` or `destinationId`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -58,14 +58,14 @@ class EndpointRef(BaseModel):
 
 
 class ConfigEndpointUpdate(EndpointRef):
-    """A whole configuration in the place of the old, and a name."""
+    """A name, and a configuration that replaces the old one."""
 
     name: str | None = Field(None, min_length=1)
     connectionConfiguration: dict[str, Any] | None = None
 
 
 class Discover(BaseModel):
-    """A source whose streams are to be found."""
+    """A source to discover."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -74,7 +74,7 @@ class Discover(BaseModel):
 
 
 def answer(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
-    """A row as the Config API shows it, secrets masked."""
+    """A row in the Config API's form, secrets masked."""
     definition = endpoints.definition_of(db, kind, row)
     config = endpoints.without_type(kind, endpoints.shown(db, kind, row))
     return {
@@ -149,7 +149,7 @@ def router(kind: Kind) -> APIRouter:
 
     @routes.post("/check_connection", operation_id=f"configCheck{title}")
     def check_endpoint(caller: Editor, context: ServerContext, body: EndpointRef) -> Any:
-        """Whether it works: `status` is succeeded or failed, `message` says what is wrong."""
+        """Test the connection. `status` is succeeded or failed; `message` says what is wrong."""
         endpoint_id = body.of(kind)
         with context.store.read() as db:
             end, now = endpoints.end_of(context, db, kind, endpoint_id), context.store.now_ms(db)
@@ -170,7 +170,7 @@ def router(kind: Kind) -> APIRouter:
 
         @routes.post("/discover_schema", operation_id="configDiscoverSchema")
         def discover_streams(caller: Editor, context: ServerContext, body: Discover, request: Request) -> Any:
-            """The streams of a source. Calls it where no catalog is kept, or with `disable_cache`."""
+            """The streams of a source. Calls the source if no catalog is stored, or with `disable_cache`."""
             source_catalog = connection.discover(context, str(body.sourceId), fresh=body.disable_cache)
             with context.store.read() as db:
                 now = context.store.now_ms(db)

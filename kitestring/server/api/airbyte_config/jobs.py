@@ -1,4 +1,4 @@
-"""Jobs of Airbyte's Config API: with their attempts, the figures of each stream and the lines of the logs."""
+"""Jobs of Airbyte's Config API, with attempts, figures by stream and log lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/jobs", tags=["config: jobs"])
 TYPES = {"sync": "sync", "clear": "clear", "refresh": "refresh", "backfill": "refresh"}
 KINDS = {"sync": ["sync"], "clear": ["clear"], "reset_connection": ["clear"], "refresh": ["refresh", "backfill"]}
 ATTEMPTS = {"suspicious": "failed", "cancelled": "failed", "lost": "failed", "incomplete": "failed"}
-"""An attempt is running, failed or succeeded; what was cancelled shows at its job."""
+"""An attempt is running, failed or succeeded; only a job can be cancelled."""
 LINES = 2000
 
 
@@ -37,7 +37,7 @@ class JobId(BaseModel):
 
 
 class Rows(BaseModel):
-    """A part of a list."""
+    """A page of a list."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -46,7 +46,7 @@ class Rows(BaseModel):
 
 
 class JobList(BaseModel):
-    """Which jobs: of the connection `configId`, of these types, newest first; from `includingJobId` on."""
+    """Jobs of the connection `configId` and of these types, newest first, from `includingJobId` on."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -141,7 +141,7 @@ def attempt_body(row: Any) -> dict[str, Any]:
 
 
 def stream_stats(figures: dict[str, Any], durable: dict[str, Any] | None) -> dict[str, int]:
-    """The figures of a stream in the Config API's words: what was read, and of it what checkpoints cover."""
+    """The figures of a stream in the Config API's terms: records read, and those that checkpoints cover."""
     covered = {"stream": durable} if durable else {}
     return {
         "recordsEmitted": int(figures.get("read") or 0),
@@ -159,7 +159,7 @@ def failure_type(type_name: str) -> str:
 
 
 def log_lines(logs: Logs, job_id: int, number: int, with_logs: bool) -> list[str]:
-    """The log of an attempt as lines, where this machine has it."""
+    """The log of an attempt as lines, if this machine has it."""
     if not with_logs:
         return []
     part = logs.read(job_id, number, limit=LINES, level="info")
@@ -170,7 +170,7 @@ def log_lines(logs: Logs, job_id: int, number: int, with_logs: bool) -> list[str
 
 
 def job_info_of(kind: str, at_ms: int, *, succeeded: bool = True) -> dict[str, Any]:
-    """`jobInfo` of what is done at once and is no job here."""
+    """`jobInfo` of an action that runs at once and is not a job."""
     return {
         "id": "00000000-0000-0000-0000-000000000000",
         "configType": kind,
@@ -212,7 +212,7 @@ def list_jobs(caller: Reader, context: ServerContext, body: JobList) -> Any:
 
 @router.post("/cancel", operation_id="configCancelJob")
 def cancel_job(caller: Runner, context: ServerContext, body: JobId) -> Any:
-    """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
+    """Cancel a job: at once if it does not run, else at its next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
         row = row_of(db, body.id)
         if row.status in ENDED:

@@ -1,4 +1,4 @@
-"""Paths of the Config API with a slash at their end, as prefect-airbyte and Kestra write them."""
+"""Paths of the Config API with a trailing slash, as prefect-airbyte and Kestra send them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Slashless:
-    """Takes the slash away under one prefix: a redirect would lose those who follow none with a POST."""
+    """Removes the slash under one prefix: some clients do not follow a redirect of a POST."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self.app = app

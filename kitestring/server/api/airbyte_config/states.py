@@ -52,7 +52,7 @@ class StreamState(BaseModel):
 
 
 class GlobalState(BaseModel):
-    """What the streams share, and what is their own."""
+    """The shared state, and the states of the streams."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -72,7 +72,7 @@ class State(BaseModel):
 
 
 class Replace(StateOfConnection):
-    """The state that a connection goes on from."""
+    """The new state of a connection."""
 
     connectionState: State
 
@@ -116,7 +116,7 @@ def is_global_message(state: Mapping[str, Any]) -> bool:
 
 
 def states_of(state: State, *, foreign: bool) -> dict[str, Mapping[str, Any]]:
-    """A state of a request by the keys of the store. 422 for a legacy one that is not by stream.
+    """The states of a request, by the keys of the store. 422 for a legacy state that is not by stream.
 
     `foreign`: the source runs by Airbyte's protocol, and wants a global state back in one piece.
     """
@@ -150,7 +150,7 @@ def states_of(state: State, *, foreign: bool) -> dict[str, Mapping[str, Any]]:
 
 
 def replace_state(context: Context, db: Connection, connection_id: str, replacement: State) -> None:
-    """Put a state in the place of the one that is there. The engine's counts go with it: they tell of the old one."""
+    """Replace the state. The engine's counts belong to the old state and are removed with it."""
     row, now = connection.get(db, connection_id), context.store.now_ms(db)
     definition = endpoints.definition_of(db, "source", endpoints.get(db, "source", row.source_id))
     foreign = not definition.native and definition.manifest is None
@@ -167,7 +167,7 @@ def get_state(caller: Reader, context: ServerContext, body: StateOfConnection) -
 
 @router.post("/create_or_update_safe", operation_id="configCreateOrUpdateStateSafe")
 def create_or_update_state_safe(caller: Editor, context: ServerContext, body: Replace) -> Any:
-    """Replaces the whole state. 423 while the connection has a job that has not ended."""
+    """Replace the whole state. 423 while the connection has a job that has not ended."""
     connection_id = str(body.connectionId)
     with context.store.write() as db:
         connection.get(db, connection_id)
@@ -185,5 +185,5 @@ def create_or_update_state_safe(caller: Editor, context: ServerContext, body: Re
 
 @router.post("/create_or_update", operation_id="configCreateOrUpdateState")
 def create_or_update_state(caller: Editor, context: ServerContext, body: Replace) -> Any:
-    """The same: a state that is replaced under a running sync would be lost, or lose records."""
+    """Like `create_or_update_safe`: replacing the state of a running sync would lose the state, or records."""
     return create_or_update_state_safe(caller, context, body)

@@ -1,4 +1,4 @@
-"""Workspaces, organizations and users of Airbyte's Config API, as far as its clients ask; and its health."""
+"""Workspaces, organizations and users of Airbyte's Config API, for the calls that clients make; and its health."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class OrganizationRef(BaseModel):
 
 
 class ListPart(BaseModel):
-    """A part of a list, of those whose names hold a text."""
+    """A page of a list, filtered by a part of the name."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -78,7 +78,7 @@ class UserRef(BaseModel):
 
 
 class LoginRef(BaseModel):
-    """A user by the id in their token."""
+    """A user, by the id in the token."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -86,13 +86,13 @@ class LoginRef(BaseModel):
 
 
 class UserUpdate(UserRef):
-    """What a user may want to be different."""
+    """A change of a user."""
 
     defaultWorkspaceId: UUID | None = None
 
 
 def answer(row: Any) -> dict[str, Any]:
-    """A workspace as the Config API shows it."""
+    """A workspace in the Config API's form."""
     return {
         "workspaceId": row.id,
         "organizationId": row.organization_id,
@@ -114,7 +114,7 @@ def organization_body(row: Any) -> dict[str, Any]:
 
 
 def page_of(rows: list[Any], part: ListPart) -> list[Any]:
-    """The part of a list that was asked for."""
+    """The requested page."""
     text = (part.nameContains or "").casefold()
     matches = [row for row in rows if text in row.name.casefold()]
     first = part.pagination.rowOffset
@@ -129,7 +129,7 @@ def get_health() -> Any:
 
 @router.post("/workspaces/list", operation_id="configListWorkspaces")
 def list_workspaces(caller: Reader, context: ServerContext) -> Any:
-    """The workspaces that whoever asks can see."""
+    """The workspaces that the caller can see."""
     with context.store.read() as db:
         return {"workspaces": [answer(row) for row in workspaces.listed(db, ids=caller.workspaces())]}
 
@@ -151,7 +151,7 @@ def get_workspace_of_connection(caller: Reader, context: ServerContext, body: Wo
 
 @router.post("/workspaces/list_by_organization_id", operation_id="configListWorkspacesInOrganization")
 def list_workspaces_in_organization(caller: Reader, context: ServerContext, body: WorkspacesPart) -> Any:
-    """Those of them that whoever asks can see."""
+    """The workspaces of an organization that the caller can see."""
     with context.store.read() as db:
         rows = workspaces.listed(db, ids=caller.workspaces(), organization_id=str(body.organizationId))
     return {"workspaces": [answer(row) for row in page_of(rows, body)]}
@@ -173,7 +173,7 @@ def get_organization(caller: Reader, context: ServerContext, body: OrganizationR
 
 @router.post("/organizations/list_by_user_id", operation_id="configListOrganizationsOfUser")
 def list_organizations_of_user(caller: Known, context: ServerContext, body: OrganizationsPart) -> Any:
-    """One's own."""
+    """The organizations of the caller."""
     own_id(caller, body.userId)
     query = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
     allowed = caller.workspaces()
@@ -189,7 +189,7 @@ def list_organizations_of_user(caller: Known, context: ServerContext, body: Orga
 
 
 def own_id(caller: Principal, user_id: str) -> str:
-    """One's own id: others are looked up in `/users` of the public API. 404 for another's."""
+    """The caller's own id. 404 for another id: `/users` of the public API has the others."""
     own = caller.user_id or NOBODY
     if canonical(user_id) != own:
         raise missing_resource("user", user_id)
@@ -215,19 +215,19 @@ def user_body(context: ServerContext, caller: Principal, user_id: str) -> dict[s
 
 @router.post("/users/get_by_auth_id", operation_id="configGetUserByAuthId")
 def get_user_by_auth_id(caller: Known, context: ServerContext, body: LoginRef) -> Any:
-    """Oneself."""
+    """The caller."""
     return user_body(context, caller, own_id(caller, body.authUserId))
 
 
 @router.post("/users/get", operation_id="configGetUser")
 def get_user(caller: Known, context: ServerContext, body: UserRef) -> Any:
-    """Oneself."""
+    """The caller."""
     return user_body(context, caller, own_id(caller, body.userId))
 
 
 @router.post("/users/update", operation_id="configUpdateUser")
 def update_user(caller: Known, context: ServerContext, body: UserUpdate) -> Any:
-    """422 for another default workspace: a user's is the oldest that they can see."""
+    """422 for another default workspace: the default is the oldest workspace that the user can see."""
     current = user_body(context, caller, own_id(caller, body.userId))
     if body.defaultWorkspaceId is not None and str(body.defaultWorkspaceId) != current["defaultWorkspaceId"]:
         raise Problem(422, "a user's default workspace cannot be chosen", hint="Name the workspace in each call.")
@@ -236,7 +236,7 @@ def update_user(caller: Known, context: ServerContext, body: UserUpdate) -> Any:
 
 @router.post("/permissions/list_by_user", operation_id="configListPermissionsOfUser")
 def list_permissions_of_user(caller: Known, context: ServerContext, body: UserRef) -> Any:
-    """One's own."""
+    """The permissions of the caller."""
     own = own_id(caller, body.userId)
     with context.store.read() as db:
         rows = user.permissions_of(db, own)
@@ -258,5 +258,5 @@ def list_permissions_of_user(caller: Known, context: ServerContext, body: UserRe
 
 @router.post("/operations/list", operation_id="configListOperations")
 def list_operations(caller: Reader, context: ServerContext) -> Any:
-    """There are none."""
+    """Always empty: there are no operations."""
     return {"operations": []}

@@ -1,4 +1,4 @@
-"""Applications, and the tokens that programs get for them."""
+"""Applications, and the access tokens that programs get with them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class AccessToken(BaseModel):
     },
 )
 async def create_access_token(request: Request, context: Annotated[Context, Depends(context_of)]) -> dict[str, Any]:
-    """A short-lived token for a client id and secret: as a form, as JSON, or as user and password of the header."""
+    """A short-lived token for a client id and secret, sent as a form, as JSON, or as Basic authentication."""
     body = await request.body()
     check_storable(body)
     client_id, client_secret = client_of(request, body)
@@ -79,7 +79,7 @@ async def create_access_token(request: Request, context: Annotated[Context, Depe
 
 
 def client_of(request: Request, body: bytes) -> tuple[str, str]:
-    """Client id and secret, wherever they stand. What the body's type is said to be is not believed: clients differ."""
+    """Client id and secret, from the body or the header. Content-Type is ignored: clients send wrong ones."""
     try:
         fields: Any = json.loads(body) if body.lstrip()[:1] == b"{" else dict(parse_qsl(body.decode()))
     except (ValueError, RecursionError):
@@ -104,14 +104,14 @@ def client_of(request: Request, body: bytes) -> tuple[str, str]:
 
 @router.get("/applications", operation_id="listApplications", response_model=ApplicationReadList)
 def list_applications(caller: Known, context: ServerContext) -> dict[str, Any]:
-    """One's own. A secret is shown once, when it is made."""
+    """The caller's applications. A secret is shown only once, when it is created."""
     with context.store.read() as db:
         return {"applications": [application_body(row) for row in application.listed(db, caller.user_id)]}
 
 
 @router.post("/applications", operation_id="createApplication", response_model=ApplicationRead)
 def create_application(body: ApplicationCreate, caller: Known, context: ServerContext) -> dict[str, Any]:
-    """A client id and a secret that stand for who makes them."""
+    """Create a client id and a secret with the rights of the caller."""
     with context.store.write() as db:
         row, secret = application.create(db, caller.user_id, body.name, context.store.now_ms(db))
         return application_body(row, secret)
@@ -125,7 +125,7 @@ def get_application(applicationId: str, caller: Known, context: ServerContext) -
 
 @router.delete("/applications/{applicationId}", operation_id="deleteApplication", response_model=ApplicationRead)
 def delete_application(applicationId: str, caller: Known, context: ServerContext) -> dict[str, Any]:
-    """Remove it; its tokens are refused from then on."""
+    """Delete an application. Its tokens are refused from then on."""
     with context.store.write() as db:
         row = require_own(application.found(db, applicationId), caller, applicationId)
         application.delete(db, row.id)
@@ -133,7 +133,7 @@ def delete_application(applicationId: str, caller: Known, context: ServerContext
 
 
 def require_own(row: Row[Any] | None, caller: Principal, application_id: str) -> Row[Any]:
-    """404 for another's application, as for one that is not there."""
+    """404 for an application of another user, as for an unknown one."""
     if row is None or (row.user_id != caller.user_id and not caller.instance_admin):
         raise not_found("application", application_id)
     return row

@@ -67,7 +67,7 @@ class StreamConfigurations(BaseModel):
 
 
 class ConnectionSchedule(BaseModel):
-    """When a connection runs."""
+    """The schedule of a connection."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -85,7 +85,7 @@ class TagRef(BaseModel):
 
 
 class ConnectionPatch(BaseModel):
-    """What is to change. What is left out stays."""
+    """A change. Omitted fields stay as they are."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -109,7 +109,7 @@ class ConnectionCreate(ConnectionPatch):
 
 
 def answer(row: Any, tags: list[Any]) -> dict[str, Any]:
-    """A row as the API shows it."""
+    """A row in the API's form."""
     return {
         "connectionId": row.id,
         "name": row.name,
@@ -134,7 +134,7 @@ def answer(row: Any, tags: list[Any]) -> dict[str, Any]:
 
 
 def stream_body(stream: dict[str, Any]) -> dict[str, Any]:
-    """A configured stream with every list that clients look for."""
+    """A configured stream with every list that clients read."""
     defaults: dict[str, Any] = {"cursorField": [], "primaryKey": [], "selectedFields": [], "mappers": []}
     return {**defaults, "includeFiles": False, **stream}
 
@@ -171,7 +171,8 @@ def list_connections(
 
 @router.post("", operation_id="createConnection", responses=responses_for(Connection))
 def create_connection(caller: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
-    """Discovers the source where no catalog of it is kept. Without `configurations` all streams are taken."""
+    """Create a connection. Discovers the source if no catalog of it is stored. Without `configurations` all streams are
+    selected."""
     require_movable(body)
     with context.store.read() as db:
         endpoints.get(db, "destination", str(body.destinationId))
@@ -244,14 +245,14 @@ def delete_connection(caller: Editor, context: ServerContext, connectionId: UUID
 
 
 def stream_choices(configurations: StreamConfigurations | None) -> list[dict[str, Any]] | None:
-    """The streams of a request; None where it leaves them to us. An empty list of Airbyte's clients means that too."""
+    """The streams of a request; None where it selects all. Airbyte's clients send an empty list for that too."""
     if configurations is None or not configurations.streams:
         return None
     return [stream.model_dump(exclude_none=True) for stream in configurations.streams]
 
 
 def require_movable(body: ConnectionPatch) -> None:
-    """422 for a region: data stays where the workers are."""
+    """422 for a region: the workers' place decides where data is processed."""
     if body.dataResidency not in (None, "", "auto"):
         raise Problem(
             422,
@@ -261,7 +262,7 @@ def require_movable(body: ConnectionPatch) -> None:
 
 
 def format_of(body: ConnectionPatch) -> str | None:
-    """`namespaceFormat`, where it means something. 422 for a custom format without one."""
+    """`namespaceFormat`. 422 for a custom format without one."""
     if body.namespaceDefinition == "custom_format" and not body.namespaceFormat:
         raise Problem(
             422,

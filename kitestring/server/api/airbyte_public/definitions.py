@@ -29,7 +29,7 @@ low_code = APIRouter(prefix="/workspaces/{workspaceId}/definitions/declarative_s
 
 
 class DefinitionCreate(BaseModel):
-    """A connector by its image, or by the name under which it is installed."""
+    """A connector, by its image or by the name of its installation."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,7 +40,7 @@ class DefinitionCreate(BaseModel):
 
 
 class DefinitionUpdate(BaseModel):
-    """Another version."""
+    """A new name and version."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -73,7 +73,7 @@ def answer(definition: Definition) -> dict[str, Any]:
 
 
 def definitions_of(db: Connection, kind: Kind, workspace_id: str | None) -> list[Definition]:
-    """Built-in ones by name, then the workspace's own."""
+    """Built-in definitions by name, then the workspace's own."""
     built_in = sorted(
         connectors.built_in(kind).values(), key=lambda definition: (definition.name.lower(), definition.id)
     )
@@ -103,7 +103,7 @@ def require_own(db: Connection, workspace_id: str, definition_id: str, kind: Kin
 
 
 def require_unused(db: Connection, kind: Kind, definition_id: str) -> None:
-    """409 while something is made with it."""
+    """409 while a source or destination uses the definition."""
     table = sources if kind == "source" else destinations
     used = db.execute(
         select(table.c.name).where(table.c.definition_id == definition_id, table.c.deleted_at_ms.is_(None)).limit(1)

@@ -1,4 +1,4 @@
-"""Sources and destinations: the same routes for both, by kind."""
+"""Sources and destinations of Airbyte's public API, on the same routes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kitestring.server.workspaces import workspaces
 
 
 class EndpointCreate(BaseModel):
-    """A new source or destination: its connector by `definitionId`, or by its type in the configuration."""
+    """A new source or destination. Its connector is named by `definitionId`, or by the type in the configuration."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,7 +33,7 @@ class EndpointCreate(BaseModel):
 
 
 class EndpointPut(BaseModel):
-    """A name and a whole configuration in the place of the old."""
+    """A name, and a configuration that replaces the old one."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -43,7 +43,7 @@ class EndpointPut(BaseModel):
 
 
 class EndpointPatch(BaseModel):
-    """What is to change; a configuration is laid over the old one."""
+    """A change. The configuration is merged into the old one."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -55,7 +55,7 @@ class EndpointPatch(BaseModel):
 
 
 def answer(db: Any, kind: Kind, row: Any) -> dict[str, Any]:
-    """A row as the API shows it, secrets masked."""
+    """A row in the API's form, secrets masked."""
     definition = endpoints.definition_of(db, kind, row)
     return {
         f"{kind}Id": row.id,
@@ -74,7 +74,7 @@ def read_endpoint(context: Context, kind: Kind, endpoint_id: str) -> dict[str, A
 
 
 def refuse_resources(allocation: dict[str, Any] | None) -> None:
-    """422 for memory and processors of one connector: the settings of the server hold for all."""
+    """422 for resource limits of one connector: the server's settings apply to all."""
     if any((allocation or {}).values()):
         raise Problem(
             422,
@@ -92,7 +92,7 @@ def with_consent(
     config: dict[str, Any],
     secret_id: str | None,
 ) -> dict[str, Any]:
-    """The configuration with the credentials that a consent has brought."""
+    """The configuration with the credentials of a consent."""
     if secret_id is None:
         return config
     if kind != "source":

@@ -1,4 +1,4 @@
-"""Health, and where the documentation is: the two routes that ask for no credentials."""
+"""Health. Needs no credentials."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 Kind = Literal["sync", "reset", "refresh", "clear"]
 Status = Literal["pending", "queued", "running", "incomplete", "failed", "succeeded", "cancelled"]
 STATUS_NAMES = {"suspicious": "failed"}
-"""Airbyte's clients know no `suspicious`, and must not take for a success what two numbers disagree on."""
+"""Airbyte's clients do not know `suspicious`, and must not read it as success: its counts disagree."""
 FEW_MS = 7 * 24 * 3600 * 1000
 TOGETHER = 1000
 ORDERS = {"createdAt": jobs.c.id, "updatedAt": jobs.c.updated_at_ms}
@@ -42,7 +42,7 @@ class JobCreate(BaseModel):
 
 
 def answer(row: Any) -> dict[str, Any]:
-    """A row as the API shows it: times in ISO text, what it took in ISO 8601."""
+    """A row in the API's form: times and durations in ISO 8601."""
     ended = row.ended_at_ms
     begun = row.started_at_ms if row.started_at_ms is not None else row.created_at_ms
     return {
@@ -118,7 +118,7 @@ def list_jobs(
 
 @router.post("", operation_id="createJob", responses=responses_for(Job))
 def create_job(caller: Runner, context: ServerContext, body: JobCreate) -> Any:
-    """409 while the connection has a job that has not ended. To clear is an editor's: it removes data."""
+    """Start a job. 409 while the connection has a job that has not ended. `clear` needs an editor: it removes data."""
     if body.jobType == "refresh":
         raise Problem(
             422, "a refresh cannot be started by this API", hint="Use /api/kitestring/v1, or clear and then sync."
@@ -139,7 +139,7 @@ def get_job(caller: Reader, context: ServerContext, jobId: int) -> Any:
 
 @router.delete("/{jobId}", operation_id="cancelJob", responses=responses_for(Job))
 def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
-    """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
+    """Cancel a job: at once if it does not run, else at its next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
         row = row_of(db, jobId)
         if row.status in ENDED:
@@ -149,7 +149,7 @@ def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
 
 
 def stored_statuses(status: str) -> list[str]:
-    """The statuses of the store that one of Airbyte's means."""
+    """The stored statuses of one status of Airbyte's."""
     if status == "queued":
         return ["pending"]
     return [status, *(stored for stored, name in STATUS_NAMES.items() if name == status)]

@@ -17,7 +17,7 @@ from kitestring.server.oauth.vendor import Vendor
 router = APIRouter(tags=["oauth"])
 
 BROWSER = "kitestring_consent"
-"""The cookie that binds a consent to the browser in which it was begun."""
+"""The cookie that binds a consent to the browser that began it."""
 
 
 class InitiateOauth(BaseModel):
@@ -41,7 +41,8 @@ class OAuthCredentials(BaseModel):
 
 @router.post("/sources/initiateOAuth", operation_id="initiateOAuth", response_model=ConsentRead)
 def initiate(body: InitiateOauth, request: Request, caller: Editor, context: ServerContext) -> Any:
-    """Begin a consent. Its end comes back to `redirectUrl` with `secret_id`, which makes a source as `secretId`."""
+    """Begin a consent. At its end the browser returns to `redirectUrl` with `secret_id`: pass it as `secretId` of a new
+    source."""
     url = consent.begin(
         context,
         vendor_of(request, body.sourceType or body.name or ""),
@@ -56,7 +57,7 @@ def initiate(body: InitiateOauth, request: Request, caller: Editor, context: Ser
 
 @router.get("/oauth/callback", operation_id="oauthCallback", response_class=RedirectResponse, status_code=302)
 def callback(request: Request, context: ServerContext) -> Any:
-    """Where the vendor sends the browser back to."""
+    """The vendor redirects the browser to this address."""
     outcome = consent.end(
         context, request.app.state.vendors, dict(request.query_params), request.cookies.get(BROWSER, "")
     )
@@ -65,7 +66,7 @@ def callback(request: Request, context: ServerContext) -> Any:
 
 @router.put("/workspaces/{workspaceId}/oauthCredentials", operation_id="createOrUpdateWorkspaceOAuthCredentials")
 def put_of_workspace(workspaceId: str, body: OAuthCredentials, caller: Admin, context: ServerContext) -> Response:
-    """The application that the workspace has registered at a vendor: its consents use this one."""
+    """Set the OAuth client of a workspace at a vendor. Consents of the workspace use it."""
     with context.store.write() as db:
         consent.put_credentials(context, db, canonical(workspaceId), body.actorType, body.name, body.configuration)
     return Response(status_code=200)
@@ -88,7 +89,7 @@ def delete_of_workspace(
     "/organizations/{organizationId}/oauthCredentials", operation_id="createOrUpdateOrganizationOAuthCredentials"
 )
 def put_of_organization(organizationId: str, body: OAuthCredentials, caller: Admin, context: ServerContext) -> Response:
-    """The application that counts for every workspace of the organization that has none of its own."""
+    """Set the OAuth client of an organization. Workspaces without a client of their own use it."""
     with context.store.write() as db:
         consent.put_credentials(context, db, canonical(organizationId), body.actorType, body.name, body.configuration)
     return Response(status_code=200)
@@ -108,7 +109,7 @@ def delete_of_organization(
 
 
 def vendor_of(request: Request, name: str) -> Vendor:
-    """The vendor of a source by its type. 422 for one whose consent is not known here."""
+    """The vendor of a source by its type. 422 for a source without a known consent."""
     vendors: dict[str, Vendor] = request.app.state.vendors
     vendor = vendors.get(consent.plain(name))
     if vendor is None:

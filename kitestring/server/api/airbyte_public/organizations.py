@@ -17,7 +17,7 @@ router = APIRouter(prefix="/organizations", tags=["organizations"])
 
 @router.get("", operation_id="listOrganizationsForUser", responses=responses_for(Organizations))
 def list_organizations(caller: Reader, context: ServerContext) -> Any:
-    """The organizations of the workspaces that whoever asks can see."""
+    """The organizations of the workspaces that the caller can see."""
     query = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
     allowed = caller.workspaces()
     if allowed is not None:

@@ -15,7 +15,7 @@ Ids = Annotated[list[str] | None, Query(description="Only these; repeat the para
 
 
 def page(request: Request, data: list[Any], limit: int, offset: int) -> dict[str, Any]:
-    """`next` is there whenever the page is not empty, even if it is the last: clients go on until an empty one."""
+    """A page. `next` is set unless the page is empty, even on the last page: clients read until an empty page."""
     return {
         "data": data,
         "next": address(request, limit, offset + limit) if data else "",
@@ -48,7 +48,7 @@ def order_columns(order_by: str | None, columns: dict[str, Any], default: str) -
 
 
 def visible(allowed: list[str] | None, requested: list[str] | None) -> list[str] | None:
-    """The workspaces to list: those that were asked for and may be seen; None are all there are."""
+    """The workspaces to list: requested and visible. None means all."""
     if not requested:
         return allowed
     return (

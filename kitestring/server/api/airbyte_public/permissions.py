@@ -1,4 +1,4 @@
-"""Permissions: who may do what in which workspace or organization, in Airbyte's words."""
+"""Permissions of users in workspaces and organizations, in Airbyte's terms."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PermissionList(BaseModel):
 def list_permissions(
     caller: Known, context: ServerContext, userId: str | None = None, organizationId: str | None = None
 ) -> Any:
-    """A user's permissions: one's own, or another's as far as one administers what they are for."""
+    """A user's permissions: the caller's own, or another user's in what the caller administers."""
     user_id = canonical(userId) if userId else caller.user_id
     with context.store.read() as db:
         rows = user.permissions_of(db, user_id) if user_id else []
@@ -83,7 +83,7 @@ def list_permissions(
 
 @router.post("/permissions", operation_id="createPermission", response_model=PermissionRead)
 def create_permission(body: PermissionCreate, caller: Admin, context: ServerContext) -> Any:
-    """Give a user a role in a workspace or an organization that one administers."""
+    """Give a user a role in a workspace or organization that the caller administers."""
     if not body.workspaceId and not body.organizationId:
         caller.require_instance_admin()
     grant = user.Grant(
@@ -106,7 +106,7 @@ def get_permission(permissionId: str, caller: Reader, context: ServerContext) ->
 
 @router.patch("/permissions/{permissionId}", operation_id="updatePermission", response_model=PermissionRead)
 def update_permission(permissionId: str, body: PermissionUpdate, caller: Admin, context: ServerContext) -> Any:
-    """Another role for the same user in the same place."""
+    """Change the role of a permission."""
     with context.store.write() as db:
         user.regrant(db, require_permission(db, permissionId), body.permissionType)
         return permission_body(require_permission(db, permissionId))
@@ -120,7 +120,7 @@ def delete_permission(permissionId: str, caller: Admin, context: ServerContext) 
 
 
 def require_permission(db: Connection, permission_id: str) -> Row[Any]:
-    """The row, or 404."""
+    """The row. 404 without one."""
     row = db.execute(select(permissions).where(permissions.c.id == canonical(permission_id))).one_or_none()
     if row is None:
         raise missing_resource("permission", permission_id)
@@ -138,7 +138,7 @@ def permission_body(row: Row[Any]) -> dict[str, Any]:
 
 
 def listed_permission(row: Row[Any]) -> dict[str, Any]:
-    """The shape that lists have: what it is for as `scope` and `scopeId` (all zeroes for the server)."""
+    """A permission in a list: `scope` and `scopeId` say where it applies (zeroes for the server)."""
     scope = "workspace" if row.workspace_id else "organization" if row.organization_id else "none"
     return {
         "permissionId": row.id,

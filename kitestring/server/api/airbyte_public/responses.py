@@ -15,7 +15,7 @@ from kitestring.server.api.response_models import ResponseModel
 
 
 class Page(ResponseModel):
-    """A part of a list: `next` and `previous` are addresses, or empty texts."""
+    """A page of a list. `next` and `previous` are addresses, or empty."""
 
     next: str
     previous: str
@@ -60,7 +60,7 @@ class Organization(ResponseModel):
 
 
 class Organizations(ResponseModel):
-    """All organizations that whoever asks can see."""
+    """All organizations that the caller can see."""
 
     data: list[Organization]
 
@@ -128,7 +128,7 @@ class ConnectionStreams(ResponseModel):
 
 
 class Schedule(ResponseModel):
-    """When a connection runs. The time zone stands behind the cron expression."""
+    """The schedule of a connection. The cron expression ends with the time zone."""
 
     scheduleType: Literal["manual", "cron", "basic"]
     cronExpression: str = Field(default_factory=str)
@@ -183,7 +183,7 @@ class Jobs(Page):
 
 
 class StreamProperty(ResponseModel):
-    """What a stream of a source is, and the sync modes that fit it."""
+    """A stream of a source, and its sync modes."""
 
     streamName: str
     streamnamespace: str | None
@@ -195,7 +195,7 @@ class StreamProperty(ResponseModel):
 
 
 class StreamProperties(RootModel[list[StreamProperty]]):
-    """The streams of a source: a bare list."""
+    """The streams of a source."""
 
 
 class Definition(ResponseModel):

@@ -1,4 +1,4 @@
-"""What the streams of a source are, and how they can be moved: `GET /streams` of Airbyte's public API."""
+"""`GET /streams` of Airbyte's public API: the streams of a source and their sync modes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 def get_stream_properties(
     caller: Reader, context: ServerContext, sourceId: UUID, destinationId: UUID | None = None, ignoreCache: bool = False
 ) -> Any:
-    """A bare list, one entry a stream. Calls the source where no catalog is kept, or with `ignoreCache`."""
+    """A list with an entry for each stream. Calls the source if no catalog is stored, or with `ignoreCache`."""
     catalog = connection.discover(context, str(sourceId), fresh=ignoreCache)
     writes = writes_of(context, str(destinationId)) if destinationId else None
     return [
@@ -42,7 +42,7 @@ def get_stream_properties(
 
 
 def modes_of(stream: Mapping[str, Any], writes: frozenset[Write] | None) -> list[str]:
-    """The sync modes of a stream, as far as its source and the destination go."""
+    """The sync modes that both the stream and the destination support."""
     can = stream.get("supported_sync_modes") or ["full_refresh"]
     return [
         mode.name for mode in modes.MODES.values() if mode.reads in can and (writes is None or mode.write in writes)
@@ -50,13 +50,13 @@ def modes_of(stream: Mapping[str, Any], writes: frozenset[Write] | None) -> list
 
 
 def writes_of(context: Context, destination_id: str) -> frozenset[Write] | None:
-    """How a destination can write; None where nobody can tell before a sync."""
+    """The write modes of a destination; None if only a sync shows them."""
     with context.store.read() as db:
         return definitions.supported_writes(endpoints.get(db, "destination", destination_id).connector)
 
 
 def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """The paths of all fields of a JSON Schema, those inside objects too."""
+    """The paths of all fields of a JSON Schema, nested ones included."""
     for name, inner in (schema.get("properties") or {}).items():
         yield [*path, name]
         if isinstance(inner, Mapping) and len(path) < 8:

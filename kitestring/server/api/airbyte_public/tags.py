@@ -1,4 +1,4 @@
-"""Tags of Airbyte's public API: words with a colour, to group connections by."""
+"""Tags of Airbyte's public API: names with a colour that group connections."""
 
 from __future__ import annotations
 

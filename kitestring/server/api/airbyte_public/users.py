@@ -35,7 +35,8 @@ def list_users(
     ids: Annotated[list[str] | None, Query()] = None,
     emails: Annotated[list[str] | None, Query()] = None,
 ) -> Any:
-    """Those with a permission in the organization or in one of its workspaces; needs to be its reader."""
+    """Users with a permission in the organization or one of its workspaces. Needs the reader role of the
+    organization."""
     organization_id = canonical(organizationId)
     caller.require_organization(organization_id, Role.reader)
     workspace_ids = select(workspaces.c.id).where(workspaces.c.organization_id == organization_id)

@@ -21,11 +21,11 @@ from kitestring.server.workspaces import deletion, workspaces
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
 EVENTS = tuple(name for name in channels.EVENTS if name != "suspicious")
-"""Those of Airbyte, which every answer has."""
+"""Airbyte's events. Every answer has all of them."""
 
 
 class Channel(BaseModel):
-    """One way to be told of an event."""
+    """A channel for notifications of an event."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,18 +34,18 @@ class Channel(BaseModel):
 
 
 class Notification(BaseModel):
-    """How to be told of one event."""
+    """The channels for one event."""
 
     model_config = ConfigDict(extra="ignore")
 
     email: Channel | None = None
     webhook: Channel | None = None
     apprise: Channel | None = None
-    """Not of Airbyte: `urls`, of any service that apprise speaks."""
+    """Not in Airbyte's API: `urls` of any service that apprise supports."""
 
 
 class Notifications(BaseModel):
-    """By event, whom to tell."""
+    """The channels, by event."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -56,7 +56,7 @@ class Notifications(BaseModel):
     syncDisabled: Notification | None = None
     syncDisabledWarning: Notification | None = None
     suspicious: Notification | None = None
-    """Not of Airbyte: without it, what is suspicious is told where failures are."""
+    """Not in Airbyte's API. Without it, the channels of `failure` are used."""
 
 
 class WorkspaceCreate(BaseModel):
@@ -71,7 +71,7 @@ class WorkspaceCreate(BaseModel):
 
 
 class WorkspacePatch(BaseModel):
-    """What is to change."""
+    """A change. Omitted fields stay as they are."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -81,7 +81,7 @@ class WorkspacePatch(BaseModel):
 
 
 def answer(context: Context, caller: Principal, row: Any) -> dict[str, Any]:
-    """A workspace. Addresses of its notifications are for those who may change them."""
+    """A workspace. Only its admins see the addresses of notifications."""
     is_admin = caller.may(row.id, Role.admin) or caller.may_in_organization(row.organization_id, Role.admin)
     receivers = channels.opened(context.vault, row) if is_admin else channels.masked(row)
     return {

@@ -1,4 +1,4 @@
-"""Kitestring's own API, at /api/kitestring/v1: what Airbyte's has no word for. One file per resource."""
+"""Kitestring's own API, at /api/kitestring/v1, for what Airbyte's API does not have. One file per resource."""
 
 from kitestring.server.api.kitestring import (
     audit,
@@ -39,4 +39,4 @@ ROUTERS = tuple(
         *(notifications, overviews),
     )
 )
-"""All of it, for `app.py`."""
+"""All routers, for `app.py`."""

@@ -26,13 +26,13 @@ class AuditEntry(BaseModel):
     resourceId: str
     workspaceId: str | None
     changes: dict[str, list[Any]]
-    """By field: before and after; secrets are masked."""
+    """By field, the values before and after; secrets are masked."""
 
 
 class AuditEntries(BaseModel):
     data: list[AuditEntry]
     next: int | None
-    """What `before` has to be for the entries that are older than these; null: there are none."""
+    """The value of `before` for older entries; null without any."""
 
 
 @router.get("", operation_id="listAudit", response_model=AuditEntries)
@@ -46,7 +46,7 @@ def list_audit(
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Any:
-    """Newest first: those of the workspaces that one administers; an admin of the server sees all."""
+    """Entries of the workspaces that the caller administers, newest first. An admin of the server sees all."""
     query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
     visible_ids = caller.workspaces(Role.admin)
     if visible_ids is not None:

@@ -1,4 +1,4 @@
-"""Bodies of requests to our own API: a field that is not known is refused, so that a typo is never ignored.
+"""Request bodies of our own API. An unknown field is refused, so that a typo is never ignored.
 
 Airbyte's two APIs ignore such fields, as Airbyte does.
 """
@@ -14,7 +14,7 @@ from kitestring.suggest import nearest_name
 
 
 class Body(BaseModel):
-    """The fields of a request; an unknown one is refused with the nearest that there is."""
+    """A request body. An unknown field is refused, and the nearest known field proposed."""
 
     model_config = ConfigDict(extra="forbid")
 

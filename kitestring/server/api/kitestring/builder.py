@@ -1,6 +1,6 @@
-"""What a builder of low-code sources calls: resolve, validate, read a little, infer a schema.
+"""Calls for builders of low-code sources: resolve, validate, test read, infer a schema.
 
-A manifest that somebody gives is resolved and read in a child process, within limits.
+A manifest is resolved and read in a child process, within limits.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class ManifestText(Body):
 
 
 class ManifestValidation(ManifestText):
-    """With a configuration, where the manifest computes with one."""
+    """A manifest, and the configuration for its templates."""
 
     configuration: dict[str, Any] | None = None
 
 
 class ManifestRead(ManifestText):
-    """Which stream to read, and how much of it."""
+    """A test read: the stream, and limits."""
 
     configuration: dict[str, Any] = Field(default_factory=dict)
     stream: str
@@ -59,20 +59,21 @@ class RecordsToInfer(Body):
 
 @router.post("/resolve", operation_id="resolveManifest", responses=responses_for(ResolvedManifest))
 def resolve_manifest(caller: Editor, context: ServerContext, body: ManifestText) -> Any:
-    """The manifest written out: references replaced, parameters handed down."""
+    """Resolve a manifest: replace its references and hand parameters down."""
     return context.runner.run("manifest_resolve", {"manifest": body.manifest}, limit_s=30.0)
 
 
 @router.post("/validate", operation_id="validateManifest", responses=responses_for(ManifestDefects))
 def validate_manifest(caller: Editor, context: ServerContext, body: ManifestValidation) -> Any:
-    """The defects of a manifest with line, column, path, message and hint; none if it can be run."""
+    """Validate a manifest. Each defect has line, column, path, message and hint; without defects the manifest can
+    run."""
     request = {"manifest": body.manifest, "config": body.configuration}
     return {"defects": context.runner.run("manifest_validate", request, limit_s=30.0)}
 
 
 @router.post("/read", operation_id="readManifest", responses=responses_for(ManifestReading))
 def read_manifest(caller: Editor, context: ServerContext, body: ManifestRead) -> Any:
-    """A little of one stream: pages with request, response and records, the state, a schema, the log."""
+    """Read the first pages of a stream: requests, responses, records, the state, a schema, the log."""
     request = {
         "manifest": body.manifest,
         "config": body.configuration,
@@ -90,7 +91,7 @@ def read_manifest(caller: Editor, context: ServerContext, body: ManifestRead) ->
 
 @router.post("/infer", operation_id="inferSchema", responses=responses_for(InferredSchema))
 def infer_schema_of(caller: Editor, context: ServerContext, body: RecordsToInfer) -> Any:
-    """A JSON Schema that all the records fit."""
+    """Infer a JSON Schema that fits all records."""
     from kitestring.declarative.builder.inference import infer_schema
 
     return {"schema": infer_schema(body.records)}

@@ -1,4 +1,4 @@
-"""Tests of a source or a destination, kept ones and drafts: connected to in a child process, nothing is changed."""
+"""Connection tests of stored and draft sources and destinations, in a child process. They change nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECK_S = 60.0
 
 
 class CheckDraft(Body):
-    """A configuration that is not kept yet. With `sourceId` or `destinationId`, masked secrets are that one's."""
+    """An unsaved configuration. With `sourceId` or `destinationId`, masked secrets are taken from that one."""
 
     kind: Literal["source", "destination"]
     workspaceId: UUID
@@ -38,7 +38,7 @@ class CheckDraft(Body):
 
 
 class CheckResult(BaseModel):
-    """How a test ended; `hint` is the next action."""
+    """The result of a test; `hint` is the next action."""
 
     status: Literal["succeeded", "failed"]
     message: str = ""
@@ -47,19 +47,19 @@ class CheckResult(BaseModel):
 
 @router.post("/sources/{sourceId}/check", operation_id="checkSource", response_model=CheckResult)
 def check_source(caller: Runner, context: ServerContext, sourceId: UUID) -> Any:
-    """Whether a source can be reached and read."""
+    """Test whether a source can be reached and read."""
     return check_stored(context, "source", str(sourceId))
 
 
 @router.post("/destinations/{destinationId}/check", operation_id="checkDestination", response_model=CheckResult)
 def check_destination(caller: Runner, context: ServerContext, destinationId: UUID) -> Any:
-    """Whether a destination can be reached and written."""
+    """Test whether a destination can be reached and written."""
     return check_stored(context, "destination", str(destinationId))
 
 
 @router.post("/check", operation_id="checkDraft", response_model=CheckResult)
 def check_draft(caller: Editor, context: ServerContext, body: CheckDraft) -> Any:
-    """The same of a configuration that is not kept yet."""
+    """Test an unsaved configuration."""
     trusted = caller.instance_admin
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
@@ -85,12 +85,13 @@ def check_draft(caller: Editor, context: ServerContext, body: CheckDraft) -> Any
 
 @router.post("/sources/{sourceId}/discover", operation_id="discoverSource", responses=responses_for(SourceCatalog))
 def discover_source(caller: Runner, context: ServerContext, sourceId: UUID, fresh: bool = True) -> Any:
-    """The streams that a source has now, as a catalog of Airbyte's protocol; `fresh=false` takes the last one kept."""
+    """The current streams of a source, as a catalog of Airbyte's protocol. `fresh=false` returns the last stored
+    one."""
     return connection.discover(context, str(sourceId), fresh=fresh).body
 
 
 class SampleRequest(Body):
-    """Which records to read."""
+    """The stream, and how many records to read."""
 
     stream: str
     limit: int = Field(20, ge=1, le=1000)
@@ -98,7 +99,7 @@ class SampleRequest(Body):
 
 @router.post("/sources/{sourceId}/read", operation_id="readSource", responses=responses_for(RecordSample))
 def read_source(caller: Editor, context: ServerContext, sourceId: UUID, body: SampleRequest) -> Any:
-    """The first records of a stream: `{"records": […], "rejected": […]}`."""
+    """The first records of a stream, and those that were rejected."""
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "source", str(sourceId))
     request = {"source": end.body(), "stream": body.stream, "limit": body.limit}
@@ -106,7 +107,7 @@ def read_source(caller: Editor, context: ServerContext, sourceId: UUID, body: Sa
 
 
 def check_stored(context: Context, kind: definitions.Kind, actor_id: str) -> dict[str, str]:
-    """The test of a kept source or destination."""
+    """Test a stored source or destination."""
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, kind, actor_id)
     return run_check(context, kind, end, ConfigUpdater(context, **{kind: end}))

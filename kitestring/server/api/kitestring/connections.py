@@ -1,4 +1,4 @@
-"""What can be done with a connection beyond Airbyte's API: streams one by one, state, estimates."""
+"""Actions on a connection that Airbyte's API does not have: single streams, states, estimates."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], r
 
 
 class StreamNames(Body):
-    """The streams that are meant, by name; none are all."""
+    """Streams by name. An empty list means all."""
 
     streams: list[str] = Field(default_factory=list)
 
 
 class RefreshRequest(StreamNames):
-    """How to read again: `truncate` replaces what is there at the end, `merge` lays the new over it."""
+    """How to refresh: `truncate` replaces the data at the end, `merge` merges new records into it."""
 
     mode: Literal["truncate", "merge"] = "truncate"
 
 
 class BackfillWindow(Body):
-    """A stream, and from which cursor value to which it is read once more."""
+    """A stream, and the range of cursor values to read again."""
 
     stream: str
     from_: Any = Field(alias="from")
@@ -51,13 +51,13 @@ class StreamStates(Body):
 
 @router.post("/sync", operation_id="syncConnection", responses=responses_for(JobSummary, 202), status_code=202)
 def sync_connection(caller: Runner, context: ServerContext, connectionId: UUID) -> Any:
-    """Copy what is new, now."""
+    """Start a sync."""
     return start_job(context, str(connectionId), "sync", {})
 
 
 @router.post("/refresh", operation_id="refreshConnection", responses=responses_for(JobSummary, 202), status_code=202)
 def refresh_connection(caller: Runner, context: ServerContext, connectionId: UUID, body: RefreshRequest) -> Any:
-    """Read streams from the beginning. What is there stays until the new is whole."""
+    """Start a refresh: read streams from the beginning. The old data stays until the new is complete."""
     return start_job(
         context,
         str(connectionId),
@@ -68,13 +68,13 @@ def refresh_connection(caller: Runner, context: ServerContext, connectionId: UUI
 
 @router.post("/clear", operation_id="clearConnection", responses=responses_for(JobSummary, 202), status_code=202)
 def clear_connection(caller: Editor, context: ServerContext, connectionId: UUID, body: StreamNames) -> Any:
-    """Remove what the streams have at the destination, and their states. There is no way back but a sync."""
+    """Remove the data of streams at the destination, and their states. Only a sync brings it back."""
     return start_job(context, str(connectionId), "clear", stream_options(context, connectionId, body.streams))
 
 
 @router.post("/backfill", operation_id="backfillConnection", responses=responses_for(JobSummary, 202), status_code=202)
 def backfill_connection(caller: Runner, context: ServerContext, connectionId: UUID, body: BackfillWindow) -> Any:
-    """Read a window of a stream once more; its state stays as it is."""
+    """Read a range of a stream again. Its state stays as it is."""
     options = {"stream": body.stream, "from": body.from_, "to": body.to}
     stream_options(context, connectionId, [body.stream])
     return start_job(context, str(connectionId), "backfill", options)
@@ -82,7 +82,7 @@ def backfill_connection(caller: Runner, context: ServerContext, connectionId: UU
 
 @router.get("/state", operation_id="getState", responses=responses_for(StreamStates))
 def get_state(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
-    """What each stream goes on from."""
+    """The states of the streams: the next sync continues from them."""
     with context.store.read() as db:
         connection.get(db, str(connectionId))
         return exact({"states": states.load(db, str(connectionId))})
@@ -90,7 +90,7 @@ def get_state(caller: Reader, context: ServerContext, connectionId: UUID) -> Any
 
 @router.put("/state", operation_id="putState", responses=responses_for(StreamStates))
 def put_state(caller: Editor, context: ServerContext, connectionId: UUID, body: StreamStates) -> Any:
-    """Put these states in the place of those of their streams. 409 while a job runs, 422 for unknown streams."""
+    """Replace the states of the named streams. 409 while a job runs, 422 for unknown streams."""
     with context.store.write() as db:
         states.put(context, db, str(connectionId), body.states)
     return get_state(caller, context, connectionId)
@@ -98,7 +98,7 @@ def put_state(caller: Editor, context: ServerContext, connectionId: UUID, body: 
 
 @router.delete("/state", operation_id="resetState", status_code=204)
 def reset_state(caller: Editor, context: ServerContext, connectionId: UUID, stream: str | None = None) -> Response:
-    """Forget the state of a stream (of all, without one): the next sync reads it from the beginning."""
+    """Delete the state of a stream (without `stream`: of all). The next sync reads it from the beginning."""
     with context.store.write() as db:
         connection.get(db, str(connectionId))
         states.forget(context, db, str(connectionId), None if stream is None else [stream])
@@ -107,7 +107,7 @@ def reset_state(caller: Editor, context: ServerContext, connectionId: UUID, stre
 
 @router.post("/diff", operation_id="diffConnection", responses=responses_for(SchemaChanges))
 def diff_connection(caller: Runner, context: ServerContext, connectionId: UUID) -> Any:
-    """Ask the source for its streams: in what they differ from those that the connection knows. Nothing is changed."""
+    """Discover the source and compare it with the streams of the connection. Changes nothing."""
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
     catalog = connection.discover(context, row.source_id, fresh=True)
@@ -116,7 +116,7 @@ def diff_connection(caller: Runner, context: ServerContext, connectionId: UUID) 
 
 @router.get("/changes", operation_id="getSchemaChanges", responses=responses_for(PendingChanges))
 def get_schema_changes(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
-    """The changes of the source's schema that wait for an answer; null without any."""
+    """The schema changes that wait for a decision; null without any."""
     with context.store.read() as db:
         waiting = connection.get(db, str(connectionId)).pending_changes
     return {"changes": waiting["changes"] if waiting else None}
@@ -124,7 +124,7 @@ def get_schema_changes(caller: Reader, context: ServerContext, connectionId: UUI
 
 @router.post("/changes/accept", operation_id="acceptSchemaChanges", status_code=204)
 def accept_schema_changes(caller: Editor, context: ServerContext, connectionId: UUID) -> Response:
-    """Take over the changes that wait, and activate the connection. 409 without any."""
+    """Accept the pending schema changes, and activate the connection. 409 without any."""
     with context.store.write() as db:
         schema_change.accept(context, db, str(connectionId))
     return Response(status_code=204)
@@ -132,7 +132,7 @@ def accept_schema_changes(caller: Editor, context: ServerContext, connectionId: 
 
 @router.post("/changes/dismiss", operation_id="dismissSchemaChanges", status_code=204)
 def dismiss_schema_changes(caller: Editor, context: ServerContext, connectionId: UUID) -> Response:
-    """Go on with the fields as they were, and activate the connection. 409 where that cannot be."""
+    """Keep the old fields, and activate the connection. 409 where that is impossible."""
     with context.store.write() as db:
         schema_change.dismiss(context, db, str(connectionId))
     return Response(status_code=204)
@@ -140,7 +140,8 @@ def dismiss_schema_changes(caller: Editor, context: ServerContext, connectionId:
 
 @router.post("/estimate", operation_id="estimateConnection", responses=responses_for(SyncEstimate))
 def estimate_connection(caller: Runner, context: ServerContext, connectionId: UUID, sample: int = 1000) -> Any:
-    """What the next sync would read and cost, by reading at most `sample` records of each stream, writing nothing."""
+    """Estimate the volume and cost of the next sync. Reads at most `sample` records of each stream, and writes
+    nothing."""
     plan = connection.plan_of(context, str(connectionId))
     request = {**plan.body(), "states": context.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
     updater = ConfigUpdater(context, source=plan.source, destination=plan.destination)
@@ -158,7 +159,7 @@ def start_job(context: Context, connection_id: str, kind: str, options: dict[str
 
 
 def stream_options(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:
-    """The named streams as a job's options. 422 for one that the connection has not got."""
+    """The named streams as a job's options. 422 for a stream that the connection does not have."""
     with context.store.read() as db:
         states.check_streams(db, str(connection_id), names)
     return {"streams": names} if names else {}

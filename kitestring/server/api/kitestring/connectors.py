@@ -1,4 +1,4 @@
-"""The connectors that there are: ours, the public ones of Airbyte's catalog, and the form of each."""
+"""Connectors: ours and the public ones of Airbyte's registry, with the JSON Schemas of their configurations."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def list_connectors(
     kinds: list[Kind] = [kind] if kind else ["source", "destination"]
     candidates: list[Definition] = []
     with context.store.read() as db:
-        for connector in kinds:
-            candidates += definitions.built_in(connector).values()
-            candidates += definitions.custom(db, connector, workspaceId) if workspaceId else []
+        for each in kinds:
+            candidates += definitions.built_in(each).values()
+            candidates += definitions.custom(db, each, workspaceId) if workspaceId else []
     terms = search.lower().split()
     matches = [
         connector
@@ -64,17 +64,13 @@ def list_connectors(
         if all(term in f"{connector.name} {connector.type} {connector.repository}".lower() for term in terms)
         and native in (None, connector.native)
     ]
-    return {
-        "data": [
-            summary_of(connector)
-            for connector in sorted(matches, key=lambda connector: (not connector.native, connector.name.lower()))
-        ]
-    }
+    matches.sort(key=lambda connector: (not connector.native, connector.name.lower()))
+    return {"data": [summary_of(connector) for connector in matches]}
 
 
 @router.get("/{kind}/{definitionId}", operation_id="getConnector", responses=responses_for(ConnectorDetail))
 def get_connector(caller: Reader, context: ServerContext, kind: Kind, definitionId: str) -> Any:
-    """A connector with the form of its configuration (`spec`: a JSON Schema). By id, or by type (`zendesk-support`)."""
+    """A connector by id or type (`zendesk-support`), with the JSON Schema of its configuration (`spec`)."""
     with context.store.read() as db:
         connector = require_definition(db, kind, definitionId)
     return {**summary_of(connector), "spec": definitions.spec_of(connector)}

@@ -1,4 +1,4 @@
-"""Consents that the web interface begins: for a source that is there, or for one that is being made."""
+"""OAuth consents that the web interface begins, for an existing or a new source."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ router = APIRouter(prefix="/consents", tags=["oauth"])
 
 class ConsentRequest(Body):
     sourceId: str | None = None
-    """The source whose tokens are to be renewed …"""
+    """The source whose tokens to renew …"""
     workspaceId: str | None = None
-    """… or the workspace and the connector of one that is being made."""
+    """… or the workspace and the connector of a new one."""
     connector: str | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)
     redirectUrl: str = Field(max_length=2000)
@@ -33,12 +33,12 @@ class ConsentRequest(Body):
 class ConsentVendors(BaseModel):
     data: list[ConsentVendor]
     redirectUri: str
-    """What has to be registered at the vendor."""
+    """The redirect address to register at the vendor."""
 
 
 @router.get("", operation_id="listConsentVendors", response_model=ConsentVendors)
 def list_consent_vendors(request: Request, caller: Known, context: ServerContext) -> Any:
-    """The sources that can be given access by a consent, and the options that it needs beforehand."""
+    """The sources with an OAuth consent, and the options that it needs first."""
     return {
         "data": [
             {"connector": vendor.connector, "needs": list(vendor.inputs)}
@@ -52,7 +52,7 @@ def list_consent_vendors(request: Request, caller: Known, context: ServerContext
 def begin_consent(
     body: ConsentRequest, request: Request, response: Response, caller: Editor, context: ServerContext
 ) -> Any:
-    """The address to open. Only the browser that asked for it can come back from there."""
+    """Begin a consent: the address to open. Only the browser that began it can complete it."""
     config, connector, workspace_id = body.configuration, body.connector, body.workspaceId
     source_id = canonical(body.sourceId) if body.sourceId else None
     if source_id:

@@ -1,4 +1,4 @@
-"""When the credentials of a source or destination end."""
+"""Expiry of the credentials of a source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["credentials"])
 
 
 class CredentialEnd(BaseModel):
-    """A credential that ends at a known moment. `daysLeft` is below zero when it is over."""
+    """A credential with a known expiry. `daysLeft` is negative after it."""
 
     name: str
     endsAt: datetime
@@ -25,14 +25,14 @@ class CredentialEnd(BaseModel):
 
 
 class CredentialEnds(BaseModel):
-    """As its connector told in the last check or sync; empty where nothing ends, or nothing is known."""
+    """Expiries from the last check or sync; empty if nothing expires, or nothing is known."""
 
     data: list[CredentialEnd]
 
 
 @router.get("/sources/{sourceId}/credentials", operation_id="listSourceCredentialEnds", response_model=CredentialEnds)
 def list_credential_ends(caller: Reader, context: ServerContext, sourceId: UUID) -> Any:
-    """When the credentials of a source end, the next one first."""
+    """The expiries of a source's credentials, the next one first."""
     with context.store.read() as db:
         ends = endpoints.get(db, "source", str(sourceId)).credential_ends or []
     now = datetime.now(UTC)

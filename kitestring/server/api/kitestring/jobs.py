@@ -1,4 +1,4 @@
-"""Jobs with all that is known of them: attempts, figures of streams, reasons, logs, and events as they happen."""
+"""Jobs in detail: attempts, figures by stream, errors, logs, and server-sent events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 Level = Literal["debug", "info", "warning", "error"]
 LOOK_S = 0.5
 STANDING_S = 5.0
-"""How often it is asked whether a reader of events may still read them."""
+"""How often the role of a reader of events is checked again."""
 
 
 def row_of(db: Connection, job_id: int) -> Any:
@@ -40,7 +40,7 @@ def row_of(db: Connection, job_id: int) -> Any:
 
 
 def job_summary(row: Any) -> dict[str, Any]:
-    """A job in short: its own status, `suspicious` included."""
+    """A job without its attempts."""
     return {
         "jobId": row.id,
         "connectionId": row.connection_id,
@@ -63,8 +63,8 @@ def job_summary(row: Any) -> dict[str, Any]:
 
 
 def job_detail(db: Connection, job_id: int) -> dict[str, Any]:
-    """A job with its attempts, and for each the figures of its streams: while it runs its `progress`, at its end
-    `streams`, and in `durable` what its checkpoints cover, which adds up over attempts."""
+    """A job with its attempts, and the figures of the streams of each: while it runs in `progress`, at its end in
+    `streams`. `durable` has what its checkpoints cover: these counts add up over attempts."""
     row = row_of(db, job_id)
     rows = db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
     return {
@@ -127,7 +127,7 @@ def get_job(caller: Reader, context: ServerContext, jobId: int) -> Any:
 
 @router.post("/{jobId}/cancel", operation_id="cancelJobWhole", responses=responses_for(JobDetail))
 def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
-    """At once where nothing runs, else at the next checkpoint. 409 for a job that has ended."""
+    """Cancel a job: at once if it does not run, else at its next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
         row = row_of(db, jobId)
         if row.status in ENDED:
@@ -147,7 +147,7 @@ def get_job_log(
     level: Level = "debug",
     text: str = "",
 ) -> Any:
-    """Entries of an attempt's log, oldest first; what another machine logs comes seconds later."""
+    """Entries of an attempt's log, oldest first. Entries of other machines arrive some seconds later."""
     with context.store.read() as db:
         row = row_of(db, jobId)
     if not 0 < number <= row.attempts:
@@ -159,7 +159,7 @@ def get_job_log(
 
 
 def require_job(context: ServerContext, jobId: int) -> None:
-    """404 before the stream begins."""
+    """404 for an unknown job, before the stream begins."""
     with context.store.read() as db:
         row_of(db, jobId)
 
@@ -224,7 +224,7 @@ def event(kind: str, data: str, attempt: int, place: int) -> ServerSentEvent:
 
 
 def may_still(context: Context, request: Request, caller: Principal, job_id: int) -> bool:
-    """Whether somebody who was let in before may still look at a job."""
+    """Whether the caller may still read the job."""
     try:
         now = standing(context, request, caller)
         with context.store.read() as db:

@@ -1,4 +1,4 @@
-"""A test of a channel for notifications."""
+"""Tests of notification channels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["notifications"])
 
 
 class NotificationTest(Body):
-    """Where to: the `url` of a webhook or of apprise, or whom `to` by e-mail."""
+    """A channel: the `url` of a webhook or of apprise, or the addresses `to` of an e-mail."""
 
     workspaceId: UUID
     way: Literal["webhook", "email", "apprise"]
@@ -31,7 +31,7 @@ class NotificationTest(Body):
 
 @router.post("/notifications/test", operation_id="testNotification", response_model=CheckResult)
 def test_notification(caller: Admin, context: ServerContext, body: NotificationTest) -> Any:
-    """Send a test notice by a channel, kept or not, and say how that went."""
+    """Send a test notification by a stored or unsaved channel, and return the result."""
     if body.way != "email" and not body.url:
         raise Problem(422, f"a test by {body.way} needs a url", hint="Give the url.")
     with context.store.read() as db:

@@ -1,4 +1,4 @@
-"""What the pages of the interface show of connections: each with its ends, its last job and what comes next."""
+"""Connections as the web interface shows them: with their ends, last jobs and next runs."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ COUNTS = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "
 # Changes that were answered leave a JSON null, which is no NULL of SQL.
 DECIDING = func.coalesce(cast(connections.c.pending_changes, Text), "null") != "null"
 LOOK_BACK = 20
-"""So many jobs back the last figures of a stream are looked for."""
+"""How many jobs back the last figures of a stream are searched."""
 
 
 class ScheduleDraft(ConnectionSchedule, Body):
-    """A schedule that is not kept yet."""
+    """An unsaved schedule."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SchedulePreview(BaseModel):
-    """The moments at which a schedule comes next, in UTC milliseconds."""
+    """The next runs of a schedule, in UTC milliseconds."""
 
     nextMs: list[int]
 
@@ -85,7 +85,7 @@ def list_connections(
     "/connections/{connectionId}", operation_id="getConnectionOverview", responses=responses_for(ConnectionDetail)
 )
 def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
-    """A connection with all that its page shows: streams with their last figures, changes that wait, settings."""
+    """A connection with its settings, its streams and their last figures, and pending schema changes."""
     key = str(connectionId)
     with context.store.read() as db:
         stored_connections.get(db, key)
@@ -112,7 +112,7 @@ def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -
 
 @router.post("/schedule/preview", operation_id="previewSchedule", response_model=SchedulePreview)
 def preview_schedule(caller: Known, context: ServerContext, body: ScheduleDraft) -> Any:
-    """When a schedule would come next, five times; none for a manual one. 422 says what is wrong with it."""
+    """The next five runs of a schedule; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
     moments: list[int] = []
     after = now_ms()
@@ -126,7 +126,7 @@ def preview_schedule(caller: Known, context: ServerContext, body: ScheduleDraft)
 
 
 def overview_query() -> Select[Any]:
-    """The columns of an overview."""
+    """The query for overviews."""
     c = connections.c
     return (
         select(
@@ -145,7 +145,7 @@ def overview_query() -> Select[Any]:
 
 
 def with_condition(query: Select[Any], condition: Condition) -> Select[Any]:
-    """Only connections that are like this. The last job of each is found by its index."""
+    """Select connections in this condition. An index finds the last job of each."""
     if condition in ("active", "paused"):
         return query.where(connections.c.status == ("active" if condition == "active" else "inactive"))
     if condition == "deciding":
@@ -215,7 +215,7 @@ def sum_figures(streams: Mapping[str, Any]) -> dict[str, float]:
 
 
 def last_figures(db: Connection, connection_id: str) -> dict[str, dict[str, Any]]:
-    """How each stream came out of the last attempt that had it, among the last jobs that have ended."""
+    """The figures of each stream in its last attempt, among the last jobs that have ended."""
     rows = db.execute(
         select(jobs.c.id, jobs.c.kind, jobs.c.ended_at_ms, attempts.c.streams)
         .join(attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempts))

@@ -1,4 +1,4 @@
-"""Configuration as code over the API: the difference to a project file, making it so, and a file of what is there."""
+"""Configuration as code over the API: plan, apply and export a project file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/project", tags=["project"])
 
 
 class ProjectRequest(Body):
-    """What a project file asks for. `prune`: remove what it asked for before and does no longer."""
+    """The content of a project file. `prune`: delete what it had before and has no longer."""
 
     workspaceId: UUID
     wanted: project.ProjectSpec
@@ -28,14 +28,14 @@ class ProjectRequest(Body):
 
 
 def require_role(caller: Principal, body: ProjectRequest) -> None:
-    """Whom a workspace tells of its jobs is its admins' to say."""
+    """Notifications of a workspace need its admin."""
     if body.wanted.notifications:
         caller.require(str(body.workspaceId), Role.admin)
 
 
 @router.post("/plan", operation_id="planProject", responses=responses_for(ProjectChanges))
 def plan_project(caller: Editor, context: ServerContext, body: ProjectRequest) -> Any:
-    """What would be done; nothing is changed. Of notifications an admin alone is told."""
+    """Plan: the changes that `apply` would make. Changes nothing. Notifications need an admin."""
     require_role(caller, body)
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
@@ -45,20 +45,19 @@ def plan_project(caller: Editor, context: ServerContext, body: ProjectRequest) -
 
 @router.post("/apply", operation_id="applyProject", responses=responses_for(ProjectChanges))
 def apply_project(caller: Editor, context: ServerContext, body: ProjectRequest) -> Any:
-    """Make it so; what was done. It may stop half-way, and goes on when it is called again."""
+    """Apply a project file, and return the changes made. It may stop half-way; call it again to continue."""
     require_role(caller, body)
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-    applied = project.apply(
-        context, str(body.workspaceId), body.wanted, trusted=caller.instance_admin, prune=body.prune
-    )
+    trusted = caller.instance_admin
+    applied = project.apply(context, str(body.workspaceId), body.wanted, trusted=trusted, prune=body.prune)
     return {"changes": [change.body() for change in applied]}
 
 
 @router.get("/export", operation_id="exportProject", responses=responses_for(ProjectFile))
 def export_project(caller: Reader, context: ServerContext, workspaceId: UUID, states: bool = False) -> Any:
-    """The content of a project file that makes what the workspace has; secrets are variables. `states`: and what each
-    connection goes on from."""
+    """Export a workspace as the content of a project file; secrets become variables. `states` adds the states of the
+    connections."""
     with context.store.read() as db:
         workspaces.get(db, str(workspaceId))
     return export.export(context, str(workspaceId), states)

@@ -18,7 +18,7 @@ router = APIRouter(tags=["search"])
 
 
 class SearchRequest(Body):
-    """What to look for: `where` is a filter, as field and value or in the store's own language."""
+    """A search. `where` is a filter, as field and value or in the store's own language."""
 
     text: str = Field(min_length=1, max_length=100_000)
     where: dict[str, Any] | str | None = None
@@ -33,7 +33,7 @@ class SearchRequest(Body):
     "/destinations/{destinationId}/search", operation_id="searchDestination", responses=responses_for(SearchHits)
 )
 def search_destination(caller: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
-    """The nearest chunks, best first, found with the embedder that filled the collection."""
+    """Search a collection with the embedder that filled it: the nearest chunks, best first."""
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "destination", str(destinationId))
     return {"data": context.runner.run("search", {"destination": end.body(), **body.model_dump()}, limit_s=60.0)}

@@ -20,7 +20,7 @@ PRIVATE = frozenset({"secret_key", "database_url", "home"})
 
 @router.get("/settings", operation_id="getSettings", responses=responses_for(ServerSettings))
 def get_settings(caller: InstanceAdmin, context: ServerContext) -> Any:
-    """Every setting that is no secret, by name; each is the variable KITESTRING_ + its name in capitals."""
+    """All settings but secrets, by name. The environment variable of each is KITESTRING_ and its name in capitals."""
     values = context.settings.model_dump(mode="json")
     form = type(context.settings).spec()["properties"]
     return {

@@ -1,4 +1,4 @@
-"""Logging in and out of the web interface, and who one is."""
+"""Sessions of the web interface: login, logout, and the current user."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class SessionRead(BaseModel):
 
 class LoginWays(BaseModel):
     open: bool
-    """No user is configured: everything may be done without logging in."""
+    """No user is configured: no login is needed."""
     password: bool
     oidc: str | None
-    """What the button says, where a login by OIDC is set up."""
+    """The text of the login button, if OIDC is configured."""
 
 
 @router.get("/ways", operation_id="getLoginWays", response_model=LoginWays)
 def get_login_ways(context: ServerContext) -> Any:
-    """How one can log in here. Asks for no credentials."""
+    """The ways to log in. Needs no credentials."""
     with context.store.read() as db:
         configured = user.configured(db)
     oidc_name = context.settings.oidc_name if context.settings.oidc_issuer and context.settings.oidc_client_id else None
@@ -60,14 +60,14 @@ def get_login_ways(context: ServerContext) -> Any:
 def log_in(
     body: Login, request: Request, response: Response, context: ServerContext, _: Annotated[Any, Depends(body_of)]
 ) -> Any:
-    """Begin a session: the cookie goes into the answer's header, the CSRF token into its body."""
+    """Begin a session: the answer sets the cookie and contains the CSRF token."""
     user_id = login(context, body.email, body.password, address_of(request))
     return begin_session(context, request, response, user_id)
 
 
 @router.get("/oidc", operation_id="beginOidcLogin", response_class=RedirectResponse, status_code=302)
 def begin_oidc_login(request: Request, context: ServerContext, back: str = "/") -> Any:
-    """Go to the issuer to log in; `back` is the page of this server to end on."""
+    """Redirect to the issuer for login; `back` is the page to return to."""
     place, cookie = oidc.begin(context, back)
     answer = RedirectResponse(place, 302)
     answer.set_cookie(
@@ -78,7 +78,7 @@ def begin_oidc_login(request: Request, context: ServerContext, back: str = "/") 
 
 @router.get("/oidc/callback", operation_id="endOidcLogin", response_class=RedirectResponse, status_code=302)
 def end_oidc_login(request: Request, context: ServerContext) -> Any:
-    """Where the issuer sends the browser back to: begins a session."""
+    """The issuer redirects the browser to this address: begins a session."""
     user_id, back = oidc.end(context, dict(request.query_params), request.cookies.get(oidc.COOKIE, ""))
     answer = RedirectResponse(back, 302)
     begin_session(context, request, answer, user_id)
@@ -88,7 +88,7 @@ def end_oidc_login(request: Request, context: ServerContext) -> Any:
 
 @router.get("", operation_id="getSession", response_model=SessionRead)
 def get_session(request: Request, caller: Known) -> Any:
-    """Who one is, and the CSRF token of one's session."""
+    """The current user, and the CSRF token of the session."""
     return session_of(caller, request.cookies.get(login_session.COOKIE))
 
 
@@ -105,7 +105,7 @@ def log_out(request: Request, caller: Known, context: ServerContext) -> Response
 
 
 def begin_session(context: Context, request: Request, response: Response, user_id: str) -> SessionRead:
-    """Open a session for a user who has shown who they are."""
+    """Open a session for an authenticated user."""
     with context.store.write() as db:
         now = context.store.now_ms(db)
         opened = login_session.open_session(db, user_id, now, context.settings.session_s)

@@ -1,4 +1,4 @@
-"""Users of the server: made, changed and removed by its admins."""
+"""Users of the server. Its admins create, change and delete them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def list_users(caller: InstanceAdmin, context: ServerContext) -> Any:
 
 @router.post("", operation_id="createUser", response_model=UserDetail)
 def create_user(body: UserCreate, caller: InstanceAdmin, context: ServerContext) -> Any:
-    """The first one is an admin of the server, and from then on it asks everybody for credentials."""
+    """Create a user. The first user is an admin of the server; from then on the server asks for credentials."""
     grants = tuple(user.Grant(g.permissionType, g.workspaceId, g.organizationId) for g in body.permissions)
     with context.store.write() as db:
         user_id = user.add(db, body.email, body.password, context.store.now_ms(db), name=body.name, grants=grants)
@@ -86,7 +86,7 @@ def create_user(body: UserCreate, caller: InstanceAdmin, context: ServerContext)
 
 @router.post("/me/password", operation_id="changeOwnPassword", status_code=204)
 def change_own_password(body: PasswordChange, caller: Known, context: ServerContext) -> Response:
-    """Needs the old one, and ends all one's sessions."""
+    """Change the caller's password. Needs the old one, and ends all sessions of the caller."""
     if caller.user_id is None:
         raise Problem(422, "nobody is logged in", hint="Add a user first.")
     verify(context, caller.user_id, body.old)
@@ -104,7 +104,7 @@ def get_user(userId: str, caller: InstanceAdmin, context: ServerContext) -> Any:
 
 @router.patch("/{userId}", operation_id="updateUser", response_model=UserDetail)
 def update_user(userId: str, body: UserChange, caller: InstanceAdmin, context: ServerContext) -> Any:
-    """Disabling a user ends their sessions and tokens at once; so does a new password with the sessions."""
+    """Change a user. Disabling ends sessions and tokens at once; a new password ends sessions."""
     with context.store.write() as db:
         row = require_user(db, userId)
         if body.name is not None:
@@ -118,7 +118,7 @@ def update_user(userId: str, body: UserChange, caller: InstanceAdmin, context: S
 
 @router.delete("/{userId}", operation_id="deleteUser", status_code=204)
 def delete_user(userId: str, caller: InstanceAdmin, context: ServerContext) -> Response:
-    """Remove a user with their sessions and applications. The last admin of the server stays."""
+    """Delete a user, with sessions and applications. The last admin of the server cannot be deleted."""
     with context.store.write() as db:
         user.remove(db, require_user(db, userId).id)
     return Response(status_code=204)
