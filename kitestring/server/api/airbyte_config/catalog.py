@@ -82,7 +82,7 @@ def selected_streams(body: Mapping[str, Any], catalog: Catalog) -> list[dict[str
         if stream_config.get("selected", True):
             chosen.append((stream, stream_config))
     try:
-        return connection.configured(
+        return connection.configure_streams(
             catalog, [stream_choice(stream, stream_config) for stream, stream_config in chosen]
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -217,7 +217,7 @@ def create_connection(caller: Editor, context: ServerContext, body: ConfigConnec
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
-            streams=connection.configured(source_catalog, None) if streams is None else streams,
+            streams=connection.configure_streams(source_catalog, None) if streams is None else streams,
             catalog=source_catalog,
             timing=values.pop("schedule", None),
             **values,

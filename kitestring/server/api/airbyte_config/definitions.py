@@ -102,7 +102,7 @@ def router(kind: Kind) -> APIRouter:
             "jobInfo": jobs.job_info_of("get_spec", now),
         }
         if kind == "destination":
-            writes = definitions.writes(definition.connector)
+            writes = definitions.supported_writes(definition.connector)
             names = [name for name, write in WRITES.items() if writes is None or write in writes]
             answer_body["supportedDestinationSyncModes"] = names
             answer_body["supportsNormalization"] = False

@@ -76,7 +76,7 @@ class Discover(BaseModel):
 def answer(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
     """A row in the Config API's form, secrets masked."""
     definition = endpoints.definition_of(db, kind, row)
-    config = endpoints.without_type(kind, endpoints.shown(db, kind, row))
+    config = endpoints.without_type(kind, endpoints.masked_config(db, kind, row))
     return {
         f"{kind}Id": row.id,
         "name": row.name,
@@ -114,7 +114,7 @@ def router(kind: Kind) -> APIRouter:
         if definition_id is None:
             raise Problem(400, f"{kind}DefinitionId is missing", hint=f"Give the id of a {kind} definition.")
         with context.store.write() as db:
-            spaces.get(db, str(body.workspaceId))
+            workspaces.get(db, str(body.workspaceId))
             endpoint_id = endpoints.create(
                 context,
                 db,
@@ -152,7 +152,7 @@ def router(kind: Kind) -> APIRouter:
         """Test the connection. `status` is succeeded or failed; `message` says what is wrong."""
         endpoint_id = body.of(kind)
         with context.store.read() as db:
-            end, now = endpoints.end_of(context, db, kind, endpoint_id), context.store.now_ms(db)
+            end, now = endpoints.endpoint_of(context, db, kind, endpoint_id), context.store.now_ms(db)
         try:
             context.runner.run(
                 "check",

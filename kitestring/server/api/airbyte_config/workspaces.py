@@ -131,7 +131,7 @@ def get_health() -> Any:
 def list_workspaces(caller: Reader, context: ServerContext) -> Any:
     """The workspaces that the caller can see."""
     with context.store.read() as db:
-        return {"workspaces": [answer(row) for row in workspaces.listed(db, ids=caller.workspaces())]}
+        return {"workspaces": [answer(row) for row in workspaces.find_all(db, ids=caller.workspaces())]}
 
 
 @router.post("/workspaces/get", operation_id="configGetWorkspace")
@@ -153,7 +153,7 @@ def get_workspace_of_connection(caller: Reader, context: ServerContext, body: Wo
 def list_workspaces_in_organization(caller: Reader, context: ServerContext, body: WorkspacesPart) -> Any:
     """The workspaces of an organization that the caller can see."""
     with context.store.read() as db:
-        rows = workspaces.listed(db, ids=caller.workspaces(), organization_id=str(body.organizationId))
+        rows = workspaces.find_all(db, ids=caller.workspaces(), organization_id=str(body.organizationId))
     return {"workspaces": [answer(row) for row in page_of(rows, body)]}
 
 
@@ -172,7 +172,7 @@ def get_organization(caller: Reader, context: ServerContext, body: OrganizationR
 
 
 @router.post("/organizations/list_by_user_id", operation_id="configListOrganizationsOfUser")
-def list_organizations_of_user(caller: Known, context: ServerContext, body: OrganizationsPart) -> Any:
+def list_organizations_of_user(caller: AnyUser, context: ServerContext, body: OrganizationsPart) -> Any:
     """The organizations of the caller."""
     own_id(caller, body.userId)
     query = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
@@ -190,7 +190,7 @@ def list_organizations_of_user(caller: Known, context: ServerContext, body: Orga
 
 def own_id(caller: Principal, user_id: str) -> str:
     """The caller's own id. 404 for another id: `/users` of the public API has the others."""
-    own = caller.user_id or NOBODY
+    own = caller.user_id or NO_USER_ID
     if canonical(user_id) != own:
         raise missing_resource("user", user_id)
     return own
@@ -199,9 +199,9 @@ def own_id(caller: Principal, user_id: str) -> str:
 def user_body(context: ServerContext, caller: Principal, user_id: str) -> dict[str, Any]:
     with context.store.read() as db:
         row = user.by_id(db, user_id)
-        visible = workspaces.listed(db, ids=caller.workspaces(), limit=1)
-    if row is None and user_id != NOBODY:
-        raise not_found("user", user_id)
+        visible = workspaces.find_all(db, ids=caller.workspaces(), limit=1)
+    if row is None and user_id != NO_USER_ID:
+        raise missing_resource("user", user_id)
     return {
         "userId": user_id,
         "authUserId": user_id,
@@ -214,19 +214,19 @@ def user_body(context: ServerContext, caller: Principal, user_id: str) -> dict[s
 
 
 @router.post("/users/get_by_auth_id", operation_id="configGetUserByAuthId")
-def get_user_by_auth_id(caller: Known, context: ServerContext, body: LoginRef) -> Any:
+def get_user_by_auth_id(caller: AnyUser, context: ServerContext, body: LoginRef) -> Any:
     """The caller."""
     return user_body(context, caller, own_id(caller, body.authUserId))
 
 
 @router.post("/users/get", operation_id="configGetUser")
-def get_user(caller: Known, context: ServerContext, body: UserRef) -> Any:
+def get_user(caller: AnyUser, context: ServerContext, body: UserRef) -> Any:
     """The caller."""
     return user_body(context, caller, own_id(caller, body.userId))
 
 
 @router.post("/users/update", operation_id="configUpdateUser")
-def update_user(caller: Known, context: ServerContext, body: UserUpdate) -> Any:
+def update_user(caller: AnyUser, context: ServerContext, body: UserUpdate) -> Any:
     """422 for another default workspace: the default is the oldest workspace that the user can see."""
     current = user_body(context, caller, own_id(caller, body.userId))
     if body.defaultWorkspaceId is not None and str(body.defaultWorkspaceId) != current["defaultWorkspaceId"]:
@@ -235,13 +235,13 @@ def update_user(caller: Known, context: ServerContext, body: UserUpdate) -> Any:
 
 
 @router.post("/permissions/list_by_user", operation_id="configListPermissionsOfUser")
-def list_permissions_of_user(caller: Known, context: ServerContext, body: UserRef) -> Any:
+def list_permissions_of_user(caller: AnyUser, context: ServerContext, body: UserRef) -> Any:
     """The permissions of the caller."""
     own = own_id(caller, body.userId)
     with context.store.read() as db:
         rows = user.permissions_of(db, own)
     if not rows and caller.instance_admin:
-        return {"permissions": [{"permissionId": NOBODY, "permissionType": "instance_admin", "userId": own}]}
+        return {"permissions": [{"permissionId": NO_USER_ID, "permissionType": "instance_admin", "userId": own}]}
     return {
         "permissions": [
             {

@@ -103,14 +103,14 @@ def client_of(request: Request, body: bytes) -> tuple[str, str]:
 
 
 @router.get("/applications", operation_id="listApplications", response_model=ApplicationReadList)
-def list_applications(caller: Known, context: ServerContext) -> dict[str, Any]:
+def list_applications(caller: AnyUser, context: ServerContext) -> dict[str, Any]:
     """The caller's applications. A secret is shown only once, when it is created."""
     with context.store.read() as db:
-        return {"applications": [application_body(row) for row in application.listed(db, caller.user_id)]}
+        return {"applications": [application_body(row) for row in application.find_all(db, caller.user_id)]}
 
 
 @router.post("/applications", operation_id="createApplication", response_model=ApplicationRead)
-def create_application(body: ApplicationCreate, caller: Known, context: ServerContext) -> dict[str, Any]:
+def create_application(body: ApplicationCreate, caller: AnyUser, context: ServerContext) -> dict[str, Any]:
     """Create a client id and a secret with the rights of the caller."""
     with context.store.write() as db:
         row, secret = application.create(db, caller.user_id, body.name, context.store.now_ms(db))
@@ -118,16 +118,16 @@ def create_application(body: ApplicationCreate, caller: Known, context: ServerCo
 
 
 @router.get("/applications/{applicationId}", operation_id="getApplication", response_model=ApplicationRead)
-def get_application(applicationId: str, caller: Known, context: ServerContext) -> dict[str, Any]:
+def get_application(applicationId: str, caller: AnyUser, context: ServerContext) -> dict[str, Any]:
     with context.store.read() as db:
-        return application_body(require_own(application.found(db, applicationId), caller, applicationId))
+        return application_body(require_own(application.find(db, applicationId), caller, applicationId))
 
 
 @router.delete("/applications/{applicationId}", operation_id="deleteApplication", response_model=ApplicationRead)
-def delete_application(applicationId: str, caller: Known, context: ServerContext) -> dict[str, Any]:
+def delete_application(applicationId: str, caller: AnyUser, context: ServerContext) -> dict[str, Any]:
     """Delete an application. Its tokens are refused from then on."""
     with context.store.write() as db:
-        row = require_own(application.found(db, applicationId), caller, applicationId)
+        row = require_own(application.find(db, applicationId), caller, applicationId)
         application.delete(db, row.id)
         return application_body(row)
 
@@ -135,7 +135,7 @@ def delete_application(applicationId: str, caller: Known, context: ServerContext
 def require_own(row: Row[Any] | None, caller: Principal, application_id: str) -> Row[Any]:
     """404 for an application of another user, as for an unknown one."""
     if row is None or (row.user_id != caller.user_id and not caller.instance_admin):
-        raise not_found("application", application_id)
+        raise missing_resource("application", application_id)
     return row
 
 

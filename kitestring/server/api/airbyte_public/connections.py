@@ -183,7 +183,7 @@ def create_connection(caller: Editor, context: ServerContext, body: ConnectionCr
             db,
             source_id=str(body.sourceId),
             destination_id=str(body.destinationId),
-            streams=connection.configured(catalog, stream_choices(body.configurations)),
+            streams=connection.configure_streams(catalog, stream_choices(body.configurations)),
             catalog=catalog,
             name=body.name or "",
             status=body.status or "active",
@@ -213,7 +213,7 @@ def patch_connection(caller: Editor, context: ServerContext, connectionId: UUID,
     if body.configurations is not None and body.configurations.streams is not None:
         catalog = connection.discover(context, row.source_id)
         values |= {
-            "streams": connection.configured(catalog, stream_choices(body.configurations)),
+            "streams": connection.configure_streams(catalog, stream_choices(body.configurations)),
             "catalog": dict(catalog.body),
         }
     if body.schedule is not None:

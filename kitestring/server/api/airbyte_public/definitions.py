@@ -77,7 +77,7 @@ def definitions_of(db: Connection, kind: Kind, workspace_id: str | None) -> list
     built_in = sorted(
         connectors.built_in(kind).values(), key=lambda definition: (definition.name.lower(), definition.id)
     )
-    custom = [] if workspace_id is None else list(connectors.custom(db, kind, workspace_id))
+    custom = [] if workspace_id is None else list(connectors.find_custom(db, kind, workspace_id))
     return built_in + [definition for definition in custom if definition.manifest is None]
 
 
@@ -189,7 +189,7 @@ def read_definition(
             workspaces.get(db, workspace_id)
         definition = connectors.get(db, kind, definition_id)
         if workspace_id is not None and definition.workspace_id not in (None, workspace_id):
-            raise not_found(f"{kind} definition", definition_id)
+            raise missing_resource(f"{kind} definition", definition_id)
         return answer(definition)
 
 
@@ -245,7 +245,7 @@ def list_low_code(caller: Reader, context: ServerContext, workspaceId: UUID) -> 
 
 @low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=responses_for(LowCode))
 def create_low_code(caller: Editor, context: ServerContext, workspaceId: UUID, body: LowCodeCreate) -> Any:
-    manifest, definition_id = connectors.checked_manifest(body.manifest), new_id()
+    manifest, definition_id = connectors.check_manifest(body.manifest), new_id()
     with context.store.write() as db:
         workspaces.get(db, str(workspaceId))
         db.execute(

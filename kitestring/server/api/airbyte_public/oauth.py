@@ -111,7 +111,7 @@ def delete_of_organization(
 def vendor_of(request: Request, name: str) -> Vendor:
     """The vendor of a source by its type. 422 for a source without a known consent."""
     vendors: dict[str, Vendor] = request.app.state.vendors
-    vendor = vendors.get(consent.plain(name))
+    vendor = vendors.get(consent.normalized(name))
     if vendor is None:
         raise Problem(
             422,

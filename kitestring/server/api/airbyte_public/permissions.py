@@ -53,7 +53,7 @@ class PermissionList(BaseModel):
 
 @router.get("/permissions", operation_id="listPermissions", response_model=PermissionList)
 def list_permissions(
-    caller: Known, context: ServerContext, userId: str | None = None, organizationId: str | None = None
+    caller: AnyUser, context: ServerContext, userId: str | None = None, organizationId: str | None = None
 ) -> Any:
     """A user's permissions: the caller's own, or another user's in what the caller administers."""
     user_id = canonical(userId) if userId else caller.user_id
@@ -93,7 +93,7 @@ def create_permission(body: PermissionCreate, caller: Admin, context: ServerCont
     )
     with context.store.write() as db:
         if user.by_id(db, canonical(body.userId)) is None:
-            raise not_found("user", body.userId)
+            raise missing_resource("user", body.userId)
         user.grant(db, canonical(body.userId), grant)
         return permission_body(require_permission(db, grant.id))
 

@@ -83,7 +83,7 @@ class WorkspacePatch(BaseModel):
 def answer(context: Context, caller: Principal, row: Any) -> dict[str, Any]:
     """A workspace. Only its admins see the addresses of notifications."""
     is_admin = caller.may(row.id, Role.admin) or caller.may_in_organization(row.organization_id, Role.admin)
-    receivers = channels.opened(context.vault, row) if is_admin else channels.masked(row)
+    receivers = channels.open_channels(context.secret_box, row) if is_admin else channels.mask_channels(row)
     return {
         "workspaceId": row.id,
         "name": row.name,
@@ -107,7 +107,7 @@ def list_workspaces(
     offset: Offset = 0,
 ) -> Any:
     with context.store.read() as db:
-        rows = workspaces.listed(
+        rows = workspaces.find_all(
             db, ids=visible(caller.workspaces(), workspaceIds), deleted=includeDeleted, limit=limit, offset=offset
         )
     return page(request, [answer(context, caller, row) for row in rows], limit, offset)
@@ -125,7 +125,7 @@ def create_workspace(caller: Admin, context: ServerContext, body: WorkspaceCreat
             context.store.now_ms(db),
             organization_id=organization_id,
             workspace_id=workspace_id,
-            notifications=channels.sealed(context.vault, workspace_id, notifications_of(body), {}),
+            notifications=channels.seal_channels(context.secret_box, workspace_id, notifications_of(body), {}),
         )
         row = workspaces.get(db, workspace_id)
         return answer(context, caller, row)
@@ -143,7 +143,9 @@ def update_workspace(caller: Admin, context: ServerContext, workspaceId: UUID, b
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}
         if body.notifications is not None:
-            values["notifications"] = channels.sealed(context.vault, row.id, notifications_of(body), row.notifications)
+            values["notifications"] = channels.seal_channels(
+                context.secret_box, row.id, notifications_of(body), row.notifications
+            )
         workspaces.change(db, row.id, values)
         return answer(context, caller, workspaces.get(db, row.id))
 

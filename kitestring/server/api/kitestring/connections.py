@@ -92,7 +92,7 @@ def get_state(caller: Reader, context: ServerContext, connectionId: UUID) -> Any
 def put_state(caller: Editor, context: ServerContext, connectionId: UUID, body: StreamStates) -> Any:
     """Replace the states of the named streams. 409 while a job runs, 422 for unknown streams."""
     with context.store.write() as db:
-        states.put(context, db, str(connectionId), body.states)
+        states.replace(context, db, str(connectionId), body.states)
     return get_state(caller, context, connectionId)
 
 

@@ -56,7 +56,7 @@ def list_connectors(
     with context.store.read() as db:
         for each in kinds:
             candidates += definitions.built_in(each).values()
-            candidates += definitions.custom(db, each, workspaceId) if workspaceId else []
+            candidates += definitions.find_custom(db, each, workspaceId) if workspaceId else []
     terms = search.lower().split()
     matches = [
         connector
@@ -99,4 +99,4 @@ def require_definition(db: Any, kind: Kind, name: str) -> Definition:
     try:
         return definitions.of_type(kind, name)
     except Problem as problem:
-        raise not_found(f"{kind} connector", name) from problem
+        raise missing_resource(f"{kind} connector", name) from problem

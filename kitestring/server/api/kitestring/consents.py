@@ -37,7 +37,7 @@ class ConsentVendors(BaseModel):
 
 
 @router.get("", operation_id="listConsentVendors", response_model=ConsentVendors)
-def list_consent_vendors(request: Request, caller: Known, context: ServerContext) -> Any:
+def list_consent_vendors(request: Request, caller: AnyUser, context: ServerContext) -> Any:
     """The sources with an OAuth consent, and the options that it needs first."""
     return {
         "data": [

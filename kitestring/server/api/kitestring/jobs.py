@@ -226,7 +226,7 @@ def event(kind: str, data: str, attempt: int, place: int) -> ServerSentEvent:
 def may_still(context: Context, request: Request, caller: Principal, job_id: int) -> bool:
     """Whether the caller may still read the job."""
     try:
-        now = standing(context, request, caller)
+        now = reauthenticate(context, request, caller)
         with context.store.read() as db:
             return now is not None and now.may(row_of(db, job_id).workspace_id, Role.reader)
     except Problem:  # the key of the token, or the job, is gone

@@ -111,7 +111,7 @@ def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -
 
 
 @router.post("/schedule/preview", operation_id="previewSchedule", response_model=SchedulePreview)
-def preview_schedule(caller: Known, context: ServerContext, body: ScheduleDraft) -> Any:
+def preview_schedule(caller: AnyUser, context: ServerContext, body: ScheduleDraft) -> Any:
     """The next five runs of a schedule; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
     moments: list[int] = []

@@ -71,7 +71,12 @@ def begin_oidc_login(request: Request, context: ServerContext, back: str = "/") 
     place, cookie = oidc.begin(context, back)
     answer = RedirectResponse(place, 302)
     answer.set_cookie(
-        oidc.COOKIE, cookie, max_age=oidc.SECONDS, path=oidc.CALLBACK, secure=is_secure(context, request), httponly=True
+        oidc.COOKIE,
+        cookie,
+        max_age=oidc.COOKIE_MAX_AGE_S,
+        path=oidc.CALLBACK,
+        secure=is_secure(context, request),
+        httponly=True,
     )
     return answer
 
@@ -87,13 +92,13 @@ def end_oidc_login(request: Request, context: ServerContext) -> Any:
 
 
 @router.get("", operation_id="getSession", response_model=SessionRead)
-def get_session(request: Request, caller: Known) -> Any:
+def get_session(request: Request, caller: AnyUser) -> Any:
     """The current user, and the CSRF token of the session."""
     return session_of(caller, request.cookies.get(login_session.COOKIE))
 
 
 @router.post("/logout", operation_id="logout", status_code=204)
-def log_out(request: Request, caller: Known, context: ServerContext) -> Response:
+def log_out(request: Request, caller: AnyUser, context: ServerContext) -> Response:
     """End the session of the cookie."""
     cookie = request.cookies.get(login_session.COOKIE)
     if cookie:
@@ -112,7 +117,7 @@ def begin_session(context: Context, request: Request, response: Response, user_i
         row = user.by_id(db, user_id)
         assert row is not None
         audit.note(db, context.store, actor=row.email, action="login", kind="user", resource_id=user_id)
-        caller = user.principal(db, row)
+        caller = user.principal_of(db, row)
     response.set_cookie(
         login_session.COOKIE,
         opened.cookie,

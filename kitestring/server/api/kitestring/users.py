@@ -72,7 +72,7 @@ class UserDetails(BaseModel):
 def list_users(caller: InstanceAdmin, context: ServerContext) -> Any:
     """All users of this server, with their roles."""
     with context.store.read() as db:
-        return {"data": [user_detail(db, row) for row in user.everyone(db)]}
+        return {"data": [user_detail(db, row) for row in user.find_all(db)]}
 
 
 @router.post("", operation_id="createUser", response_model=UserDetail)
@@ -85,11 +85,11 @@ def create_user(body: UserCreate, caller: InstanceAdmin, context: ServerContext)
 
 
 @router.post("/me/password", operation_id="changeOwnPassword", status_code=204)
-def change_own_password(body: PasswordChange, caller: Known, context: ServerContext) -> Response:
+def change_own_password(body: PasswordChange, caller: AnyUser, context: ServerContext) -> Response:
     """Change the caller's password. Needs the old one, and ends all sessions of the caller."""
     if caller.user_id is None:
         raise Problem(422, "nobody is logged in", hint="Add a user first.")
-    verify(context, caller.user_id, body.old)
+    check_password(context, caller.user_id, body.old)
     with context.store.write() as db:
         user.set_password(db, caller.user_id, body.new)
     return Response(status_code=204)
