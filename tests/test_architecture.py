@@ -203,6 +203,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.server.api.airbyte_config.definitions": ("files", "a category"),
     "kitestring.server.api.airbyte_config.workspaces": ("airbyte", "a value of Airbyte's API"),
     "kitestring.server.api.kitestring.connections": ("sample", "an argument: how many records an estimate reads"),
+    "kitestring.server.api.kitestring.responses": ("sqlite", STORE),
     "kitestring.server.api.kitestring.server": ("postgres sqlite", STORE),
     "kitestring.server.child.actions": ("sample", "an argument: how many records an estimate reads"),
     "kitestring.server.child.preload": ("airbyte files", "packages of the core"),
@@ -270,6 +271,7 @@ def test_the_web_interface_names_no_connector() -> None:
     lines = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for path in (PACKAGE / "ui" / "src").rglob("*.ts*")
+        if not path.name.endswith(".gen.ts")  # written from the OpenAPI document
         for line in path.read_text("utf-8").splitlines()
         if quoted.search(line) and "data.store" not in line  # the server's own store
     ]
