@@ -14,13 +14,14 @@ from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.page import Page
 from kitestring.declarative.page_lookup import PageLookup
 from kitestring.declarative.page_size import PageRefusedError, PageSizeReduction
+from kitestring.declarative.pagination_reset import PaginationReset
 from kitestring.declarative.paginator import NoPagination, PageInfo
 from kitestring.declarative.partition_router import router
 from kitestring.declarative.request_option import Options
 from kitestring.declarative.requester import Token
 from kitestring.declarative.selector import CursorFilter
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.window_splitting import PaginationReset, RequestWindowSplitting, WindowRefusedError
+from kitestring.declarative.window_splitting import RequestWindowSplitting, WindowRefusedError
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.http import UnreadableError, vendor_message
 from kitestring.http.session import REREAD_S

@@ -57,23 +57,3 @@ class RequestWindowSplitting:
             )
             for half in halves:
                 yield from self.pages(half, read, cuts + 1)
-
-
-@keyword("PaginationReset")
-class PaginationReset:
-    """Begins a slice anew on the action `RESET_PAGINATION` or at a limit: from its start, or behind the last record."""
-
-    def __init__(self, node: Node, **_: Any) -> None:
-        self.action = node.need("action")
-        if self.action not in ("RESET", "SPLIT_USING_CURSOR"):
-            raise node.error(f"is {self.action!r}, RESET or SPLIT_USING_CURSOR is expected", "action")
-        limits: PaginationResetLimits | None = node.child("limits", "PaginationResetLimits")
-        self.limit = limits.records if limits is not None else None
-
-
-@keyword("PaginationResetLimits")
-class PaginationResetLimits:
-    """After how many records the pages of a slice begin anew: a part of `PaginationReset`."""
-
-    def __init__(self, node: Node, **_: Any) -> None:
-        self.records = node.integer("number_of_records")
