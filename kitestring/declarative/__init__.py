@@ -1,4 +1,4 @@
-"""The low-code language: Airbyte manifests, run as they are."""
+"""The low-code language: run Airbyte manifests unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DeclarativeSource", "manifest_spec"]
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported at first use: a session that reads no manifest does not load the language."""
+    """Import public names at first use, so that programs without a manifest do not load the language."""
     if name in __all__:
         from kitestring.declarative import source
 

@@ -14,7 +14,7 @@ from kitestring.pattern import PatternError, compiled
 
 @keyword("HTTPAPIBudget")
 class HTTPAPIBudget:
-    """The policies of a source; the first that matches a request governs it. Response headers correct its count."""
+    """The rate policies of a source. The first that matches a request applies; response headers correct its count."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.policies: list[Any] = node.children("policies")
@@ -36,7 +36,7 @@ class HTTPAPIBudget:
         return tuple(budgets)
 
     def read(self, response: Response) -> tuple[int | None, float | None]:
-        """The calls that are left and the seconds until the reset (a moment in epoch seconds), as the headers say."""
+        """The remaining calls and the seconds until the reset (epoch seconds in the header)."""
         remaining, reset = response.headers.get(self._remaining_header), response.headers.get(self._reset_header)
         try:
             seconds = float(reset) - time.time() if reset else None
@@ -50,7 +50,7 @@ class HTTPAPIBudget:
 
 
 class CallRatePolicy:
-    """A limit for the requests that one of its matchers recognises; without matchers, for all."""
+    """A limit for the requests that a matcher accepts; without matchers, for all requests."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.matchers = [
@@ -65,13 +65,13 @@ class CallRatePolicy:
         return not self.matchers or any(matcher.matches(request) for matcher in self.matchers)
 
     def weight(self, request: Request) -> int:
-        """How many calls a request counts as: what the first matcher that recognises it says."""
+        """How many calls a request counts as, by the first matcher that accepts it."""
         return next((matcher.weight for matcher in self.matchers if matcher.matches(request)), 1)
 
 
 @keyword("MovingWindowCallRatePolicy")
 class MovingWindowCallRatePolicy(CallRatePolicy):
-    """So many calls in any window of an interval; several rates hold together."""
+    """A number of calls in any window of an interval. All rates apply at once."""
 
     def _limits(self, node: Node) -> list[tuple[int, float]]:
         rates = [node.at(value, f"rates[{index}]") for index, value in enumerate(node.items("rates"))]
@@ -80,7 +80,7 @@ class MovingWindowCallRatePolicy(CallRatePolicy):
 
 @keyword("FixedWindowCallRatePolicy")
 class FixedWindowCallRatePolicy(CallRatePolicy):
-    """So many calls per period, kept as a moving window, which never allows more."""
+    """A number of calls per period, enforced as a moving window, which never allows more."""
 
     def _limits(self, node: Node) -> list[tuple[int, float]]:
         return [limit(node, "call_limit", "period")]
@@ -88,12 +88,12 @@ class FixedWindowCallRatePolicy(CallRatePolicy):
 
 @keyword("UnlimitedCallRatePolicy")
 class UnlimitedCallRatePolicy(CallRatePolicy):
-    """No limit for what it matches, whatever later policies say."""
+    """No limit for the requests it matches; later policies do not apply to them."""
 
 
 @keyword("HttpRequestRegexMatcher")
 class HttpRequestRegexMatcher:
-    """Requests by method, host, path pattern, parameters and headers; `weight`, the calls that one counts as."""
+    """Matches requests by method, host, path pattern, parameters and headers. A match counts as `weight` calls."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._method = str(node.get("method", "")).upper()
@@ -102,7 +102,7 @@ class HttpRequestRegexMatcher:
         self._headers = {str(k).lower(): str(v) for k, v in node.mapping("headers").items()}
         weight = node.integer("weight", 1)
         if not weight or weight < 1:
-            raise node.error("is no positive number of calls", "weight")
+            raise node.error("is not a positive number of calls", "weight")
         self.weight = weight
         try:
             self._path = compiled(str(node.get("url_path_pattern", "")))
@@ -132,7 +132,7 @@ def build_matcher(node: Node, value: Any, name: str) -> Any:
 def limit(node: Node, calls: str, period: str) -> tuple[int, float]:
     count = node.integer(calls)
     if not count or count < 1:
-        raise node.error("is no positive number of calls", calls)
+        raise node.error("is not a positive number of calls", calls)
     try:
         length = parse_duration(node.need(period))
     except ValueError as error:
@@ -143,13 +143,13 @@ def limit(node: Node, calls: str, period: str) -> tuple[int, float]:
         else length.total_seconds()
     )
     if seconds <= 0:
-        raise node.error("is no positive duration", period)
+        raise node.error("is not a positive duration", period)
     return count, seconds
 
 
 @keyword("Rate")
 class Rate:
-    """So many calls per interval: a part of `MovingWindowCallRatePolicy`."""
+    """A number of calls per interval: a part of `MovingWindowCallRatePolicy`."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.limit = limit(node, "limit", "interval")

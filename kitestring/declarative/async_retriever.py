@@ -1,4 +1,4 @@
-"""`AsyncRetriever`: asks the API for a report, waits until it is made, and reads the files."""
+"""`AsyncRetriever`: requests a report, polls until it is ready, and downloads its files."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ NOT_A_VALUE = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
-"""Texts of a report that mean nothing: the ones pandas.read_csv takes for missing."""
+"""Texts of a report that stand for no value: those that pandas.read_csv takes for missing."""
 
 
 @keyword("AsyncJobStatusMap")
 class AsyncJobStatusMap:
-    """Which of the API's words mean running, completed, failed, timeout or skipped."""
+    """The API's status words for running, completed, failed, timeout and skipped."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._meaning: dict[str, str] = {}
@@ -41,15 +41,15 @@ class AsyncJobStatusMap:
                 node.need(meaning)
             for status in node.items(meaning):
                 if str(status) in self._meaning:
-                    raise node.error(f"{status} stands under {self._meaning[str(status)]} too", meaning)
+                    raise node.error(f"{status} is listed under {self._meaning[str(status)]} too", meaning)
                 self._meaning[str(status)] = meaning
         self._node = node
 
     def __getitem__(self, status: Any) -> str:
         if str(status) not in self._meaning:
             raise ConfigError(
-                f"the API says the report is {status!r}, which the manifest does not know",
-                hint=f"Add the word to {self._node.path}.",
+                f"the API reports the status {status!r}, which the manifest does not map",
+                hint=f"Add this status to {self._node.path}.",
             )
         return self._meaning[str(status)]
 
@@ -137,7 +137,7 @@ class AsyncRetriever:
                 raise TransientError(
                     f"stream {self.name}: the report ended as {meaning} {attempt} times", hint="Try again later."
                 )
-            log.warning("the report of %s ended as %s and is asked for again", self.name, meaning)
+            log.warning("the report of %s ended as %s, requesting it again", self.name, meaning)
             self._connection.pause(self._retry_wait_s)
             attempt += 1
         if meaning == "completed":
@@ -164,7 +164,7 @@ class AsyncRetriever:
                 slots.release()
 
     def _run(self, job: Slice) -> str:
-        """Create a job and wait for its end; its answers go into `job.extra_fields`, where templates find them."""
+        """Create a job and wait for its end. Its responses go into `job.extra_fields`, where templates read them."""
         job.extra_fields["creation_response"] = self._template_values(self._creation.send(job)[0])
         began, wait_s = time.monotonic(), FIRST_POLL_S
         while True:
@@ -195,7 +195,7 @@ class AsyncRetriever:
         return [body for body in bodies if not isinstance(body, Reject)]
 
     def _template_values(self, response: Any) -> dict[str, Any]:
-        """An answer as templates see it, with its headers."""
+        """A response as templates see it, with its headers."""
         body: Any = next(iter(self._bodies(response)), {})
         values = dict(body) if isinstance(body, Mapping) else {"body": body}
         values.setdefault("headers", Headers(response.headers))

@@ -23,11 +23,11 @@ from kitestring.http import Request, Response
 from kitestring.paths import value_at
 
 Home = Callable[[], str]
-"""Where the API of the requester lives that an authenticator serves."""
+"""Gives the base address of the API that the authenticator's requester calls."""
 
 
 def inject(request: Request, place: str, path: Sequence[str], value: str) -> None:
-    """Put a credential into a request that is about to be sent; a path of several names is one of its JSON body."""
+    """Put a credential into a request before it is sent. A path of several names leads into the JSON body."""
     name = path[-1]
     if place == "header":
         request.headers[name] = value
@@ -42,7 +42,7 @@ def inject(request: Request, place: str, path: Sequence[str], value: str) -> Non
 
 
 def with_value(body: Any, path: Sequence[str], value: str) -> dict[str, Any]:
-    """A JSON body with a value at a path, what stands beside it kept."""
+    """A JSON body with a value set at a path; its other values stay."""
     name, *rest = path
     fields = dict(body) if isinstance(body, Mapping) else {}
     return {**fields, name: with_value(fields.get(name), rest, value) if rest else value}
@@ -121,7 +121,7 @@ def key_place(node: Node) -> tuple[str, Sequence[str]]:
 
 @keyword("SelectiveAuthenticator")
 class SelectiveAuthenticator:
-    """The one of several authenticators that a value of the configuration names."""
+    """Builds one of several authenticators, chosen by a value of the configuration."""
 
     def __new__(cls, node: Node, **arguments: Any) -> Any:
         path = [str(part) for part in node.items("authenticator_selection_path")]
@@ -134,23 +134,23 @@ class SelectiveAuthenticator:
             )
         if str(chosen) not in choices:
             raise ConfigError(
-                f"{'.'.join(path)} is {str(chosen)!r}, the manifest knows {', '.join(map(str, choices))}",
+                f"{'.'.join(path)} is {str(chosen)!r}, the manifest has {', '.join(map(str, choices))}",
                 hint="Choose one of these.",
             )
         return node.at(choices[str(chosen)], f"authenticators.{chosen}").build(**arguments)
 
 
 class SharedToken:
-    """A token that several authenticators of one credential use. `lock` is held while it is fetched."""
+    """A token that all authenticators of one credential share. `lock` is held while the token is fetched."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.text: str | None = None
         self.until = 0.0
         self.refresh: str | None = None
-        """The refresh token that is good now, where each can be used once."""
+        """The valid refresh token, where each can be used once."""
         self.spent: str | None = None
-        """The refresh token that was used up for it."""
+        """The refresh token that was spent to get it."""
         self.expires: datetime | None = None
         self.key: str | None = None
         """The name of the credential for a `CredentialStore`: that of its first refresh token."""
@@ -161,9 +161,9 @@ class SharedToken:
 
 
 class RenewedToken:
-    """A token that is fetched when needed and again when it ran out or was refused; one thread fetches at a time.
+    """Fetches a token when it is needed, has expired or was refused. One thread fetches at a time.
 
-    Authenticators with the same `identity` share it: to fetch a token may end the one before.
+    Authenticators with the same `identity` share the token: fetching one may invalidate the one before.
     """
 
     place: str = "header"
@@ -176,11 +176,11 @@ class RenewedToken:
         self._thread = threading.local()
 
     def identity(self) -> tuple[Any, ...] | None:
-        """What is the same for authenticators of one credential; None for one that shares with no other."""
+        """Equal for all authenticators of one credential; None for an authenticator that shares no token."""
         return None
 
     def fetch(self) -> tuple[str, float | None]:
-        """A new token and the seconds it holds (None: until it is refused)."""
+        """A new token and its lifetime in seconds (None: until it is refused)."""
         raise NotImplementedError
 
     def header_value(self, token: str) -> str:
@@ -208,7 +208,7 @@ class RenewedToken:
         self.current.until = time.monotonic() + seconds if seconds is not None else float("inf")
 
     def _adopt(self, current: SharedToken) -> None:
-        """Take note of a token that this authenticator, or another, has fetched."""
+        """Remember a token that this authenticator or another has fetched, so that it is masked."""
         if current.text and current.text not in self.secrets:
             self.secrets = (*self.secrets[-4:], current.text)
 
@@ -217,7 +217,7 @@ class RenewedToken:
         inject(request, self.place, self.path, self.header_value(token))
 
     def refresh(self, response: Response) -> bool:
-        """Fetch anew, unless that was done since this thread's request was sent."""
+        """Fetch a new token, unless another thread did since this thread's request was sent."""
         current = self.current
         with current.lock:
             if current.text is None or current.text == getattr(self._thread, "token", current.text):
@@ -231,13 +231,13 @@ _TOKENS_LOCK = threading.Lock()
 
 
 def shared_token(identity: tuple[Any, ...], own: SharedToken) -> SharedToken:
-    """The token of a credential in this process: the one that others use, else `own`."""
+    """The shared token of a credential in this process; `own` where there is none yet."""
     with _TOKENS_LOCK:
         return _TOKENS.setdefault(digest_of(identity), own)
 
 
 def share_as(identity: tuple[Any, ...], token: SharedToken) -> None:
-    """Have a token shared under another identity too: that with the refresh token which is good now."""
+    """Share a token under a second identity: that of its valid refresh token."""
     with _TOKENS_LOCK:
         _TOKENS[digest_of(identity)] = token
 
@@ -248,7 +248,7 @@ def digest_of(identity: tuple[Any, ...]) -> str:
 
 @keyword("SessionTokenAuthenticator")
 class SessionTokenAuthenticator(RenewedToken):
-    """Logs in with a request of its own and uses the token of the answer for `expiration_duration`."""
+    """Logs in with a request of its own and uses the token of the response for `expiration_duration`."""
 
     def __init__(self, node: Node, name: str = "", **_: Any) -> None:
         super().__init__()
@@ -307,14 +307,14 @@ class SessionTokenRequestBearerAuthenticator:
 
 @keyword("ApiKey")
 class SessionTokenRequestApiKeyAuthenticator:
-    """`type: ApiKey` in `request_authentication`: the session token in a place of the manifest's choice."""
+    """`type: ApiKey` in `request_authentication`: the session token where the manifest puts it."""
 
     def __init__(self, node: Node, **_: Any) -> None: ...
 
 
 @keyword("LegacySessionTokenAuthenticator")
 class LegacySessionTokenAuthenticator(RenewedToken):
-    """The token of the configuration while it is valid, else one from user name and password (Metabase)."""
+    """The configured token while it is valid, else one obtained with user name and password (Metabase)."""
 
     def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
         super().__init__()
@@ -346,7 +346,7 @@ class LegacySessionTokenAuthenticator(RenewedToken):
                 pass
         if not (value["username"] and value["password"]):
             raise AuthError(
-                "the session token is not valid and there is no user name and password",
+                "the session token is not valid, and the configuration has no user name and password",
                 hint="Give a new session token, or a user name and password.",
             )
         answer = session.request(

@@ -1,4 +1,4 @@
-"""`BackfillPartitionRouter`: one partition for everything, and one for each parent record that was not there before."""
+"""`BackfillPartitionRouter`: one partition for all parent records, and one for each new parent record."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from kitestring.declarative.slice import Slice
 
 @keyword("BackfillPartitionRouter")
 class BackfillPartitionRouter:
-    """One partition for all records of a parent stream together, whose value is an empty text, and one of its own for
-    each record that the last sync did not list. So one request asks for what changed everywhere, and the history of
-    what was added later is read once.
+    """One partition with an empty text for all records of a parent stream, and one for each record that the last sync
+    did not list. One request reads the changes of all of them, and the history of a later record is read once.
 
-    What is listed is kept as the parent's state when the sync was whole: what could not be read is new in the next one
-    too. Without such a list (a first sync, the state of a stream that had no partitions) nothing is new. A partition
-    of the state without a cursor value is one that somebody wants to be read from the start.
+    The list is kept as the parent's state after a complete sync, so a record that could not be read stays new. Without
+    a list (first sync, or the state of a stream that had no partitions) no record is new. A partition in the state
+    without a cursor value is to be read from the start.
     """
 
     saves_parents = True
@@ -36,7 +35,7 @@ class BackfillPartitionRouter:
 
     def slices(self, routing: RoutingContext) -> Iterable[Slice]:
         name = self.parent.name
-        # The list comes before any record: what appears while records are read is new in the next sync.
+        # The list is read first: a record that appears meanwhile is new in the next sync.
         values = [part[name] for part in self.parent.slices(RoutingContext(doubts=routing.doubts))]
         parent_state = (routing.state.get("parent_state") or {}).get(self.parent.stream.name)
         routing.parent_states[self.parent.stream.name] = {LISTED: values}

@@ -1,4 +1,4 @@
-"""Bodies of text, piece by piece: their charsets and their lines."""
+"""Charsets and lines of text bodies that arrive in chunks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Chunks = Iterable[bytes]
 
 
 def lines(chunks: Chunks) -> Iterator[bytes]:
-    """The lines of a body, without their ends."""
+    """The lines of a body without line ends."""
     begun: list[bytes] = []
     for chunk in chunks:
         first, *whole = chunk.split(b"\n")
@@ -40,7 +40,7 @@ def wide_charset(head: bytes, charset: str) -> str:
 
 
 def in_utf8(chunks: Chunks, charset: str) -> Iterator[bytes]:
-    """A body without its byte order mark; one in UTF-16 or UTF-32 as UTF-8, so that lines can be cut."""
+    """A body without its byte order mark. UTF-16 and UTF-32 become UTF-8, so that lines can be split."""
     source = iter(chunks)
     head = first_bytes(source)
     codec = wide_charset(head, charset)
@@ -55,11 +55,11 @@ def in_utf8(chunks: Chunks, charset: str) -> Iterator[bytes]:
             yield decoder.decode(chunk).encode("utf-8", "surrogatepass")
         decoder.decode(b"", True)
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"the response is no {codec.upper()}: {error.reason}") from error
+        raise UnreadableError(f"the response is not {codec.upper()}: {error.reason}") from error
 
 
 def text_of(data: bytes, charset: str) -> str:
-    """Bytes as text: UTF-8, else the charset of the response. `UnicodeDecodeError` for what is neither."""
+    """Decode bytes as UTF-8, else by the charset of the response. Raises `UnicodeDecodeError` for neither."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -69,7 +69,7 @@ def text_of(data: bytes, charset: str) -> str:
 
 
 def first_bytes(source: Iterator[bytes]) -> bytes:
-    """The first bytes of a body, enough for a byte order mark, taken from its pieces."""
+    """Take the first chunks of a body, enough bytes for a byte order mark."""
     head = b""
     for chunk in source:
         head += chunk

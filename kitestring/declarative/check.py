@@ -1,4 +1,4 @@
-"""What `check` reads to see that a source works."""
+"""The streams that `check` reads to test a source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def available(stream: Any) -> None:
-    """Read the first page of the first slice of a stream."""
+    """Read the first page of a stream's first slice. Raises where that fails."""
     for task in stream.tasks({}, RoutingContext()):
         for page in stream.read(task):
             if isinstance(page, Page) and page.rejects and not page.records:
@@ -23,7 +23,7 @@ def available(stream: Any) -> None:
             return
         return
     raise ConfigError(
-        f"stream {stream.name} has nothing to read: its partition router or its cursor gives no slice",
+        f"stream {stream.name} has no slices: its partition router or its cursor returned none",
         hint="Check the start date and the lists in the configuration.",
     )
 
@@ -62,7 +62,7 @@ class DynamicStreamCheckConfig:
 
 @keyword("CheckDynamicStream")
 class CheckDynamicStream:
-    """Reads a page of the first streams, whichever they are."""
+    """Reads a page of the first streams of the source."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.count = node.integer("stream_count", 1) or 1

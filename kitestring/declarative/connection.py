@@ -1,4 +1,4 @@
-"""The HTTP side of one source: its sessions, the answers kept for parent streams, the `base_url` override."""
+"""The HTTP side of one source: sessions, cached responses of parent streams, the `base_url` override."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CACHE_BYTES = 48 * 1024 * 1024
 LARGEST_CACHED_BYTES = 8 * 1024 * 1024
 SYNC_WAIT_S = 7200.0
 RENEWAL_WAIT_S = 60.0
-"""How long closing waits for a renewal of credentials that is under way."""
+"""How long `close` waits for a running renewal of credentials."""
 CHECK_WAIT_S = 15.0
-"""How long a check waits in all for an API that is down or busy: somebody sits in front of it."""
+"""How long a check waits in total for an API that is down or busy: a user is waiting for it."""
 
 
 class CachedResponse:
-    """A kept response. Its JSON is parsed anew each time, since transformations change records in place."""
+    """A cached response. Its JSON is parsed on each use, because transformations change records in place."""
 
     __slots__ = ("body", "elapsed_s", "headers", "method", "status", "url")
 
@@ -59,14 +59,14 @@ class CachedResponse:
 
 
 class Clock:
-    """The API's clock beside ours, by the `Date` of its answers."""
+    """Measures how far the API's clock is ahead of ours, from the `Date` header."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
         self._measured = False
 
     def observe_date(self, response: Any) -> None:
-        """Answers that a cache kept are older than they say: the latest clock counts."""
+        """A cached response has an old date, so the latest clock counts."""
         text = response.headers.get("date")
         if not text:
             return
@@ -74,7 +74,7 @@ class Clock:
             ahead = parsedate_to_datetime(text) - datetime.now(UTC)
         except (ValueError, TypeError, OverflowError):
             return
-        # The header has whole seconds, and an answer takes its time.
+        # The header has whole seconds, and a response takes time to arrive.
         ahead = timedelta() if SAME_CLOCK[0] <= ahead <= SAME_CLOCK[1] else ahead
         if not self._measured or ahead > self.ahead:
             self.ahead, self._measured = ahead, True
@@ -84,7 +84,7 @@ SAME_CLOCK = timedelta(seconds=-3), timedelta(seconds=1)
 
 
 class Connection:
-    """Sessions by timeout, one for nearly every source; and the kept answers, forgotten when nobody reads any more."""
+    """Sessions by timeout (most sources need one), and cached responses, dropped when the last reader leaves."""
 
     def __init__(self, *, base_url: str = "", secrets: Iterable[str] = ()) -> None:
         self.base_url = base_url.rstrip("/")
@@ -105,7 +105,7 @@ class Connection:
 
     @contextmanager
     def renewal(self) -> Iterator[None]:
-        """While this lasts, `close` waits: the answer to a refresh that is cut off takes the credentials with it."""
+        """`close` waits for this context: a refresh that is cut off loses the new credentials."""
         with self._renewed:
             self._renewals += 1
         try:
@@ -116,7 +116,7 @@ class Connection:
                 self._renewed.notify_all()
 
     def renewal_session(self) -> Session:
-        """The session of token requests: closing ends their waits, and none that was sent."""
+        """The session of token requests. Closing ends their waits, never a request that was sent."""
         from kitestring.http import Session
 
         with self._lock:
@@ -151,7 +151,7 @@ class Connection:
 
     @contextmanager
     def short_waits(self) -> Iterator[None]:
-        """While this lasts, calls give up soon instead of waiting for hours."""
+        """In this context calls give up soon instead of waiting for hours."""
         self._hurried = True
         self.close()
         try:
@@ -163,7 +163,7 @@ class Connection:
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown: of the configuration, and tokens that were got with it."""
+        """The secrets to mask: those of the configuration, and the tokens obtained with them."""
         with self._lock:
             return list(self._secrets)
 
@@ -176,13 +176,13 @@ class Connection:
             session.hide(*secrets)
 
     def mask(self, text: str) -> str:
-        """A text without what must not be shown."""
+        """A text with its secrets masked."""
         from kitestring.redact import Redactor
 
         return Redactor(self.secrets).text(text)
 
     def rebase_url(self, url: str, home: str) -> str:
-        """`url` at the configured `base_url`, where it belongs to the host of `home`."""
+        """`url` moved to the configured `base_url`, if it has the host of `home`."""
         if not self.base_url or not home:
             return url
         parts = urlsplit(url)
@@ -191,7 +191,7 @@ class Connection:
         return self.base_url + url[len(parts.scheme) + 3 + len(parts.netloc) :]
 
     def rename_host(self, text: str, home: str) -> str:
-        """A text of the manifest that names the API's host, with the host that was asked instead (`base_url`)."""
+        """A text of the manifest with the API's host replaced by that of `base_url`."""
         parts = urlsplit(home)
         if not self.base_url or not parts.netloc:
             return text
@@ -231,12 +231,12 @@ class Connection:
                 self._cache_bytes = 0
 
     def pause(self, seconds: float) -> None:
-        """Wait; `close` ends the wait with `Cancelled`."""
+        """Wait. `close` ends the wait with `Cancelled`."""
         if seconds > 0 and self._closing.wait(seconds):
             raise Cancelled("the source was closed while it waited")
 
     def close(self) -> None:
-        """End the calls that are under way, but not a renewal. Who asks for a session afterwards gets a new one."""
+        """End the running calls, except a renewal. `session` opens a new one afterwards."""
         with self._lock:
             sessions, renewing = list(self._sessions.values()), self._renewing
             self._sessions.clear()

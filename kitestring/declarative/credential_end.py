@@ -1,4 +1,4 @@
-"""`CredentialEnd`: when a credential of the configuration ends, as the manifest or the API says."""
+"""`CredentialEnd`: the expiry of a credential, from the manifest or the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ZONE_SUFFIX = re.compile(r"\s+(UTC|Z|[+-]\d\d:?\d\d)$")
 
 @keyword("CredentialEnd")
 class CredentialEnd:
-    """A credential that ends at a moment, a template. With a `requester` that sees `response` and `headers`."""
+    """A credential that expires at a time, given by a template. With a `requester` it sees `response` and `headers`."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._node = node
@@ -30,7 +30,7 @@ class CredentialEnd:
         self._requester: Any = node.child("requester", "HttpRequester", name="credential_ends")
 
     def end(self) -> credentials.CredentialEnd | None:
-        """The end of the credential; None where there is none, or where it cannot be asked for now."""
+        """The expiry of the credential; None if it has none, or if the request for it fails."""
         if not self._needed({}):
             return None
         context: dict[str, Any] = {}
@@ -40,7 +40,7 @@ class CredentialEnd:
                 context = {"headers": response.headers, "response": response.json()}
             text = str(self._at(context)).strip()
         except KitestringError as error:
-            log.info("when %s ends cannot be told: %s", self._name, error.message)
+            log.info("the expiry of %s is unknown: %s", self._name, error.message)
             return None
         if not text:
             return None
@@ -48,7 +48,9 @@ class CredentialEnd:
             moment = parse_iso(ZONE_SUFFIX.sub(lambda zone: "+00:00" if zone[1] in ("UTC", "Z") else zone[1], text))
         except ValueError:
             if self._requester is None:
-                raise self._node.error(f"is {text!r}, no moment", "at") from None
-            log.info("when %s ends cannot be told: the API says %r, no moment", self._name, text[:100])
+                raise self._node.error(f"is {text!r}, a date or time is expected", "at") from None
+            log.info(
+                "the expiry of %s is unknown: the API returned %r, which is not a date or time", self._name, text[:100]
+            )
             return None
         return credentials.CredentialEnd(self._name, moment, self._hint)

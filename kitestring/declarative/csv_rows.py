@@ -1,4 +1,4 @@
-"""Rows of CSV, none of them lost in silence: what cannot be read is a `Reject` with the text of its lines."""
+"""Reads CSV rows without losing any: an unreadable row becomes a `Reject` with the text of its lines."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from kitestring.declarative.body_text import first_bytes, in_utf8, wide_charset
 from kitestring.types import Reject
 
 LARGEST_ROW = 64 * 1024 * 1024
-"""Characters of a row. A quote that nothing closes would take the rest of the page into one field."""
+"""Characters of a row: an unclosed quote would put the rest of the page into one field."""
 EXCERPT = 10_000
-"""So many characters of a row that cannot be read are kept with its reject."""
+"""Characters of an unreadable row that its reject keeps."""
 
 FOREIGN = re.compile("[\udc80-\udcff]")
-"""Bytes that are not in the page's encoding, as Python's `surrogateescape` shows them."""
+"""Bytes outside the page's encoding, as Python's `surrogateescape` decodes them."""
 Row = dict[str, Any]
 
 
 def csv_rows(chunks: Iterable[bytes], delimiter: str, encoding: str, charset: str = "") -> Iterator[Row | Reject]:
     """The rows of a page as objects under the names of its first row.
 
-    Empty lines mean nothing. A row that is too short has null for what it lacks (as in Airbyte's engine); one with more
-    cells than there are names is a reject, unless the cells too many are empty. Of columns with the same name the last
-    has it, those before get a number: `a_1`, `a_2`.
+    Empty lines are skipped. A short row gets null for its missing cells (as in Airbyte's engine). A row with more cells
+    than names is a reject, unless the extra cells are empty. Of columns with the same name the last keeps it, the
+    others get a number: `a_1`, `a_2`.
     """
-    csv.field_size_limit(sys.maxsize)  # it is one for the whole process, 131,072 at first
+    csv.field_size_limit(sys.maxsize)  # process-wide; Python's default is 131,072
     lines = Lines(text_lines(chunks, encoding, charset))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     names: list[str] | None = None
@@ -52,7 +52,7 @@ def csv_rows(chunks: Iterable[bytes], delimiter: str, encoding: str, charset: st
             continue
         if not lines.are_ascii() and FOREIGN.search("".join(cells)):
             if charset in ("", "utf-8", "ascii"):
-                yield Reject({"line": lines.excerpt()}, f"line {lines.number} is no {encoding}")
+                yield Reject({"line": lines.excerpt()}, f"line {lines.number} is not {encoding}")
                 continue
             cells = [cell.encode(encoding, "surrogateescape").decode(charset, "replace") for cell in cells]
         if names is None:
@@ -67,7 +67,7 @@ def csv_rows(chunks: Iterable[bytes], delimiter: str, encoding: str, charset: st
 
 
 class Lines:
-    """Lines of text that can be taken again: those of the row that is being read are kept."""
+    """Lines of text that can be pushed back: the lines of the current row are kept."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -77,12 +77,12 @@ class Lines:
         self._size = 0
 
     def begin(self) -> None:
-        """What was taken is read: a row begins."""
+        """Begin a row: the lines before it are done."""
         self._before += len(self._row_lines)
         self._row_lines, self._size = [], 0
 
     def push_back(self) -> None:
-        """Only the first line of the row counts as taken, the others come again."""
+        """Keep the first line of the row and push the others back."""
         self._returned.extendleft(reversed(self._row_lines[1:]))
         del self._row_lines[1:]
 
@@ -114,8 +114,8 @@ class Lines:
 
 
 def lenient_cells(lines: Lines, delimiter: str) -> list[str] | None:
-    """The cells of a row that is not well formed: a quote inside a field is taken as it is where its row is whole in
-    one line. None where it is not; the lines behind the first come again then."""
+    """The cells of a malformed row: a quote inside a field is kept as text if the row fits in one line. Else None, and
+    the lines behind the first are pushed back."""
     lines.push_back()
     line = lines.text()
     try:
@@ -147,7 +147,7 @@ def distinct_names(names: list[str]) -> list[str]:
 
 
 def text_lines(chunks: Iterable[bytes], encoding: str, charset: str) -> Iterator[str]:
-    """The lines of a body with their ends. Bytes that the encoding does not have become half surrogates."""
+    """The lines of a body with line ends. Bytes outside the encoding become lone surrogates."""
     source = iter(chunks)
     head = first_bytes(source)
     wide = wide_charset(head, encoding if encoding.startswith(("utf-16", "utf-32")) else charset)
@@ -160,7 +160,7 @@ def text_lines(chunks: Iterable[bytes], encoding: str, charset: str) -> Iterator
 
 
 class ChunkReader(io.RawIOBase):
-    """Pieces of bytes as a file, for readers of text."""
+    """Chunks of bytes as a raw file, for text readers."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)

@@ -1,7 +1,7 @@
-"""Cursors: from a saved state to the stretches of time that are still to be read, and back to a state.
+"""Cursors: from a saved state to the intervals that are not read yet, and back to a state.
 
-A state is `{cursor field: value}`. While a sync runs and stretches end out of order it is Airbyte's other form,
-`{"state_type": "date-range", "slices": [{"start", "end", "most_recent_cursor_value"}]}`; both are read.
+A state is `{cursor field: value}`. During a sync, when intervals end out of order, it has Airbyte's other form,
+`{"state_type": "date-range", "slices": [{"start", "end", "most_recent_cursor_value"}]}`. Both forms are read.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ Value = TypeVar("Value", datetime, float)
 WRITTEN_DIGESTS = "kitestring_known"
 """The key beside a cursor value under which a state keeps the digests of written records."""
 AIRBYTE = "like_airbyte"
-"""The setting of a source whose states are kept by a platform of Airbyte's: it reads the manifest's formats only."""
+"""Set for a source whose states an Airbyte platform keeps: it reads only the manifest's date formats."""
 NOW = timedelta(minutes=5)
-"""An end so near to the present is no end that somebody chose."""
+"""An end this close to the present was not chosen by the user."""
 
 
 def not_after(value: Any, most: datetime | None) -> Any:
-    """A value of a state, no moment of the future."""
+    """A value of a state, limited to `most` if it is a time."""
     return most if most is not None and isinstance(value, datetime) and value > most else value
 
 
 @dataclass(frozen=True, slots=True)
 class Interval(Generic[Value]):
-    """What was read from `start` to `end`, and the highest cursor value seen there."""
+    """An interval that was read, and the highest cursor value in it."""
 
     start: Value
     end: Value
@@ -50,7 +50,7 @@ class Interval(Generic[Value]):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Generic[Value]):
-    """A state as a cursor understands it. `since` is where new records begin; `legacy` what else the state held."""
+    """A parsed state. `since`: where new records begin. `legacy`: the other keys of the state."""
 
     since: Value
     intervals: list[Interval[Value]]
@@ -58,7 +58,7 @@ class Progress(Generic[Value]):
 
 
 class Cursor(Generic[Value]):
-    """What the two kinds of cursors share: reading and writing states, and judging records."""
+    """Base of both cursors: reads and writes states, and filters records."""
 
     kind = "date-range"
     start: Value
@@ -79,47 +79,47 @@ class Cursor(Generic[Value]):
             )
 
     def parse(self, value: Any) -> Value:
-        """A cursor value; ValueError where it is none."""
+        """Parse a cursor value. Raises ValueError."""
         raise NotImplementedError
 
     def write(self, value: Value) -> Any:
         raise NotImplementedError
 
     def write_exact(self, value: Value) -> Any:
-        """`value` written so that `saved` gives it back."""
+        """`value` written so that `parse_saved` returns it unchanged."""
         return self.write(value)
 
     def after(self, value: Value) -> Value:
-        """The next value that a stretch beginning right behind `value` would have."""
+        """The next value: the start of an interval directly after `value`."""
         raise NotImplementedError
 
     def end(self) -> Value:
         raise NotImplementedError
 
     def slices(self, progress: Progress[Value]) -> Iterator[dict[str, Any]]:
-        """The bounds of the stretches that are still to be read, as templates and requests see them."""
+        """The bounds of the intervals that are not read yet, as templates and requests see them."""
         raise NotImplementedError
 
     def bounds(
         self, part: Mapping[str, Any], latest: Value | None, progress: Progress[Value]
     ) -> Interval[Value] | None:
-        """The stretch that a slice which was read covers."""
+        """The interval that a completed slice covers."""
         raise NotImplementedError
 
     def fill(self, options: Options, part: Slice) -> None:
-        """Put the bounds of the slice into a request."""
+        """Put the bounds of a slice into a request."""
 
     def lookback_start(self, value: Value) -> Value:
-        """From where on a sync reads whose state is `value`."""
+        """Where a sync with the state `value` starts to read."""
         return value
 
     @property
     def text_length(self) -> int:
-        """Length of every cursor value where they are texts whose order is theirs; 0 where they are not."""
+        """The length of all cursor values if their text order is their order in time, else 0."""
         return 0
 
     def progress(self, state: Mapping[str, Any], most: datetime | None = None) -> Progress[Value]:
-        """`ConfigError` for a state whose cursor value cannot be read. A moment behind `most` counts as that."""
+        """Parse a state. A time after `most` counts as `most`. Raises `ConfigError` for an unreadable cursor value."""
         if state.get("state_type") in ("date-range", "integer"):
             stretches = [
                 Interval(
@@ -144,7 +144,7 @@ class Cursor(Generic[Value]):
         return Progress(since, [Interval(self.start, since, since)], legacy)
 
     def parse_saved(self, value: Any) -> Value:
-        """A value out of a state or a slice; `ConfigError` where it cannot be read."""
+        """Parse a value of a state or a slice. Raises `ConfigError`."""
         try:
             return self.parse(value)
         except (ValueError, TypeError, OverflowError) as error:
@@ -154,14 +154,14 @@ class Cursor(Generic[Value]):
             ) from error
 
     def parse_written(self, value: Any) -> Value:
-        """What `write` gave, as a value again."""
+        """Parse a text that `write` returned."""
         return self.parse_saved(value)
 
     def _parse_optional(self, value: Any) -> Value | None:
         return None if value is None else self.parse_saved(value)
 
     def add(self, progress: Progress[Value], interval: Interval[Value] | None) -> Progress[Value]:
-        """Progress after one more stretch; stretches that touch become one."""
+        """Progress with one more interval; adjacent intervals are merged."""
         intervals = list(progress.intervals)
         if interval is not None:
             intervals.append(interval)
@@ -179,7 +179,7 @@ class Cursor(Generic[Value]):
         return merged
 
     def running_state(self, progress: Progress[Value]) -> State:
-        """The state while a sync runs."""
+        """The state during a sync."""
         slices = [
             {"start": self.write_exact(s.start), "end": self.write_exact(s.end)}
             | ({} if s.latest is None else {"most_recent_cursor_value": self.write_exact(s.latest)})
@@ -191,22 +191,22 @@ class Cursor(Generic[Value]):
         return state
 
     def final_state(self, progress: Progress[Value]) -> State:
-        """The state when a sync ended: how far everything before it was read."""
+        """The state after a sync: the value up to which everything was read."""
         return {**progress.legacy, self.field: self.write(self.completed_until(progress))}
 
     def completed_until(self, progress: Progress[Value]) -> Value:
-        """How far everything was read."""
+        """The value up to which everything was read."""
         first = self.merge_intervals(progress.intervals)[0]
         return first.start if first.latest is None else first.latest
 
     def lowest(self, progress: Progress[Value]) -> Value:
-        """The cursor value below which a record was read before."""
+        """Records below this cursor value were read before."""
         since = progress.since
         return max(self.lookback_start(since), min(since, self.start))
 
     def observe(self, records: list[Record], latest: Value | None) -> Value | None:
-        """The highest cursor value of the records and `latest`; values that cannot be read do not count, nor do moments
-        of the future."""
+        """The highest cursor value of the records and `latest`. Unreadable values and times in the future do not
+        count."""
         field = self.field
         for record in records:
             value = record.get(field)
@@ -223,11 +223,11 @@ class Cursor(Generic[Value]):
         return latest
 
     def cursor_filter(self, lowest: Value) -> Callable[[Record], bool]:
-        """True for records at or after `lowest` and not after an end that the configuration sets, and for those without
-        a cursor value."""
+        """A filter that is true for records from `lowest` to the configured end, and for records without a cursor
+        value."""
         end: Any = self.end()
         if isinstance(end, datetime) and end > datetime_format.now() - NOW:
-            end = datetime.max.replace(tzinfo=UTC)  # the end is now: a record of the future is one all the same
+            end = datetime.max.replace(tzinfo=UTC)  # the end is now: records of the future are kept too
         field = self.field
 
         def accepts(record: Record) -> bool:
@@ -244,7 +244,7 @@ class Cursor(Generic[Value]):
 
 @keyword("MinMaxDatetime")
 class MinMaxDatetime:
-    """A moment given as a template, kept between a lowest and a highest."""
+    """A time from a template, limited to a minimum and a maximum."""
 
     def __init__(self, node: Node, format: str = "", **_: Any) -> None:
         self._node = node
@@ -267,7 +267,7 @@ class MinMaxDatetime:
             return self._format.parse(str(value))
         except (ValueError, OverflowError) as error:
             raise ConfigError(
-                f"manifest, {self._node.path}.{name}: {str(value)!r} is no date of the format {self._format.text}",
+                f"manifest, {self._node.path}.{name}: {str(value)!r} is not a date in the format {self._format.text}",
                 hint="Check the dates in the configuration: " + str(template.text),
                 place=f"{self._node.path}.{name}",
             ) from error
@@ -279,7 +279,7 @@ WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", 
 
 @keyword("DatetimeBasedCursor")
 class DatetimeBasedCursor(Cursor[datetime]):
-    """Reads by time: from the last cursor value (less a lookback) to the end, in steps where the manifest names one."""
+    """Reads by time, from the last cursor value minus the lookback to the end, in steps if `step` is set."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         super().__init__(node)
@@ -321,9 +321,9 @@ class DatetimeBasedCursor(Cursor[datetime]):
         return moment
 
     def parse(self, value: Any) -> datetime:
-        """In one of the manifest's formats; else in ISO 8601, whose digits beyond microseconds are cut."""
+        """Parse by the manifest's formats, else as ISO 8601; digits beyond microseconds are cut."""
         if isinstance(value, bool):
-            raise ValueError(f"{value} is no moment")
+            raise ValueError(f"{value} is not a date or time")
         for format_ in self._formats:
             try:
                 return format_.parse(value)
@@ -331,23 +331,23 @@ class DatetimeBasedCursor(Cursor[datetime]):
                 continue
         moment = None if self._like_airbyte else moment_of(str(value).strip())
         if moment is None:
-            raise ValueError(f"{value!r} is no moment")
+            raise ValueError(f"{value!r} is not a date or time")
         return moment
 
     def write(self, value: datetime) -> str:
-        """In UTC where the format names no zone (Airbyte's engine leaves the zone away)."""
+        """Write in UTC if the format has no zone (Airbyte's engine drops the zone)."""
         if not self._zoned and value.tzinfo is not UTC and not self._like_airbyte:
             value = value.astimezone(UTC)
         return self.format.format(value)
 
     def write_exact(self, value: datetime) -> str:
-        """In the manifest's format, unless that loses something (a time of day, a zone it only pretends to write)."""
+        """Write in the manifest's format, or in ISO 8601 if that would lose the time of day or the zone."""
         text = self.write(value)
         return text if self.parse_saved(text) == value else value.isoformat()
 
     def parse_saved(self, value: Any) -> datetime:
-        """What we write is in `datetime_format`: it goes before the formats of records (`%ms` beside `%s`). Airbyte's
-        engine reads it in these first."""
+        """States are written in `datetime_format`, so it is tried before the record formats (`%ms` and `%s` look
+        alike). Airbyte's engine tries the record formats first."""
         try:
             return super().parse_saved(value) if self._like_airbyte else self.parse_written(value)
         except ConfigError:
@@ -415,7 +415,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         yield from self._split(last, self.end(), True)
 
     def _split(self, lower: datetime, upper: datetime, final: bool) -> Iterator[dict[str, Any]]:
-        """Cut a stretch into steps. Bounds are inclusive: a step ends one granularity before the next begins."""
+        """Split an interval into steps. Bounds are inclusive: a step ends one granularity before the next begins."""
         if lower > upper or (lower == upper and not self.granularity) or upper < self.start:
             return
         clamp = self._clamp or (lambda value: value)
@@ -452,7 +452,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         return {self.start_key: self.write(start), self.end_key: self.write(end)}
 
     def shift_back(self, state: Mapping[str, Any], seconds: float) -> State:
-        """A state moved back in time by the length of the last sync."""
+        """A state moved back by the duration of the last sync."""
         if not seconds or state.get(self.field) is None:
             return dict(state)
         try:
@@ -461,13 +461,13 @@ class DatetimeBasedCursor(Cursor[datetime]):
             return dict(state)
 
     def narrow(self, part: Slice, latest: datetime | None) -> Slice:
-        """The rest of a slice behind the latest record."""
+        """The rest of a slice after the latest record."""
         if latest is None:
             return part
         return part.during({**part.cursor_slice, self.start_key: self.write(latest)})
 
     def halves(self, part: Slice, least: timedelta) -> list[Slice]:
-        """The slice in two, or nothing where it is too short for that (not longer than `least`)."""
+        """The two halves of a slice; empty if it is not longer than `least`."""
         if not self.granularity:
             return []
         start, end = self.parse_saved(part[self.start_key]), self.parse_saved(part[self.end_key])
@@ -482,7 +482,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
 
 
 def clamps(node: Node) -> tuple[Clamp, Clamp]:
-    """Rounding up and down to whole days, weeks or months."""
+    """Functions that round up and down to whole days, weeks or months."""
     clamping = node.at(node.need("clamping"), "clamping")
     target = str(clamping.needed_text("target")({}))
 
@@ -506,7 +506,7 @@ def clamps(node: Node) -> tuple[Clamp, Clamp]:
 
 @keyword("IncrementingCountCursor")
 class IncrementingCountCursor(Cursor[float]):
-    """Reads by a number that only grows: from the last value on."""
+    """Reads by a growing number, from its last value."""
 
     kind = "integer"
 
@@ -519,7 +519,7 @@ class IncrementingCountCursor(Cursor[float]):
         if isinstance(value, str):
             value = int(value) if value.strip().lstrip("+-").isdigit() else Decimal(value.strip())
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
-            raise ValueError(f"{value!r} is no number")
+            raise ValueError(f"{value!r} is not a number")
         return value  # type: ignore[return-value]
 
     def write(self, value: float) -> Any:

@@ -1,4 +1,4 @@
-"""Dates and durations: a format, compiled once, parses and writes moments; durations may hold months and years."""
+"""Date formats, compiled once, and ISO 8601 durations, also with months and years."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ class DateFormat:
     """A format of `strptime`, and beyond it: `%s` epoch seconds, `%s_as_float`, `%ms` and `%epoch_microseconds`,
     and `%_ms` for three digits of a second inside a format.
 
-    A text without a zone is UTC. `parse` raises ValueError for what does not fit. The formats that nearly every API
-    uses are parsed without `strptime`.
+    A text without a zone is UTC. `parse` raises ValueError. The common formats are parsed without `strptime`.
     """
 
     def __init__(self, text: str) -> None:
@@ -26,7 +25,7 @@ class DateFormat:
         self.parse: Callable[[Any], datetime] = EPOCHS[text][0] if text in EPOCHS else self._parser()
         self.format: Callable[[datetime], str] = EPOCHS[text][1] if text in EPOCHS else self._write
         self.length = FIXED_LENGTHS.get(text, 0)
-        """Length of every text of this format where texts of it order as moments do; 0 where they do not."""
+        """The length of all texts of this format if their text order is their order in time, else 0."""
 
     def _parser(self) -> Callable[[Any], datetime]:
         pattern = self.text.replace("%_ms", "%f")
@@ -79,7 +78,7 @@ FIXED_LENGTHS = {"%Y-%m-%d": 10, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%dT%H:%M:%SZ": 
 
 @dataclass(frozen=True, slots=True)
 class Months:
-    """A duration with calendar parts: `moment + Months(...)` keeps the day of the month where that month has it."""
+    """A duration with calendar parts. `moment + Months(...)` keeps the day of the month if that month has it."""
 
     months: int
     rest: timedelta
@@ -108,10 +107,10 @@ _DURATION = re.compile(
 
 
 def parse_duration(text: Any) -> Duration:
-    """An ISO 8601 duration (`P1M`, `PT0.001S`). ValueError for anything else."""
+    """Parse an ISO 8601 duration (`P1M`, `PT0.001S`). Raises ValueError."""
     match = _DURATION.fullmatch(str(text).strip())
     if not match:
-        raise ValueError(f"{text!r} is no ISO 8601 duration such as P30D or PT1S")
+        raise ValueError(f"{text!r} is not an ISO 8601 duration such as P30D or PT1S")
     years, months, weeks, days, hours, minutes, seconds = (
         float((g or "0").replace(",", ".")) for g in match.groups()[1:]
     )
@@ -123,7 +122,7 @@ def parse_duration(text: Any) -> Duration:
 
 
 def shift_months(moment: Any, months: int) -> Any:
-    """The same day and time of another month; a day that month lacks becomes its last."""
+    """The same day and time of another month, or its last day if it is shorter."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
     if not 1 <= year <= 9999:
         raise OverflowError("the date is out of range")
@@ -131,7 +130,7 @@ def shift_months(moment: Any, months: int) -> Any:
 
 
 def parse_iso(text: str) -> datetime:
-    """A date or moment in ISO 8601, UTC where it names no zone."""
+    """Parse a date or time in ISO 8601; without a zone it is UTC."""
     moment = datetime.fromisoformat(text.strip())
     return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
@@ -141,5 +140,5 @@ def now() -> datetime:
 
 
 def as_moment(value: date) -> datetime:
-    """A day as its first moment in UTC."""
+    """The start of a day in UTC."""
     return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)

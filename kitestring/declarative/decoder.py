@@ -1,7 +1,7 @@
-"""From the bytes of a response to the values an extractor looks into.
+"""Decode the bytes of a response into the values for an extractor.
 
-A part of a page that cannot be read (a line, a row) is given as a `Reject` in the place of its value; a page that
-cannot be read at all raises `UnreadableError`.
+An unreadable part of a page (a line, a row) becomes a `Reject` instead of its value. A page that is unreadable as a
+whole raises `UnreadableError`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kitestring.http.message import UnreadableError, charset_of
 from kitestring.types import Reject
 
 RUN = 1000
-"""Rows of a streamed body that travel together."""
+"""Values of a streamed body per run."""
 EXCERPT = 10_000
-"""So many characters of a line that cannot be read are kept with its reject."""
+"""Characters of an unreadable line that its reject keeps."""
 Chunks = Iterable[bytes]
 
 
@@ -39,9 +39,9 @@ def in_runs(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 class Decoder:
-    """`bodies(response)` gives lists of values; `streamed` decoders read the response piece by piece.
+    """`bodies(response)` yields lists of values. A `streamed` decoder reads the response in chunks.
 
-    `charset` is what the response's Content-Type says, for bytes that are not in the encoding that is expected.
+    `charset` comes from the response's Content-Type, for bytes that are not in the expected encoding.
     """
 
     streamed = True
@@ -59,7 +59,7 @@ class Decoder:
 
 @keyword("JsonDecoder")
 class JsonDecoder(Decoder):
-    """One JSON value; the elements of a list on top are looked into one by one. An empty page is an empty object."""
+    """One JSON value; a top-level list gives its elements one by one. An empty page is an empty object."""
 
     streamed = False
 
@@ -67,7 +67,7 @@ class JsonDecoder(Decoder):
 
     @staticmethod
     def verify(response: Any) -> None:
-        """A page that is no JSON is asked for once more."""
+        """Raise for a page that is not JSON, so that it is requested again."""
         if response.status < 400 and not blank(response.body):
             response.json()
 
@@ -90,7 +90,7 @@ def blank(body: bytes) -> bool:
 
 
 def load(text: bytes, *charsets: str) -> Any:
-    """The value of a JSON text, in UTF-8 or else in one of these charsets."""
+    """Parse a JSON text in UTF-8, else in one of these charsets."""
     try:
         return json_codec.loads(text)
     except json_codec.JsonError as error:
@@ -102,13 +102,13 @@ def load(text: bytes, *charsets: str) -> Any:
         except (json_codec.JsonError, UnicodeDecodeError):
             continue
     raise UnreadableError(
-        f"the response is no JSON: {reason}", hint="Check the address and the decoder of the manifest."
+        f"the response is not JSON: {reason}", hint="Check the address and the decoder of the manifest."
     ) from reason
 
 
 @keyword("JsonlDecoder")
 class JsonlDecoder(Decoder):
-    """One JSON value per line. A line that cannot be read is a reject; blank lines mean nothing."""
+    """One JSON value per line. An unreadable line is a reject; blank lines are skipped."""
 
     def __init__(self, node: Node | None = None, **_: Any) -> None: ...
 
@@ -124,7 +124,7 @@ class JsonlDecoder(Decoder):
             if isinstance(value, dict | list):
                 yield value
             else:
-                yield Reject({"line": excerpt(line)}, f"line {number} holds no object")
+                yield Reject({"line": excerpt(line)}, f"line {number} is not an object")
 
 
 def excerpt(line: bytes) -> str:
@@ -143,12 +143,12 @@ class IterableDecoder(Decoder):
             try:
                 yield {"record": text_of(line, charset)}
             except UnicodeDecodeError as error:
-                yield Reject({"line": excerpt(line)}, f"line {number} is no UTF-8: {error.reason}")
+                yield Reject({"line": excerpt(line)}, f"line {number} is not UTF-8: {error.reason}")
 
 
 @keyword("CsvDecoder")
 class CsvDecoder(Decoder):
-    """Rows of CSV under the names of the first; `set_values_to_none` are texts that mean nothing."""
+    """CSV rows, named by the first row; the texts of `set_values_to_none` become null."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._encoding = encoding_of(node)
@@ -195,7 +195,7 @@ class JsonItemsDecoder(Decoder):
 
 @keyword("GzipDecoder")
 class GzipDecoder(Decoder):
-    """What another decoder makes of an unpacked body; a body that is not packed passes as it is."""
+    """Decompresses gzip for another decoder; a body that is not compressed passes unchanged."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._inner: Decoder = node.needed_child("decoder", "JsonDecoder")
@@ -205,7 +205,7 @@ class GzipDecoder(Decoder):
 
 
 def decompress(chunks: Chunks) -> Iterator[bytes]:
-    """The content of one gzip member or several. `UnreadableError` for damaged data, and where its end is missing."""
+    """Decompress one or more gzip members. Raises `UnreadableError` for damaged or truncated data."""
     packed: Any = None
     rest = b""
     for chunk in chunks:
@@ -221,7 +221,7 @@ def decompress(chunks: Chunks) -> Iterator[bytes]:
         try:
             while rest:
                 if packed.eof:
-                    # Some programs fill a file up with zeros; else another member follows.
+                    # Some programs pad a file with zeros; else another member follows.
                     rest = rest.lstrip(b"\0")
                     if len(rest) < 2:
                         break
@@ -233,7 +233,7 @@ def decompress(chunks: Chunks) -> Iterator[bytes]:
     if packed and not packed.eof:
         raise UnreadableError("the gzip data ends in the middle")
     if packed and rest:
-        raise UnreadableError("the gzip data is damaged: it ends with bytes that are no gzip")
+        raise UnreadableError("the gzip data is damaged: it ends with bytes that are not gzip")
     if rest:
         yield rest
 
@@ -243,7 +243,7 @@ MAGIC = b"\x1f\x8b"
 
 @keyword("ZipfileDecoder")
 class ZipfileDecoder(Decoder):
-    """What another decoder makes of each file of a ZIP archive."""
+    """Unpacks a ZIP archive and decodes each file with another decoder."""
 
     streamed = False
 
@@ -260,7 +260,7 @@ class ZipfileDecoder(Decoder):
                         with archive.open(name) as file:
                             yield from self._inner.values(read_chunks(file), charset)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise UnreadableError(f"the response is no ZIP archive that can be read: {error}") from error
+            raise UnreadableError(f"the response is not a readable ZIP archive: {error}") from error
 
 
 def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
@@ -270,7 +270,7 @@ def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 @keyword("XmlDecoder")
 class XmlDecoder(Decoder):
-    """XML as nested objects: attributes begin with `@`, text beside them is `#text`, repeated elements make a list."""
+    """XML as nested objects: attributes begin with `@`, text beside them is `#text`, repeated elements are a list."""
 
     streamed = False
 
@@ -285,7 +285,7 @@ class XmlDecoder(Decoder):
 
 
 def xml_values(text: bytes) -> dict[str, Any]:
-    """Parsed without DTDs, so that no entity can grow or read a file."""
+    """Parse without DTDs, so that an entity can neither grow nor read a file."""
     from xml.parsers import expat
 
     stack: list[tuple[str, dict[str, Any], list[str]]] = [("", {}, [])]
@@ -321,7 +321,7 @@ def xml_values(text: bytes) -> dict[str, Any]:
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        raise UnreadableError(f"the response is no XML: {error}", hint="Check the address and the decoder.") from error
+        raise UnreadableError(f"the response is not XML: {error}", hint="Check the address and the decoder.") from error
     return stack[0][1]
 
 
@@ -330,4 +330,4 @@ def encoding_of(node: Node) -> str:
     try:
         return codecs.lookup(name).name
     except LookupError:
-        raise node.error(f"{name!r} is no text encoding", "encoding") from None
+        raise node.error(f"{name!r} is not a text encoding", "encoding") from None

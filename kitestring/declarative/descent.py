@@ -1,4 +1,4 @@
-"""`Descent`: what an API keeps below its records, level by level: blocks in blocks, parts of a document."""
+"""`Descent`: records below records, level by level: blocks in blocks, parts of a document."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.declarative")
 
 MOST_BELOW = 1_000_000
-"""So many requests below one partition are none that end."""
+"""With more requests below one partition the descent would not end."""
 
 
 @keyword("Descent")
 class Descent:
-    """Reads the partition of a retriever once more for what is below each record, however deep it goes.
+    """Repeats the requests of a retriever for the items below each record, to any depth.
 
-    What is found are records of their own; with `join`, the text there is added to the record that it is below of.
+    The items are records of their own. With `join` their text is added to the text of the record above instead.
     """
 
     def __init__(self, node: Node, name: str = "", **_: Any) -> None:
@@ -48,7 +48,7 @@ class Descent:
                 for record in page.records:
                     ids += self._ids(record, known_ids)
                 yield page
-            # The first one is the next: in the order of the document.
+            # Reversed, so that pop() keeps the order of the document.
             waiting += reversed(ids)
             if not waiting:
                 return
@@ -63,8 +63,8 @@ class Descent:
     def _complete(
         self, page: Page, record: Record, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]
     ) -> None:
-        """Adds the texts of all parts to a record, and what else came with them to its page. The key keeps the parts
-        that are not given."""
+        """Add the texts of all parts to a record, and their rejects, bytes and doubts to its page. The key keeps the
+        ids of the parts that the API does not return."""
         key = [step({}) for step in self._key]
         known_ids: set[str] = set()
         waiting, missing, texts = list(reversed(self._ids(record, known_ids))), [], []
@@ -85,7 +85,7 @@ class Descent:
                 waiting += reversed(self._ids(inner, known_ids))
         if missing:
             log.warning(
-                "stream %s: %d parts of a record (%s) are missing in it, for the API does not give them",
+                "stream %s: %d parts of a record (%s) are missing: the API does not return them",
                 self._name,
                 len(missing),
                 next((value for name, value in part.partition.items() if name != "parent_slice"), ""),
@@ -95,7 +95,7 @@ class Descent:
         set_value(record, key, missing)
 
     def _ids(self, record: Record, known_ids: set[str]) -> list[Any]:
-        """What is below a record, each once."""
+        """The new ids below a record."""
         if not self._condition({"record": record}):
             return []
         value = value_at(record, [step({}) for step in self._key])
@@ -110,6 +110,6 @@ class Descent:
         if count > MOST_BELOW:
             raise ConnectorError(f"stream {self._name}: more than {MOST_BELOW:,} requests below {dict(part.partition)}")
         name = str(self._partition_field({}))
-        # The first page inside the parent's record is one of the partition, not of what is below it.
+        # The first page inside the parent's record belongs to the partition, not to the items below it.
         fields = {key: field_value for key, field_value in part.extra_fields.items() if key != "child_response"}
         return Slice({**part.partition, name: value}, part.cursor_slice, fields)

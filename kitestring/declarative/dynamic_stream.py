@@ -1,4 +1,4 @@
-"""Streams that are made from a template: for each item of the configuration, of an API's answer, or of a list."""
+"""Streams made from a template, one per item of the configuration, of an API's response, or of a list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Values = Mapping[str, Any]
 
 @keyword("ComponentMappingDefinition")
 class ComponentMappingDefinition:
-    """A value that is set in the template of a stream."""
+    """A value to set in the template of a stream."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._types = value_types(node)
@@ -46,7 +46,7 @@ class ComponentMappingDefinition:
 
 
 class Resolver:
-    """Fills the template of a stream once for each set of values."""
+    """Fills the template of a stream for each set of values."""
 
     as_yaml = True
 
@@ -57,7 +57,7 @@ class Resolver:
         )
 
     def values(self) -> Iterator[Values]:
-        """What templates see beside the configuration, for each stream."""
+        """The template context of each stream, beside the configuration."""
         raise NotImplementedError
 
     def streams(self, template: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -71,7 +71,7 @@ class Resolver:
 
 @keyword("StreamConfig")
 class StreamConfig:
-    """A list in the configuration, with values that are always added."""
+    """A list in the configuration, plus default values."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._path = node.path_of("configs_pointer")
@@ -85,7 +85,7 @@ class StreamConfig:
 
 @keyword("ConfigComponentsResolver")
 class ConfigComponentsResolver(Resolver):
-    """A stream for each item of a list in the configuration; of several lists, for each combination."""
+    """A stream for each item of a list in the configuration, or for each combination of several lists."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         super().__init__(node)
@@ -108,7 +108,7 @@ class ConfigComponentsResolver(Resolver):
 
 @keyword("HttpComponentsResolver")
 class HttpComponentsResolver(Resolver):
-    """A stream for each record that the API answers."""
+    """A stream for each record that the API returns."""
 
     as_yaml = False
 
@@ -125,7 +125,7 @@ class HttpComponentsResolver(Resolver):
 
 @keyword("StreamParametersDefinition")
 class StreamParametersDefinition:
-    """The values for each stream, written in the manifest."""
+    """The values of each stream, listed in the manifest."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.values = node.items("list_of_parameters_for_stream")
@@ -148,7 +148,7 @@ class ParametrizedComponentsResolver(Resolver):
 
 @keyword("DynamicDeclarativeStream")
 class DynamicDeclarativeStream:
-    """A template of a stream, and a resolver that says which streams it makes."""
+    """A stream template, and the resolver that makes streams from it."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.node = node
@@ -164,10 +164,10 @@ class DynamicDeclarativeStream:
             handed = hand_down(stream, "", {}, own_first)
             name = handed.get("name")
             if not isinstance(name, str) or not name:
-                raise self.node.error(f"a stream it makes has the name {name!r}", "stream_template")
+                raise self.node.error(f"a stream made from it has the name {name!r}", "stream_template")
             if name in names:
                 raise ConfigError(
-                    f"manifest, {self.node.path}: two streams would be called {name}",
+                    f"manifest, {self.node.path}: two streams would have the name {name}",
                     hint="Check the names in the configuration.",
                 )
             names.add(name)

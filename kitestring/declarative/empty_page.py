@@ -1,10 +1,9 @@
-"""Whether a page in which no record was found is an empty page, or one of another shape than the manifest expects.
+"""Decide whether a page without records is empty, or has another structure than the manifest expects.
 
-Airbyte's engine takes both for the end of a stream (airbyte-cdk 7.39.1, dpath_extractor.py: what the path does not find
-is no record). Empty are a list or an object with nothing in it where the records should be, and a name that is not
-there beside others: APIs leave a list without items out (Google's do), and PHP writes an empty object as `[]`. An
-object with nothing in it instead of the page, and null, false or an empty text instead of the list are not: a server
-that is half down answers so.
+Airbyte's engine takes both for the end of a stream (airbyte-cdk 7.39.1, dpath_extractor.py: a path without a match
+gives no record). A page is empty if the place of the records holds an empty list or object, or if their name is missing
+among others: some APIs omit an empty list (Google's do), and PHP writes an empty object as `[]`. An empty object as the
+whole page, and null, false or an empty text instead of the list, are not empty pages: a failing server returns these.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 LOOKED_AT = 20
-"""How many values of a list are looked at."""
+"""How many values of a list are examined."""
 EXCERPT = 200
 ERRORS = ("error", "errors", "fault")
 NO_ERROR = frozenset({"", "none", "null", "ok", "success", "false", "0", "200", "no error"})
@@ -22,11 +21,11 @@ MESSAGES = ("message", "msg", "detail", "reason", "error_message", "errorMessage
 
 
 def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
-    """What speaks against an empty page, as the end of a sentence about the answer; empty where nothing does.
+    """The reason why a page is not simply empty, as the end of a sentence about the response; empty text for none.
 
-    `bodies` are the decoded values in which nothing was found at `path` (with an empty path: or one object, which was
-    taken for a record). `listed`: they are the elements of a list. `names` are fields that each record has, as far as
-    they are known. `found_before`: the path has led to records in this read.
+    `bodies`: the decoded values without a match at `path` (with an empty path: or one object that was taken for a
+    record). `listed`: they are the elements of a list. `names`: the known fields of every record. `had_records`: the
+    path has matched records in this read.
     """
     bodies = bodies[:LOOKED_AT]
     if not path:
@@ -114,7 +113,7 @@ def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str]
 
 
 def error_in(body: Any) -> str:
-    """What an answer with a good status says of an error, or nothing."""
+    """The error that a response with a good status reports, or an empty text."""
     if not isinstance(body, dict):
         return ""
     for name in ERRORS:
@@ -150,7 +149,7 @@ def _sentence(value: Any, depth: int = 0) -> str:
 
 
 def _alike(values: Sequence[Any], names: Collection[str]) -> bool:
-    """Whether these are objects that have the fields which each record has."""
+    """Whether these are objects with the fields of every record."""
     return all(isinstance(value, dict) and bool(value) and all(name in value for name in names) for value in values)
 
 

@@ -1,4 +1,4 @@
-"""What a response means for a stream: error handlers, their filters, and the waits before another attempt."""
+"""Error handlers: response filters, their actions, and the waits before another attempt."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from kitestring.pattern import Pattern, PatternError, compiled
 
 
 class Actions:
-    """What a filter may order."""
+    """The actions of a filter."""
 
     SUCCESS, IGNORE, FAIL, RETRY, RATE_LIMITED = "SUCCESS", "IGNORE", "FAIL", "RETRY", "RATE_LIMITED"
     RESET_PAGINATION, REFRESH = "RESET_PAGINATION", "REFRESH_TOKEN_THEN_RETRY"
     REDUCE_PAGE_SIZE, SPLIT_WINDOW = "REDUCE_PAGE_SIZE", "SPLIT_REQUEST_WINDOW"
     FINAL = frozenset({SUCCESS, IGNORE, RETRY, RESET_PAGINATION, REDUCE_PAGE_SIZE, SPLIT_WINDOW})
-    """With these, a composite handler asks no further handler."""
+    """A composite handler stops at these."""
     RETRYING = frozenset({RETRY, RATE_LIMITED, REFRESH})
     ALL = frozenset({*FINAL, *RETRYING, FAIL})
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What to do with a response; `failure` is the manifest's failure type where it names one."""
+    """The action for a response. `failure`: the failure type that the manifest names."""
 
     action: str
     message: str = ""
@@ -42,7 +42,7 @@ SUCCESS = Resolution(Actions.SUCCESS)
 
 
 def by_status(status: int) -> Resolution:
-    """What a status means where no filter has a say."""
+    """The default action for a status, if no filter matches."""
     if status < 400:
         return SUCCESS
     if status == 429:
@@ -54,8 +54,8 @@ def by_status(status: int) -> Resolution:
 
 @keyword("HttpResponseFilter")
 class HttpResponseFilter:
-    """An action for the responses that have a status, satisfy a predicate or contain a message; without any of the
-    three, for none."""
+    """An action for responses with a status, a matching predicate or a message. Without any of the three it matches
+    no response."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.action = node.get("action")
@@ -64,7 +64,7 @@ class HttpResponseFilter:
         try:
             self.codes = frozenset(int(code) for code in node.items("http_codes"))
         except (TypeError, ValueError):
-            raise node.error("holds something that is no status code", "http_codes") from None
+            raise node.error("has an entry that is not a status code", "http_codes") from None
         self.contains = str(node.get("error_message_contains", ""))
         predicate = node.get("predicate")
         self.predicate = node.condition(predicate) if predicate else None
@@ -88,7 +88,7 @@ class HttpResponseFilter:
 
 
 def filter_context(response: Response) -> dict[str, Any]:
-    """What a template of a filter sees, made once for all filters; a page that is no JSON is an empty object."""
+    """The template context of filters, built once per response. A page that is not JSON is an empty object."""
     context: dict[str, Any] | None = getattr(response, "derived", None)
     if context is not None:
         return context
@@ -111,7 +111,7 @@ _ERROR_KEYS = (
 
 
 def error_text(response: Response) -> str:
-    """The sentence of an error page, looked for under the names that APIs use; else the page."""
+    """The message of an error page, found under the names that APIs use; else the page."""
 
     def sentence(node: Any) -> str:
         if isinstance(node, str):
@@ -130,7 +130,7 @@ def error_text(response: Response) -> str:
 
 @keyword("DefaultErrorHandler")
 class DefaultErrorHandler:
-    """The first filter that matches decides; then the status: 5xx, 408, 409, 425, 429 are tried again, others fail."""
+    """The first matching filter decides, else the status: 5xx, 408, 409, 425 and 429 are retried, others fail."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         mine = node.type == "DefaultErrorHandler"
@@ -141,7 +141,7 @@ class DefaultErrorHandler:
             f.predicate or f.contains or f.action in SPECIAL or any(code < 400 for code in f.codes)
             for f in self.filters
         )
-        """True when a response can need judgement although its status is no error, or orders more than a retry."""
+        """True if a response without an error status may match, or if an action does more than retry."""
         self.actions = frozenset(f.action for f in self.filters)
 
     def resolve(self, response: Response) -> Resolution:
@@ -157,7 +157,7 @@ SPECIAL = frozenset({Actions.RESET_PAGINATION, Actions.REDUCE_PAGE_SIZE, Actions
 
 @keyword("CompositeErrorHandler")
 class CompositeErrorHandler:
-    """Asks its handlers in turn until one accepts, ignores or retries; the last answer counts otherwise."""
+    """Tries its handlers in order until one accepts, ignores or retries; else the last result counts."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.handlers: list[Any] = node.children("error_handlers")
@@ -178,7 +178,7 @@ class CompositeErrorHandler:
 
 
 class ErrorPolicy:
-    """A handler as the session's judge of attempts. `renamed` puts the host that is asked into the handler's texts."""
+    """Adapts a handler to the session's retry policy. `renamed` puts the real host into the handler's messages."""
 
     def __init__(self, handler: Any, renamed: Callable[[str], str] = str) -> None:
         self.handler = handler
@@ -192,7 +192,7 @@ class ErrorPolicy:
                 return Raise(error)
             if isinstance(error, KitestringError):
                 return Raise(error)
-            return Raise(ConnectorError(f"a call failed in an unforeseen way: {error!r}"))
+            return Raise(ConnectorError(f"unexpected error in a call: {error!r}"))
         if response.status < 400 and not self.handler.special:
             return Return()
         resolution = self.handler.resolve(response)
@@ -226,7 +226,7 @@ class ErrorPolicy:
         )
 
     def _wait(self, response: Response | None, attempt: int) -> tuple[float | None, bool]:
-        """Seconds to wait, and whether the server asked for them (or the strategy made them up)."""
+        """Seconds to wait, and whether the server requested them (else the strategy computed them)."""
         for strategy in self.handler.strategies:
             wait_s: float | None = strategy.wait_s(response, attempt)
             if wait_s:
@@ -235,24 +235,24 @@ class ErrorPolicy:
 
 
 def error_for(response: Response, resolution: Resolution) -> KitestringError:
-    """The error for a response that ends the stream."""
+    """The error for a response that fails the stream."""
     status, kind = response.status, resolution.failure
     message = f"{response.request_line} answered {status}: {resolution.message or vendor_message(response)}"
     if kind == "system_error" and status < 400:
-        return ConnectorError(message, hint="The API does not answer as the manifest expects it to.", status=status)
+        return ConnectorError(message, hint="The API does not respond as the manifest expects.", status=status)
     if kind == "transient_error":
         return TransientError(message, hint="Try again later.", status=status)
     if kind == "config_error":
         return ConfigError(message, hint="Check the configuration.", status=status)
     if status in (401, 403):
-        hint = "Check the credentials." if status == 401 else "Give these credentials the right to read this."
+        hint = "Check the credentials." if status == 401 else "Grant these credentials access to this resource."
         return AuthError(message, hint=hint, status=status)
     return ConfigError(message, hint="Check the configuration, or what the credentials may read.", status=status)
 
 
 @keyword("ConstantBackoffStrategy")
 class ConstantBackoffStrategy:
-    """The same wait before every attempt."""
+    """Waits the same time before every attempt."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._seconds = node.needed_text("backoff_time_in_seconds")
@@ -265,7 +265,7 @@ class ConstantBackoffStrategy:
 
 @keyword("ExponentialBackoffStrategy")
 class ExponentialBackoffStrategy:
-    """A wait of factor times 2 to the power of the attempt."""
+    """Waits factor × 2^attempt seconds."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._factor = node.text("factor", 5)
@@ -278,7 +278,7 @@ class ExponentialBackoffStrategy:
 
 @keyword("WaitTimeFromHeader")
 class WaitTimeFromHeader:
-    """The seconds that a header names."""
+    """Waits the seconds in a header."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._header = node.needed_text("header")
@@ -291,7 +291,7 @@ class WaitTimeFromHeader:
 
 @keyword("WaitUntilTimeFromHeader")
 class WaitUntilTimeFromHeader:
-    """The time until the moment (in epoch seconds) that a header names, at least `min_wait`."""
+    """Waits until the time in a header (epoch seconds), at least `min_wait`."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._header = node.needed_text("header")
@@ -311,7 +311,7 @@ class WaitUntilTimeFromHeader:
 
 @keyword("WaitTimeFromResponse")
 class WaitTimeFromResponse:
-    """The seconds that a template finds in the response."""
+    """Waits the seconds that a template reads from the response."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._seconds = node.needed_text("wait_time_in_seconds")
@@ -341,7 +341,7 @@ def with_jitter(wait: float, jitter: float | None) -> float:
 def check_wait(wait: float | None, longest: float | None) -> float | None:
     if wait and longest is not None and wait >= longest:
         raise TransientError(
-            f"the API asks to wait {wait:.0f} s, the manifest allows less than {longest:.0f} s",
+            f"the API requests a wait of {wait:.0f} s, the manifest allows less than {longest:.0f} s",
             hint="Try again later.",
             retry_after_s=wait,
         )

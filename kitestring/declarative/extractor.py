@@ -1,4 +1,4 @@
-"""Which part of a response are records."""
+"""Extractors: find the records in a response."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ log = logging.getLogger("kitestring.declarative")
 
 
 class Extractor(Protocol):
-    """`records(bodies)` are the records in decoded values; `doubt` says why it may be wrong that there are none.
-
-    The arguments of `doubt` are those of `empty_page.doubt`.
-    """
+    """`records(bodies)` extracts records from decoded values. `doubt` says why none may be wrong (arguments as in
+    `empty_page.doubt`)."""
 
     def records(self, bodies: list[Any]) -> list[Any]: ...
 
@@ -29,7 +27,7 @@ class Extractor(Protocol):
 
 @keyword("DpathExtractor")
 class DpathExtractor:
-    """The list (or the one object) at a path; `*` in the path stands for any name or index."""
+    """The list or the single object at a path; `*` in the path matches any name or index."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         value = node.get("field_path", [])
@@ -56,14 +54,14 @@ class DpathExtractor:
         return [item for record in records for item in self._expander.expanded(record)] if self._expander else records
 
     def _patterned(self, body: Any, path: list[Any]) -> Any:
-        """The value at a path with patterns (`item_*`, `**`), of which there may be one; an empty list without any."""
+        """The only value that matches a path with patterns (`item_*`, `**`); an empty list for no match."""
         if not any(isinstance(step, str) and any(sign in step for sign in "*?[") for step in path):
             return []
         values = [holder[name] for holder, name in find_places(body, path)]
         if len(values) > 1:
             raise ConfigError(
-                f"{len(values)} places of the page match the path {path}, one is expected",
-                hint="Write `*` for a step where all are wanted.",
+                f"{len(values)} values of the page match the path {path}, one is expected",
+                hint="Use `*` for a step to get all values.",
             )
         return values[0] if values else []
 
@@ -73,7 +71,7 @@ class DpathExtractor:
 
 @keyword("CombinedExtractor")
 class CombinedExtractor:
-    """Several extractors: all their records (`union`), or those of the first that finds any (`first_match`)."""
+    """Several extractors: all their records (`union`), or those of the first with any (`first_match`)."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._extractors: list[Extractor] = node.children("extractors", "DpathExtractor")
@@ -94,7 +92,7 @@ class CombinedExtractor:
         return all_records
 
     def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
-        """One place that is empty as it should be is enough."""
+        """No doubt if one of the extractors has none."""
         reasons = [extractor.doubt(bodies, names, listed, had_records) for extractor in self._extractors]
         return reasons[0] if all(reasons) else ""
 
@@ -130,17 +128,20 @@ class RecordExpander:
         return [self._placed(record, item, path) for item in items]
 
     def _whole(self, record: Any, items: list[Any]) -> list[Any]:
-        """The complete list of a record that shows only its beginning; that beginning, where nothing comes back."""
+        """The complete list of a record that holds only its beginning; the beginning if the request returns nothing."""
         if self._rest is not None:
             part = Slice({"parent_record": record})
             return [item for page in self._rest.pages(part) for item in page.records] or items
         if not self._warned:
             self._warned = True
-            log.warning("records are left out: the API cut a list short to %d, nothing fetches the rest", len(items))
+            log.warning(
+                "records are missing: the API truncated a list to %d, and the manifest does not fetch the rest",
+                len(items),
+            )
         return items
 
     def _placed(self, record: Any, item: Any, path: list[Any]) -> Any:
-        """An item with what it keeps of its parent."""
+        """An item with the fields it keeps of its parent."""
         if not isinstance(item, dict):
             if not (self._merge or self._keep_original or self._copied):
                 return item
@@ -155,7 +156,7 @@ class RecordExpander:
 
 
 def without_path(record: Any, path: list[Any]) -> Any:
-    """A record without the value at a path; what is around it is copied, not changed."""
+    """A copy of a record without the value at a path; the record itself does not change."""
     if not path or not isinstance(record, dict):
         return record
     step, *rest = path
@@ -170,6 +171,6 @@ def without_path(record: Any, path: list[Any]) -> Any:
 
 @keyword("ParentFieldPath")
 class ParentFieldPath:
-    """A value of the expanded record that each of its items keeps: a part of `RecordExpander`."""
+    """A value of the expanded record that is copied to each item: a part of `RecordExpander`."""
 
     def __init__(self, node: Node, **_: Any) -> None: ...

@@ -1,4 +1,4 @@
-"""`FileUploader`: the files that belong to records, fetched into a folder; each record says where its file is."""
+"""`FileUploader`: download the files of records into a folder, and put their paths into the records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kitestring.types import Record, Reject
 log = logging.getLogger("kitestring.declarative")
 
 REFERENCE = "file_reference"
-"""The field of a record that says where its file is: the Airbyte protocol's name, and its three members."""
+"""The record's field with the path of its file, with name and members of Airbyte's protocol."""
 SCHEMA: dict[str, Any] = {
     "type": ["null", "object"],
     "properties": {
@@ -35,11 +35,11 @@ SCHEMA: dict[str, Any] = {
     },
 }
 LIMIT_MB = 10_240
-"""What a folder of files may hold where nothing else is said."""
+"""The default limit of a folder of files."""
 ATTEMPTS = 3
-"""How often a file whose transfer breaks off is asked for."""
+"""How often a file is requested if its transfer breaks off."""
 LONGEST_NAME = 200
-"""Bytes of one part of a path; file systems take 255."""
+"""Bytes of one part of a path; file systems allow 255."""
 
 
 class FileFolder:
@@ -52,7 +52,7 @@ class FileFolder:
         self._lock = threading.Lock()
 
     def write(self, relative: PurePosixPath, chunks: Iterable[bytes]) -> tuple[Path, int]:
-        """Write a file in one step: it is there whole or not at all. Its path and its size in bytes."""
+        """Write a file atomically. Returns its path and its size in bytes."""
         path = self.folder / relative
         part = path.with_name(f".{uuid.uuid4().hex}.part")
         size = 0
@@ -72,8 +72,8 @@ class FileFolder:
                 raise
         except OSError as error:
             raise FolderFullError(
-                f"the file {relative} cannot be kept in {self.folder}: {error.strerror or error}",
-                hint="Give a folder that can be written, with room for the files.",
+                f"the file {relative} cannot be written to {self.folder}: {error.strerror or error}",
+                hint="Use a writable folder with enough free space.",
             ) from error
         finally:
             with contextlib.suppress(OSError):
@@ -87,14 +87,14 @@ class FileFolder:
             if nbytes > 0 and self._folder_bytes + nbytes > self.limit_bytes:
                 raise FolderFullError(
                     f"the folder {self.folder} holds {self._folder_bytes:,} bytes of files, "
-                    f"with this one it would be more than {self.limit_bytes:,}",
+                    f"with this one it would exceed {self.limit_bytes:,}",
                     hint="Move files away, or set a higher `files_limit_mb`.",
                 )
             self._folder_bytes += nbytes
 
 
 class FolderFullError(ConfigError):
-    """The folder takes no more files: what stops the stream, for no other file would fare better."""
+    """The folder cannot take the file. It ends the stream, because the next file would fail too."""
 
 
 @keyword("FileUploader")
@@ -107,13 +107,13 @@ class FileUploader:
         self._requester = node.needed_child("requester", "HttpRequester", name=f"{name} (files)")
         for action in (Actions.SPLIT_WINDOW, Actions.REDUCE_PAGE_SIZE):
             if action in self._requester.handler.actions:
-                raise node.error(f"the request for a file cannot order {action}", "requester")
+                raise node.error(f"the request for a file does not support the action {action}", "requester")
         self._target: Extractor = node.needed_child("download_target_extractor", "DpathExtractor")
         self._content: Extractor | None = node.child("file_extractor", "DpathExtractor")
         self._name = node.text("filename_extractor", types=(str,)) if node.get("filename_extractor") else None
 
     def fetch_files(self, page: Page, files: FileFolder) -> Page:
-        """The page with its files: each record gets its `file_reference`. One whose file cannot be had is a reject."""
+        """Fetch the files of a page. Each record gets its `file_reference`; without its file it becomes a reject."""
         records: list[Record] = []
         rejects = list(page.rejects)
         for record in page.records:
@@ -128,10 +128,10 @@ class FileUploader:
         return Page(records, rejects, page.nbytes)
 
     def _fetch(self, record: Record, files: FileFolder) -> dict[str, Any] | None:
-        """Where the record's file is; None where the manifest ignores the answer to its request."""
+        """Fetch a record's file and return its reference; None if the manifest ignores the response."""
         targets = self._target.records([record])
         if not targets or not isinstance(targets[0], str):
-            raise ConfigError("the record names no address of a file")
+            raise ConfigError("the record has no address of a file")
         target = targets[0]
         relative = self._relative(record, target)
         for attempt in range(1, ATTEMPTS + 1):
@@ -141,7 +141,7 @@ class FileUploader:
             except TransferError as error:
                 if attempt == ATTEMPTS:
                     raise
-                log.info("the file %s is asked for again: %s", relative, error.message)
+                log.info("requesting the file %s again: %s", relative, error.message)
                 self._connection.pause(0.5 * attempt)
         if written is None:
             return None
@@ -158,22 +158,22 @@ class FileUploader:
         if action == Actions.IGNORE:
             return None
         if response.status >= 400:
-            raise ConfigError(f"the request for it was answered with {response.status}")
+            raise ConfigError(f"the request for it returned status {response.status}")
         try:
             return files.write(relative, response.chunks() if self._content is None else [self._inside(response)])
         except TransientError as error:
             raise TransferError(error.message, hint=error.hint) from error
 
     def _inside(self, response: Any) -> bytes:
-        """The content that stands inside a JSON answer: a text as it is, anything else as JSON."""
+        """The content inside a JSON response: a text unchanged, any other value as JSON."""
         assert self._content is not None
         contents = self._content.records([body for run in JsonDecoder().bodies(response) for body in run])
         if not contents:
-            raise ConfigError("the answer has no content of a file where the manifest looks for it")
+            raise ConfigError("the response has no file content where the manifest expects it")
         return contents[0].encode() if isinstance(contents[0], str) else json_codec.dumps(contents[0])
 
     def _relative(self, record: Record, target: str) -> PurePosixPath:
-        """`stream/name`. Without a name in the manifest it is made of the record's key: a second sync replaces it."""
+        """`stream/name`. Without a name in the manifest it comes from the record's key: the next sync replaces it."""
         if self._name is not None:
             name = str(self._name({"record": record}))
         else:
@@ -182,7 +182,7 @@ class FileUploader:
             name = str(uuid.uuid5(uuid.NAMESPACE_URL, json_codec.dumps([self._stream, *own]).decode()))
         parts = [segment for segment in name.split("/") if segment not in ("", ".")]
         if not parts or ".." in parts or "\0" in name:
-            raise ConfigError(f"{name!r} is no name of a file inside the folder")
+            raise ConfigError(f"{name!r} is not a file name inside the folder")
         return PurePosixPath(safe_name(self._stream.replace("/", "_")), *map(safe_name, parts))
 
 
@@ -191,11 +191,11 @@ class TransferError(TransientError):
 
 
 def safe_name(part: str) -> str:
-    """A part of a path that file systems take."""
+    """A part of a path, short enough for file systems."""
     data = part.encode("utf-8", "replace")
     return part if len(data) <= LONGEST_NAME else data[-LONGEST_NAME:].decode("utf-8", "ignore")
 
 
 def with_reference(schema: Any) -> dict[str, Any]:
-    """A stream's schema with the field that says where a record's file is."""
+    """A stream's schema with the field of the file reference."""
     return {**schema, "properties": {**(schema.get("properties") or {}), REFERENCE: SCHEMA}}

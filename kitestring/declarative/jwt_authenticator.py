@@ -14,17 +14,17 @@ from kitestring.declarative.request_option import RequestOption
 from kitestring.errors import ConfigError
 
 CLOCKS_AGREE_S = 2
-"""A header has whole seconds, and an answer takes its time."""
+"""The `Date` header has whole seconds, and a response takes time to arrive."""
 
 
 @keyword("JwtAuthenticator")
 class JwtAuthenticator(RenewedToken):
-    """A token signed here (RFC 7519), made anew for every request."""
+    """Signs a new token (RFC 7519) for every request."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         super().__init__()
         self._ahead_s = 0
-        """How far the API's clock is ahead of ours, where a token was refused."""
+        """How far the API's clock is ahead of ours; measured when a token is refused."""
         self._node = node
         self._algorithm = str(node.constant("algorithm", types=(str,)))
         self._duration = node.integer("token_duration", 1200) or 0
@@ -74,7 +74,7 @@ class JwtAuthenticator(RenewedToken):
         return sign(self._node, self._algorithm, secret, str(self._passphrase({})), body)
 
     def refresh(self, response: Any) -> bool:
-        """Sign by the API's clock where ours differs: a token of the future is refused, and one that ended."""
+        """Sign by the API's clock if ours differs: a token from the future or the past is refused."""
         clock = Clock()
         clock.observe_date(response)
         before, self._ahead_s = self._ahead_s, int(clock.ahead.total_seconds())
@@ -86,7 +86,7 @@ def base64url(data: bytes) -> bytes:
 
 
 def sign(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -> bytes:
-    """A signature with a private key in PEM (RFC 7518)."""
+    """Sign with a private key in PEM (RFC 7518)."""
     from importlib import import_module
 
     primitives = "cryptography.hazmat.primitives"
@@ -104,7 +104,7 @@ def sign(node: Node, algorithm: str, key: str, passphrase: str, body: bytes) -> 
     try:
         private = serialization.load_pem_private_key(key.encode(), passphrase.encode() if passphrase else None)
     except (ValueError, TypeError) as error:
-        raise ConfigError("the private key for signing cannot be read", hint="Give a private key in PEM.") from error
+        raise ConfigError("the private key for signing cannot be read", hint="Set a private key in PEM.") from error
     digest = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}.get(algorithm[2:5], hashes.SHA256)()
     kind = algorithm[:2]
     if isinstance(private, rsa.RSAPrivateKey) and kind == "RS":

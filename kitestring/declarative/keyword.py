@@ -1,4 +1,4 @@
-"""The table of keywords, and the node of a manifest from which a keyword builds itself."""
+"""The registry of keywords, and the node of a manifest that a keyword is built from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYWORDS: dict[str, type[Any]] = {}
 
 
 def keyword(*names: str) -> Callable[[type[Component]], type[Component]]:
-    """Make a class the meaning of a keyword. The class is called with a `Node` and what its parent passes on."""
+    """Register a class for a keyword. It is called with a `Node` and the arguments of its parent."""
 
     def register(meaning: type[Component]) -> type[Component]:
         for name in names:
@@ -34,7 +34,7 @@ def keyword(*names: str) -> Callable[[type[Component]], type[Component]]:
 
 
 def keywords() -> Mapping[str, type[Any]]:
-    """The full table: imports every family of this package, each of which registers its keywords."""
+    """All keywords: imports every module of this package, each of which registers its own."""
     if not _LOADED:
         for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
             importlib.import_module(f"{__package__}.{module.name}")
@@ -47,7 +47,7 @@ _LOADED: list[bool] = []
 
 @dataclass
 class BuildContext:
-    """What all components of one source share."""
+    """The objects that all components of one source share."""
 
     config: dict[str, Any]
     templates: Templates
@@ -58,7 +58,7 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A component as it stands in the manifest: its values, its path, and what it is built with."""
+    """A component of the manifest: its values, its path, and the context it is built with."""
 
     values: Mapping[str, Any]
     path: str
@@ -78,7 +78,7 @@ class Node:
         return parameters if isinstance(parameters, Mapping) else {}
 
     def error(self, fact: str, name: str = "") -> ConfigError:
-        """The error for a defect of the manifest at this place."""
+        """The error for a defect of the manifest at this node, or at its field `name`."""
         place = child_path(self.path, name) if name else self.path
         where = f"manifest, {place}" if place else "manifest"
         return ConfigError(f"{where}: {fact}", hint="Correct the manifest at this place.", place=place)
@@ -97,7 +97,7 @@ class Node:
         return bool(self.get(name, default))
 
     def items(self, name: str) -> Sequence[Any]:
-        """A list; absent is empty."""
+        """A list; empty if the field is missing."""
         value = self.get(name, [])
         if not isinstance(value, list):
             raise self.error(f"is {type_name(value)}, a list is expected", name)
@@ -127,7 +127,7 @@ class Node:
         return self.text(name, default, **options)({})
 
     def number(self, name: str, default: float | None = None) -> float | None:
-        """A number, written as one or as a template of the configuration."""
+        """A number, or a template of the configuration that gives one."""
         value = self.constant(name, default)
         if value is None or value == "":
             return default
@@ -159,7 +159,7 @@ class Node:
         return build(self, **arguments)
 
     def child(self, name: str, default: str = "", /, **arguments: Any) -> Any:
-        """The component in this field, built; None where the field is absent."""
+        """Build the component in this field; None if the field is missing."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -170,7 +170,7 @@ class Node:
         return self.child(name, default, **arguments)
 
     def children(self, name: str, default: str = "", /, **arguments: Any) -> list[Any]:
-        """The components in this list, built."""
+        """Build the components of this list."""
         return [
             build(self.typed(value, f"{name}[{index}]", default), **arguments)
             for index, value in enumerate(self.items(name))
@@ -185,7 +185,7 @@ class Node:
 
 
 def build(node: Node, /, **arguments: Any) -> Any:
-    """The component this node describes. `ConfigError` for a keyword that is unknown, or needs Python code."""
+    """Build the component of a node. Raises `ConfigError` for a keyword that is unknown or needs Python code."""
     name = node.type
     if name.startswith("Custom") and (name not in keywords() or "class_name" in node.values):
         raise ConfigError(
@@ -207,7 +207,7 @@ def child_path(path: str, step: str) -> str:
 
 
 def type_name(value: Any) -> str:
-    """A value's type in the manifest's words."""
+    """The type of a value, for messages."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list):

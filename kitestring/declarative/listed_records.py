@@ -1,4 +1,4 @@
-"""Which records an API listed in the last sync: how one that is listed anew, or changed, is told, whatever its time."""
+"""Remember the records that an API listed in the last sync, to find new and changed ones whatever their time is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kitestring.types import Path, Record
 log = logging.getLogger("kitestring.declarative")
 
 LISTED = "kitestring_listed"
-"""The key beside a cursor value under which a state has digests of the records that the API listed."""
+"""The key beside a cursor value under which a state keeps digests of the listed records."""
 DIGEST_BYTES = 6
 """Bytes of a digest."""
 MOST_LISTED = 100_000
@@ -33,11 +33,11 @@ class TimeCursor(Protocol):
 
 
 class ListedRecords:
-    """Takes note of the records that one slice lists, by key and cursor value. Not for several threads.
+    """Records the listed records of one slice, by key and cursor value. Not thread-safe.
 
-    `state` is that of the cursor; without digests in it records are judged by their time alone. `settled`: a record at
-    or after it may change once more without another time, so that it is not taken for known. Without digests a list
-    that was not `read_before` is new as a whole.
+    `state` is that of the cursor; without digests in it only the time of a record decides. `settled`: a record at or
+    after this value may change again with the same time, so its digest is not kept. Without digests, a list that was
+    not `read_before` is new as a whole.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class ListedRecords:
     def filter(
         self, is_recent: Callable[[Record], bool], after_start: Callable[[Record], bool]
     ) -> Callable[[Record], bool]:
-        """The filter: records that the last list did not have with this time, and that are not before the start
-        (`begun`); without a last list those that are `wanted` for their time."""
+        """A filter for records that the last list did not have with this time and that are `after_start`; without a
+        last list, for records that are `is_recent`."""
 
         def passes(record: Record) -> bool:
             digest = self._digest(record)
@@ -73,12 +73,12 @@ class ListedRecords:
         return passes
 
     def note(self, rejected: Sequence[Record]) -> dict[str, str | None]:
-        """What the state keeps; None where it is too much. A record that was rejected counts as not listed."""
+        """The digests for the state; None if there are too many. A rejected record counts as not listed."""
         digests = self._listed - {self._digest(record) for record in rejected}
         if len(digests) > MOST_LISTED:
             log.warning(
-                "stream %s: the API lists %d records, more than the %d that are remembered: one that is listed anew "
-                "with an old time is not noticed",
+                "stream %s: the API lists %d records, more than the %d that are remembered: a new record with an old "
+                "time is not noticed",
                 self._name,
                 len(digests),
                 MOST_LISTED,
@@ -93,7 +93,7 @@ class ListedRecords:
 
 
 def digests_in(text: str) -> set[bytes] | None:
-    """The digests of a state; None where it was changed by somebody."""
+    """The digests in a state; None if they were edited."""
     try:
         data = b64decode(text, validate=True)
     except (Base64Error, ValueError):

@@ -1,4 +1,4 @@
-"""`Lookup`: a table out of another stream, for templates that put names in the place of ids."""
+"""`Lookup`: a table made from another stream, for templates that replace ids with names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kitestring.paths import value_at
 log = logging.getLogger("kitestring.declarative")
 
 GOOD_FOR_S = 3_600.0
-"""A sync reads a table once; a source that lives longer reads it again."""
+"""A sync reads a table once; a longer-lived source reads it again."""
 TABLES = "lookup_tables"
-"""The value of a source's setting under which its tables are kept, by what they hold."""
+"""The key in `BuildContext.values` of the source's tables, by their definition."""
 
 
 class Table:
-    """The values of one lookup, read when the first of them is asked for. For all streams and threads of a source."""
+    """The values of one lookup, read at first use and shared by all streams and threads of a source."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -32,7 +32,7 @@ class Table:
 
 @keyword("Lookup")
 class Lookup:
-    """A table out of all records of another stream: what a template finds for a key."""
+    """A table of all records of another stream, from which a template gets the value of a key."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.name = str(node.need("name"))
@@ -43,7 +43,7 @@ class Lookup:
         self._table: Table = tables.setdefault(json_codec.dumps_text(dict(node.values), sort_keys=True), Table())
 
     def __call__(self, key: Any) -> Any:
-        """The value of a key; an empty text for one that the table does not have."""
+        """The value of a key; an empty text for an unknown key."""
         table = self._table
         if time.monotonic() >= table.until:
             with table.lock:
@@ -53,8 +53,8 @@ class Lookup:
         return table.values.get(str(key), "")
 
     def _read(self) -> dict[str, Any]:
-        """The whole table. One that the credentials may not read is empty, with a warning: names are missing then, and
-        no record is."""
+        """Read the table. If the credentials may not read it, the table is empty, with a warning: names are missing
+        then, records are not."""
         values: dict[str, Any] = {}
         doubts: list[str] = []
         path = [str(part({})) for part in self._key]
@@ -66,7 +66,7 @@ class Lookup:
                         values[str(key)] = self._value({"record": record})
         except (ConfigError, AuthError) as error:
             log.warning(
-                "names of %s are not put in the place of their ids, for the stream %s cannot be read: %s",
+                "ids of %s are not replaced with names: the stream %s cannot be read: %s",
                 self.name,
                 self._stream.name,
                 error.message,
@@ -74,7 +74,7 @@ class Lookup:
             )
         for doubt in doubts:
             log.warning(
-                "names of %s may be missing, for the stream %s could not be read whole: %s",
+                "names of %s may be missing: the stream %s could not be read completely: %s",
                 self.name,
                 self._stream.name,
                 doubt,
@@ -84,7 +84,7 @@ class Lookup:
 
 
 def finder(lookups: list[Lookup]) -> Mapping[str, Any]:
-    """What templates see of lookups: the function `lookup(name, key)`."""
+    """The template function `lookup(name, key)`, if there are lookups."""
     if not lookups:
         return {}
     by_name = {lookup_.name: lookup_ for lookup_ in lookups}

@@ -1,4 +1,4 @@
-"""The functions and filters a template may call: the ones Airbyte's engine has, by the same names."""
+"""Functions and filters for templates, with the names of Airbyte's engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kitestring.pattern import compiled
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 FILTERS: dict[str, Callable[..., Any]] = {}
 CHANGING = frozenset({"now_utc", "today_utc", "today_with_timezone", "day_delta", "generate_uuid"})
-"""Functions whose value differs from call to call: templates with them are never computed once and kept."""
+"""Functions whose value differs from call to call: templates with them are not cached."""
 
 
 def function(meaning: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +144,7 @@ def base64decode(value: str) -> str:
 
 @filter_
 def base64binascii_decode(value: str) -> str:
-    """Encodes, as it does in Airbyte's engine, despite the name."""
+    """Encodes despite its name, as in Airbyte's engine."""
     return base64.standard_b64encode(value.encode("ascii")).decode("ascii")
 
 
@@ -156,7 +156,7 @@ def holds_decimal(value: Any) -> bool:
 
 @filter_
 def string(value: Any) -> str:
-    """A text as it is; anything else as JSON in quotes that keep it a text when the result is evaluated."""
+    """A text unchanged; another value as JSON in quotes, which keep it a text when the result is evaluated."""
     if isinstance(value, str):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Reads a manifest: YAML within bounds, `$ref` resolved, `$parameters` handed down, missing types filled in."""
+"""Read a manifest: parse YAML within limits, resolve `$ref`, hand down `$parameters`, fill in missing types."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ DEFAULT_TYPES = {
     "SimpleRetriever.requester": "HttpRequester",
     "SubstreamPartitionRouter.parent_stream_configs": "ParentStreamConfig",
 }
-"""What a component is when its manifest does not say so, by the field it stands in (the same in airbyte-cdk 7.39.1)."""
+"""The default type of a component, by its field (the same in airbyte-cdk 7.39.1)."""
 
 CUSTOM_TYPES = {
     "CompositeErrorHandler.backoff_strategies": "CustomBackoffStrategy",
@@ -65,19 +65,19 @@ CUSTOM_TYPES = {
     "RecordSelector.extractor": "CustomRecordExtractor",
     "SimpleRetriever.partition_router": "CustomPartitionRouter",
 }
-"""The same for a component that names a Python class."""
+"""The default type of a component that names a Python class."""
 
 REF, PARAMETERS = "$ref", "$parameters"
 VERBATIM_FIELDS = frozenset({"config_overrides"})
-"""Fields whose values are configuration: a text there that begins with `#/` is no reference."""
+"""Fields whose values are configuration: a text in them that begins with `#/` is not a reference."""
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The manifest in a YAML (or JSON) file, resolved. `ConfigError` for what cannot be read."""
+    """Load and resolve the manifest in a YAML or JSON file. Raises `ConfigError`."""
     try:
         size = path.stat().st_size
         if size > LARGEST_BYTES:
-            raise ConfigError(f"the manifest {path.name} has {size:,} bytes, at most {LARGEST_BYTES:,} are read")
+            raise ConfigError(f"the manifest {path.name} has {size:,} bytes, the limit is {LARGEST_BYTES:,}")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"the manifest {path} cannot be read: {error.strerror}", hint="Check the path.") from error
@@ -87,13 +87,13 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, name: str = "manifest") -> Any:
-    """YAML to plain values, with the C parser where there is one."""
+    """Parse YAML into plain values, with the C parser if available."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         depth = 0
-        # The parser's events come one by one, the loader goes as deep as the text: some texts would exhaust its stack.
+        # Events come one by one, but the loader recurses: a deep text would exhaust its stack.
         for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
@@ -106,13 +106,13 @@ def parse(text: str, name: str = "manifest") -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ConfigError(f"{name} is no YAML{place}: {problem}", hint="Correct the file.") from error
+        raise ConfigError(f"{name} is not YAML{place}: {problem}", hint="Correct the file.") from error
     except RecursionError as error:
         raise ConfigError(f"{name} is nested too deeply") from error
 
 
 def resolve(raw: Any) -> dict[str, Any]:
-    """References replaced, parameters handed down. The values given are not changed, parts of the result are shared."""
+    """Replace references and hand down parameters. `raw` does not change; parts of the result are shared."""
     if not isinstance(raw, Mapping):
         raise ConfigError(
             "the manifest is not an object", hint="A manifest has keys such as version, streams and spec."
@@ -126,7 +126,7 @@ def resolve(raw: Any) -> dict[str, Any]:
         resolved: dict[str, Any] = references.resolve(values, "")
         references.limit()
         if not isinstance(resolved, dict):
-            raise ConfigError("the manifest is nothing but a reference")
+            raise ConfigError("the manifest is only a reference")
         if has_parameters(resolved):
             resolved = hand_down(resolved, "", {})
     except RecursionError:
@@ -146,7 +146,7 @@ class References:
         self.count = 0
 
     def resolve(self, node: Any, place: str) -> Any:
-        """`node` resolved. What YAML aliases share is resolved once, and counted each time."""
+        """Resolve a node. Nodes shared by YAML aliases are resolved once and counted each time."""
         if not isinstance(node, Mapping | list):
             self.count += 1
             return self.follow(node, place) if isinstance(node, str) and node.startswith("#/") else node
@@ -187,7 +187,7 @@ class References:
             return self.done[reference]
         if reference in self.open:
             cycle = " → ".join([*self.open[self.open.index(reference) :], reference])
-            raise ConfigError(f"manifest, {place}: the reference goes round in a circle: {cycle}", place=place)
+            raise ConfigError(f"manifest, {place}: the reference is circular: {cycle}", place=place)
         self.open.append(reference)
         before = self.count
         target = self.resolve(self.look_up(reference, place), place)
@@ -197,7 +197,7 @@ class References:
         return target
 
     def look_up(self, reference: str, place: str) -> Any:
-        """A key may contain slashes: the whole rest is tried before its first part."""
+        """Find the target of a reference. A key may contain slashes: the whole rest is tried before its first part."""
         rest = reference[2:]
         node: Any = self.root
         while rest:
@@ -222,7 +222,7 @@ def has_parameters(node: Any) -> bool:
 
 
 def component_type(values: Mapping[str, Any], parent: str, field: str) -> str:
-    """The type of a component that does not say it, or an empty text."""
+    """The default type of a component without one, or an empty text."""
     table = CUSTOM_TYPES if "class_name" in values else DEFAULT_TYPES
     return table.get(f"{parent}.{field}", "")
 
@@ -232,8 +232,8 @@ def hand_down(
 ) -> dict[str, Any]:
     """`node` with `$parameters` in every component below it, and with the fields that parameters fill.
 
-    A parameter fills a field of its name that is missing or empty, in the component and in all below it; below a field
-    of its own name it is not passed on. `own_first`: what a component says goes before what its parents say.
+    A parameter fills a missing or empty field of its name, in the component and in all components below it; it is not
+    passed on below a field of its own name. `own_first`: a component's parameters override those of its parents.
     """
     component = dict(node)
     if "type" not in component:
@@ -273,12 +273,12 @@ def needs_python(path: Path) -> bool:
         if b"class_name" not in path.read_bytes():
             return False
     except OSError:
-        return False  # whoever loads it says why it cannot be read
+        return False  # `load` reports the error
     return any(True for _ in python_classes(load(path)))
 
 
 def python_classes(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The Python classes of a resolved manifest and their places; what nobody refers to does not count."""
+    """The Python classes of a resolved manifest and their paths; unused definitions do not count."""
     for name, value in manifest.items():
         if name not in ("definitions", "schemas", "metadata"):
             yield from classes_below(value, name)

@@ -1,4 +1,4 @@
-"""What a manifest declares of itself under `metadata`: the facts that a connector of Python has in its class."""
+"""The `metadata` of a manifest: the facts that a Python connector declares in its class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = re.compile(r"^metadata:[ \t]*(?:#.*)?\n((?:(?:[ \t#].*)?\n)*)", re.MULTI
 
 
 def facts_of(path: Path) -> Facts:
-    """The facts of the manifest in a file. One that needs Python code runs in a program of its own."""
+    """The facts of the manifest in a file. A manifest that needs Python code runs as a program of its own."""
     metadata = metadata_of(path)
     code = needs_python(path)
     return Facts(
@@ -31,12 +31,12 @@ def facts_of(path: Path) -> Facts:
 
 
 def metadata_of(path: Path) -> Mapping[str, Any]:
-    """The block `metadata`: read alone where it can be, since a list of connectors asks for that of each."""
+    """The block `metadata`, parsed alone if possible: a list of connectors reads it from every manifest."""
     try:
         match = BLOCK.search(path.read_text("utf-8"))
         manifest = parse(match[0], path.name) if match else load(path)
     except (OSError, UnicodeDecodeError, ConfigError):
-        return {}  # whoever loads it says why it cannot be read
+        return {}  # `load` reports the error
     metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
     return metadata if isinstance(metadata, Mapping) else {}
 

@@ -1,4 +1,4 @@
-"""Several interchangeable tokens, each with quotas of its own: the next token takes over where one is spent."""
+"""Several interchangeable tokens with quotas of their own: when one is exhausted, the next takes over."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from kitestring.paths import value_at
 log = logging.getLogger("kitestring.declarative")
 
 SHORTEST_WAIT_S = 5.0
-"""When all tokens are spent: a reset in the past must not make a loop of quota requests."""
+"""The minimum wait if all tokens are exhausted: a reset in the past must not cause a loop of quota requests."""
 LONGEST_PAUSE_S = 10.0
-"""The pause before a call while quotas run low."""
+"""The longest pause before a call while quotas run low."""
 SKEW_S = 60.0
-"""Quota endpoint and response headers may disagree about the reset by so much (the same in airbyte-cdk 7.39.1)."""
+"""Tolerance between the resets of the quota endpoint and of the headers (the same in airbyte-cdk 7.39.1)."""
 
 
 @keyword("QuotaStatusSource")
 class QuotaStatusSource:
-    """Where the API tells how much of its quotas a token has left: a part of the authenticator below."""
+    """The endpoint that reports the remaining quotas of a token: a part of the authenticator below."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.url = node.needed_text("url", types=(str,))
@@ -40,7 +40,7 @@ class QuotaStatusSource:
 
 @keyword("TokenQuota")
 class TokenQuota:
-    """One kind of quota: which calls it counts, and where the API tells what is left of it."""
+    """One kind of quota: the calls it counts, and where the API reports its remaining calls."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.name = str(node.need("name"))
@@ -55,7 +55,7 @@ class TokenQuota:
         return any(matcher.matches(request) for matcher in self.matchers)
 
     def header_number(self, headers: Mapping[str, str], what: str) -> float | None:
-        """A number, or a moment as epoch seconds, in a response header."""
+        """A number in a response header, or a time as epoch seconds."""
         value = headers.get(self.headers[what]) if self.headers[what] else None
         try:
             return None if value is None else epoch(value) if what == "reset" else int(value)
@@ -65,7 +65,7 @@ class TokenQuota:
 
 @dataclass
 class QuotaState:
-    """What is left of one quota of one token. `tracked` is false where the API keeps no count."""
+    """The remaining calls of one quota of one token. `tracked` is false if the API does not count."""
 
     remaining: int
     reset: float
@@ -79,7 +79,7 @@ class QuotaState:
 
 @keyword("RateLimitedMultipleTokenAuthenticator")
 class RateLimitedMultipleTokenAuthenticator:
-    """Signs each call with a token that has quota left; waits for a reset when none has."""
+    """Signs each call with a token that has quota left; waits for a reset if none has."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._connection = node.context.connection
@@ -115,14 +115,14 @@ class RateLimitedMultipleTokenAuthenticator:
             raise ConfigError("the configuration has no token", hint="Give at least one access token.")
         return tokens
 
-    # What a session calls.
+    # Called by a session.
 
     def apply(self, request: Request) -> None:
         self._thread.token = token = self._token_for(self._quota_of(request))
         request.headers[self._header] = self._header_value(token)
 
     def refresh(self, response: Response) -> bool:
-        """A token that was withdrawn is left out; the others go on."""
+        """Drop a revoked token; the others stay in use."""
         token = getattr(self._thread, "token", None)
         with self._lock:
             if token in self._tokens and len(self._tokens) > 1:
@@ -130,7 +130,7 @@ class RateLimitedMultipleTokenAuthenticator:
             return token is not None and token not in self._tokens
 
     def observe(self, request: Request, response: Response) -> bool:
-        """Take the server's word about the quota. True: this token is spent and another is not, so waiting is idle."""
+        """Update the quota from a response. True: this token is exhausted and another is not, so no wait is needed."""
         quota = self._quota_of(request)
         token = next(
             (other for other in self._tokens if request.headers.get(self._header) == self._header_value(other)), None
@@ -158,16 +158,16 @@ class RateLimitedMultipleTokenAuthenticator:
         if reset is not None and reset > state.reset:
             state.reset, state.remaining = reset, int(state.limit if remaining is None else remaining)
         elif remaining is not None and ((remaining <= 0 and refused) or reset is None or reset >= state.reset - SKEW_S):
-            # Answers come out of order: within one window a count only ever falls.
+            # Responses arrive out of order: within one window the count only falls.
             state.remaining = min(state.remaining, int(remaining))
 
-    # Which token is next.
+    # The choice of the next token.
 
     def _header_value(self, token: str) -> str:
         return f"{self._method} {token}".strip()
 
     def _quota_of(self, request: Request) -> TokenQuota:
-        """The first that counts this call, else one that counts all, else the first."""
+        """The first quota that counts this call, else one that counts all calls, else the first."""
         for quota in self._quotas:
             if quota.counts(request):
                 return quota
@@ -186,14 +186,14 @@ class RateLimitedMultipleTokenAuthenticator:
             if token is not None:
                 self._connection.pause(pause)
                 return token
-            log.info("all tokens are spent (%s), waiting %.0f s", quota.name, pause, extra={"seconds": pause})
+            log.info("all tokens are exhausted (%s), waiting %.0f s", quota.name, pause, extra={"seconds": pause})
             self._connection.pause(pause)
             with self._lock:
                 if all(self._quota_states[other, quota.name].spent for other in self._tokens):
                     self._read_quotas()
 
     def _take_token(self, quota: TokenQuota) -> tuple[str | None, float]:
-        """A token with quota left, one call taken from it, and the pause before that call."""
+        """Take one call from a token with quota left. Returns the token and the pause before the call."""
         for _ in self._tokens:
             token = self._tokens[self._active]
             state = self._quota_states[token, quota.name]
@@ -208,7 +208,7 @@ class RateLimitedMultipleTokenAuthenticator:
         return None, 0.0
 
     def _pause(self, quota: TokenQuota, active: QuotaState) -> float:
-        """When all tokens are below their reserve, what is left is spread over the time until the reset."""
+        """If all tokens are below their reserve, the remaining calls are spread over the time until the reset."""
         all_left = [self._quota_states[token, quota.name] for token in self._tokens]
         total = sum(max(0, state.remaining) for state in all_left)
         low = all(
@@ -221,15 +221,15 @@ class RateLimitedMultipleTokenAuthenticator:
         allowed = deadline - time.monotonic()
         if allowed <= 0 or wait >= allowed:
             raise TransientError(
-                f"all {len(self._tokens)} tokens are spent ({quota.name}) and the next reset is {max(0.0, wait):.0f} s "
-                f"away, at most {self._longest_s:.0f} s are waited",
+                f"all {len(self._tokens)} tokens are exhausted ({quota.name}), the next reset is in "
+                f"{max(0.0, wait):.0f} s, the longest wait is {self._longest_s:.0f} s",
                 hint="Try again later, or give more tokens.",
                 retry_after_s=max(0.0, wait),
             )
         return min(max(wait, SHORTEST_WAIT_S), allowed)
 
     def _read_quotas(self) -> None:
-        """What every token has left, from the API."""
+        """Read the remaining quotas of every token from the API."""
         states: dict[tuple[str, str], QuotaState] = {}
         for token in list(self._tokens):
             try:
@@ -246,14 +246,14 @@ class RateLimitedMultipleTokenAuthenticator:
         self._quota_states = states
 
     def _leave_out(self, token: str, reason: str) -> None:
-        """Go on without a token that the API refuses."""
+        """Drop a token that the API refuses."""
         place = self._all.index(token) + 1
-        log.warning("token %d of %d is refused and left out: %s", place, len(self._all), reason)
+        log.warning("token %d of %d was refused and is no longer used: %s", place, len(self._all), reason)
         self._tokens = [other for other in self._tokens if other != token]
         self._active = 0
 
     def _page(self, token: str) -> Any:
-        """The API's answer; None where it says that it counts nothing."""
+        """The API's response about quotas; None if it does not count."""
         source = self._source
         url = str(source.url({}))
         headers = {name: str(text({})) for name, text in source.headers.items()}
@@ -278,24 +278,24 @@ class RateLimitedMultipleTokenAuthenticator:
             count = int(remaining)
             return QuotaState(count, epoch(reset), int(limit) if limit is not None else count)
         except (TypeError, ValueError) as error:
-            raise ConnectorError(f"the quota {quota.name} cannot be read from the API's answer: {error}") from error
+            raise ConnectorError(f"the quota {quota.name} cannot be read from the API's response: {error}") from error
 
     def _at(self, page: Any, quota: TokenQuota, what: str) -> Any:
         value = value_at(page, quota.paths[what])
         if value is None:
             raise ConnectorError(
-                f"the API's answer about quotas has no {'.'.join(quota.paths[what])} ({quota.name})",
+                f"the API's response about quotas has no {'.'.join(quota.paths[what])} ({quota.name})",
                 hint=f"Correct `{what}_path` in the manifest.",
             )
         return value
 
 
 def epoch(value: Any) -> float:
-    """A moment, written as seconds since 1970 or in ISO 8601, as seconds. `ValueError` for what is neither."""
+    """Epoch seconds of a number of seconds or of an ISO 8601 text. Raises ValueError."""
     try:
         seconds = float(value)
     except (TypeError, ValueError):
         seconds = parse_iso(str(value)).timestamp()
     if not math.isfinite(seconds):
-        raise ValueError(f"{value!r} is no moment")
+        raise ValueError(f"{value!r} is not a date or time")
     return seconds

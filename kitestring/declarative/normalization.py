@@ -1,4 +1,4 @@
-"""Fits a record to its JSON schema: texts to numbers and back, one value to a list of one."""
+"""Convert a record to the types of its JSON schema: text to number and back, a single value to a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIMPLE = (str, int, float, bool, type(None))
 
 
 def normalizer(schema: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
-    """A function that changes a record of this schema in place; what does not convert stays as it is."""
+    """A function that converts a record of this schema in place; a value that does not convert stays."""
     inside = member_conversions(schema)
 
     def normalize(record: dict[str, Any]) -> None:
@@ -24,7 +24,7 @@ def normalizer(schema: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
 
 
 def member_conversions(schema: Any) -> Callable[[Any], None] | None:
-    """What the schema asks of the members of an object or a list."""
+    """The conversion of the members of an object or a list; None if there is none."""
     if not isinstance(schema, Mapping):
         return None
     fields = {
@@ -57,7 +57,7 @@ def member_conversions(schema: Any) -> Callable[[Any], None] | None:
 
 
 def conversion(schema: Any) -> Convert | None:
-    """The conversion for values of this schema; None where it asks for none."""
+    """The conversion for values of this schema; None if there is none."""
     if not isinstance(schema, Mapping):
         return None
     schema_type = schema.get("type", [])
@@ -99,7 +99,7 @@ def conversion(schema: Any) -> Convert | None:
 
 
 def number(value: Any) -> float | Decimal:
-    """A float where it stands for the number, else a decimal with all digits."""
+    """A float if it equals the number, else a decimal with all digits."""
     nearest = float(value)
     if isinstance(value, str | int | Decimal):
         exact = Decimal(value.replace("_", "") if isinstance(value, str) else value)

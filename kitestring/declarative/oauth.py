@@ -1,4 +1,4 @@
-"""OAuth 2.0 and signed tokens: fetched, renewed before they run out, written back where a refresh token is used up."""
+"""OAuth 2.0: fetch access tokens, renew them before they expire, store single-use refresh tokens."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from kitestring.http import Raise, Retries, UnreadableError, Verdict
 from kitestring.paths import set_value, value_at
 
 RENEWED_FIELDS = frozenset({"refresh_token", "access_token_value", "token_expiry_date"})
-"""What a renewal changes. A template of it is rendered once, earlier or later, so that it tells no credential from
-another where the configuration holds what is good now."""
+"""The fields that a renewal changes. They do not identify a credential whose valid pair is in the configuration: their
+templates are rendered once, before or after a renewal."""
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 @keyword("OAuthAuthenticator")
 class OAuthAuthenticator(RenewedToken):
-    """A bearer token from a token endpoint (RFC 6749), or the access token of the configuration where there is none.
+    """A bearer token from a token endpoint (RFC 6749), or the configured access token if there is no endpoint.
 
-    With `refresh_token_updater` each refresh gives a new refresh token: both tokens and the expiry are written into
-    the configuration and kept, before the new token is used. One process renews at a time, and takes over what another
-    has renewed. An access token without a refresh token is used until the API refuses it.
+    With `refresh_token_updater` each refresh returns a new refresh token: both tokens and the expiry are written into
+    the configuration and stored before the new token is used. One process renews at a time and adopts what another has
+    renewed. An access token without a refresh token is used until the API refuses it.
     """
 
     def __init__(self, node: Node, home: Home = str, **_: Any) -> None:
@@ -82,7 +82,7 @@ class OAuthAuthenticator(RenewedToken):
         self._begin()
 
     def _begin(self) -> None:
-        """Take the access token of the configuration while it is good."""
+        """Use the configured access token while it is valid."""
         if self._single_use:
             token = value_at(self._node.config, self._updater["access_token"])
             expiry = value_at(self._node.config, self._updater["expiry"])
@@ -101,14 +101,14 @@ class OAuthAuthenticator(RenewedToken):
         return token if self._bare else super().header_value(token)
 
     def _renewable(self) -> bool:
-        """Whether there is something to renew the access token with."""
+        """Whether the access token can be renewed."""
         return self._value("grant_type") != "refresh_token" or not self._single_use or bool(self._refresh_token())
 
     def _left_s(self, expiry: Any) -> float:
         try:
             return (self._moment(str(expiry)) - datetime_format.now()).total_seconds()
         except ValueError as error:
-            raise ConfigError(f"the expiry date of the access token is {expiry!r}, no date") from error
+            raise ConfigError(f"the expiry date of the access token is {expiry!r}, which is not a date") from error
 
     def identity(self) -> tuple[Any, ...] | None:
         if not self._value("token_refresh_endpoint") or self._assertion is not None:
@@ -144,9 +144,9 @@ class OAuthAuthenticator(RenewedToken):
                 self._enter(self.current)
 
     def _credential_key(self) -> str:
-        """The name of this credential for the store: that of its first refresh token, whatever came of it.
+        """The key of this credential in the store, made from its first refresh token.
 
-        Nothing else of the manifest or the configuration counts: a secret that was changed renews the same pair.
+        Nothing else of the manifest or the configuration counts: a changed client secret renews the same pair.
         """
         current = self.current
         if current.key is None:
@@ -155,12 +155,12 @@ class OAuthAuthenticator(RenewedToken):
         return current.key
 
     def _adopt_stored(self, stored: Mapping[str, Any]) -> bool:
-        """Use what another process has renewed; False where that is what is used already, or has ended as well."""
+        """Adopt the pair that another process has renewed. False if it is already in use, or expired too."""
         current = self.current
         refresh, token = (value_at(stored, self._updater[name]) for name in ("refresh_token", "access_token"))
         if not refresh or str(refresh) == (current.refresh or self._refresh_token()):
             return False
-        if not token:  # somebody has entered a new refresh token: the one before is not to be used any more
+        if not token:  # a user entered a new refresh token: the old access token is no longer used
             current.text, current.refresh = None, str(refresh)
             self._connection.hide(current.refresh)
             return False
@@ -172,7 +172,7 @@ class OAuthAuthenticator(RenewedToken):
         return current.valid
 
     def _adopt(self, current: SharedToken) -> None:
-        """Also of what another authenticator got: a refresh token that is used up is in no configuration."""
+        """Also store a pair that another authenticator fetched: a spent refresh token must stay in no configuration."""
         if current.text and current.text not in self.secrets:
             self._connection.hide(current.text)
         super()._adopt(current)
@@ -183,13 +183,13 @@ class OAuthAuthenticator(RenewedToken):
         store: CredentialStore | None = self._node.context.values.get("credentials")
         if store is not None:
             with store.renewing(self._credential_key()) as stored:
-                # Another process may have gone on from this pair: what it has kept is newer.
+                # Another process may have renewed this pair again: what it stored is newer.
                 if stored is None or value_at(stored, self._updater["refresh_token"]) in (None, "", current.spent):
                     self._keep(store, current)
         self._enter(current)
 
     def _pair(self, current: SharedToken) -> list[tuple[Any, Any]]:
-        """What a renewal changes of the configuration: paths and values."""
+        """The paths and values of the configuration that a renewal changes."""
         expiry = current.expires.isoformat() if current.expires else ""
         values = {"access_token": current.text, "refresh_token": current.refresh, "expiry": expiry}
         return [(self._updater[name], value) for name, value in values.items()]
@@ -200,15 +200,15 @@ class OAuthAuthenticator(RenewedToken):
         for path, value in self._pair(current):
             set_value(changed, path, value)
             set_value(config, path, value)
-        # Only now: the manifest chooses the paths, and may choose an option of the platform.
+        # Filtered last: the manifest chooses the paths, and may name an option of the platform.
         options = self._node.context.values.get("options", frozenset())
         store.keep(
             self._credential_key(), changed, {name: value for name, value in config.items() if name not in options}
         )
 
     def _enter(self, current: SharedToken) -> None:
-        """Put a pair that is kept into the configuration. One that is not kept yet waits for the next request."""
-        self._credential_key()  # before the refresh token changes
+        """Put a stored pair into the configuration. A pair that is not stored yet waits for the next request."""
+        self._credential_key()  # computed before the refresh token changes
         self._connection.hide(*(text for text in (current.text, current.refresh) if text))
         for path, value in self._pair(current):
             set_value(self._node.config, path, value)
@@ -227,14 +227,12 @@ class OAuthAuthenticator(RenewedToken):
     def fetch(self) -> tuple[str, float | None]:
         endpoint = self._value("token_refresh_endpoint")
         if not endpoint:
-            raise AuthError(
-                "the access token was refused and there is no way to renew it", hint="Give a new access token."
-            )
+            raise AuthError("the access token was refused and cannot be renewed", hint="Set a new access token.")
         endpoint = self._connection.rebase_url(endpoint, self._home() if self._connection.base_url else "")
         payload = self._payload()
         headers = {k: str(v({})) for k, v in self._headers.items()}
         as_json = any(k.lower() == "content-type" and "json" in v.lower() for k, v in headers.items())
-        # A vendor's refusal may repeat what it was sent.
+        # A vendor's error may repeat what it received.
         secret, refresh = self._value("client_secret"), self.current.refresh or self._refresh_token()
         self._connection.hide(*(str(text) for text in (secret, refresh) if text))
         try:
@@ -258,13 +256,13 @@ class OAuthAuthenticator(RenewedToken):
         token = find_value(answer, self._value("access_token_name"))
         if not token:
             raise AuthError(
-                f"the token endpoint gave no {self._value('access_token_name')}{error_detail(answer)}",
+                f"the token endpoint returned no {self._value('access_token_name')}{error_detail(answer)}",
                 hint="Authorise this source again.",
             )
         seconds = self._lifetime(find_value(answer, self._value("expires_in_name")))
         self._connection.hide(str(token))
         if self._single_use:
-            # Both are kept before the token is used.
+            # Both are stored before the token is used.
             refresh = find_value(answer, self._value("refresh_token_name"))
             spent = self.current.refresh or self._refresh_token()
             self.current.spent = None if spent is None else str(spent)
@@ -273,7 +271,7 @@ class OAuthAuthenticator(RenewedToken):
         return str(token), seconds
 
     def judge(self, attempt: int, response: Any, error: Exception | None) -> Verdict:
-        """The policy of the token request: what the manifest calls a refused refresh token is not tried again."""
+        """The policy of the token request: a refresh token that is refused by the manifest's rules is not retried."""
         if response is not None and 400 <= response.status < 500:
             try:
                 page = response.json()
@@ -297,7 +295,7 @@ class OAuthAuthenticator(RenewedToken):
             payload[self._value("client_secret_name")] = self._value("client_secret")
         refresh = self.current.refresh or self._refresh_token()
         if refresh is None and self._value("grant_type") == "refresh_token":
-            raise AuthError("there is no refresh token in the configuration", hint="Authorise this source again.")
+            raise AuthError("the configuration has no refresh token", hint="Authorise this source again.")
         payload[self._value("refresh_token_name")] = refresh
         if self._scopes:
             payload["scopes"] = self._scopes
@@ -306,7 +304,7 @@ class OAuthAuthenticator(RenewedToken):
         return {k: v for k, v in payload.items() if v is not None}
 
     def _lifetime(self, expires: Any) -> float:
-        """Seconds that a token holds; an hour where the endpoint does not say."""
+        """The lifetime of a token in seconds; an hour if the endpoint does not name it."""
         if expires is None:
             return 3600.0
         try:
@@ -314,10 +312,10 @@ class OAuthAuthenticator(RenewedToken):
                 return (self._moment(str(expires)) - datetime_format.now()).total_seconds()
             return float(expires)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"the token endpoint says the token expires in {expires!r}") from error
+            raise ConfigError(f"the token endpoint returned the unreadable expiry {expires!r}") from error
 
     def refresh(self, response: Any) -> bool:
-        """With nothing to renew it with, the API's own refusal is what the user gets to see."""
+        """Renew the token, if it can be renewed; else the user sees the API's own refusal."""
         return bool(self._value("token_refresh_endpoint")) and self._renewable() and super().refresh(response)
 
 
@@ -326,29 +324,29 @@ REFUSALS = {
         "does not accept the OAuth client: it is unknown, was deleted, or its secret was changed",
         "Check client_id and client_secret in the configuration against the client at the vendor.",
     ),
-    # Atlassian's word for it.
+    # Atlassian's code for the same.
     "access_denied": (
         "refuses access to the OAuth client: it is unknown, was deleted, or its secret was changed",
         "Check client_id and client_secret in the configuration against the client at the vendor.",
     ),
     "unauthorized_client": (
         "does not allow this OAuth client to get a token in this way",
-        "Allow it in the client's settings at the vendor, or make a client of the kind that it asks for.",
+        "Allow it in the client's settings at the vendor, or create a client of the required kind.",
     ),
     "invalid_scope": (
-        "does not give this OAuth client the scopes that were asked for",
-        "Allow these scopes in the client's settings at the vendor, or ask for others in the configuration.",
+        "does not grant this OAuth client the requested scopes",
+        "Allow these scopes in the client's settings at the vendor, or request others in the configuration.",
     ),
     "invalid_grant": (
-        "does not accept what the token is asked with: a refresh token that was used, has expired or was revoked",
+        "does not accept the grant: the refresh token was used, has expired or was revoked",
         "Authorise this source again.",
     ),
 }
-"""What a token endpoint says (RFC 6749, 5.2), and what to do."""
+"""The error codes of a token endpoint (RFC 6749, 5.2), with reason and hint."""
 
 
 def standard_error(response: Any, page: Mapping[str, Any]) -> AuthError | None:
-    """The error for an answer in the standard's words; None for one in others."""
+    """The error for a response with a standard error code; None for any other."""
     code = page.get("error")
     if not isinstance(code, str) or code not in REFUSALS:
         return None
@@ -359,13 +357,13 @@ def standard_error(response: Any, page: Mapping[str, Any]) -> AuthError | None:
 
 
 def error_detail(answer: Any) -> str:
-    """What an answer with a good status says against the request, as Slack's does."""
+    """The error inside a response with a good status (Slack)."""
     error = answer.get("error") if isinstance(answer, Mapping) else None
     return f" ({error:.80})" if isinstance(error, str) else ""
 
 
 def find_value(node: Any, name: str, depth: int = 0) -> Any:
-    """The first value of this name anywhere in an answer, five levels deep."""
+    """The first value of this name anywhere in a response, up to five levels deep."""
     if depth > 5:
         return None
     if isinstance(node, Mapping):

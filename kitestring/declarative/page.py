@@ -1,4 +1,4 @@
-"""`Page`: the records of one answer of an API."""
+"""`Page`: the records of one response."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from kitestring.types import Record, Reject
 
 @dataclass(slots=True)
 class Page:
-    """Records of one page (or of a run of a streamed page), what could not be taken, and the bytes it came in.
+    """Records of one page (or of a run of a streamed page), its rejects, and its size in bytes.
 
-    `doubt`: why it may be wrong that nothing was found in the page. `ignored`: the manifest ignores this answer.
+    `doubt`: why an empty page may be wrong. `ignored`: the manifest ignores this response.
     """
 
     records: list[Record]

@@ -1,4 +1,4 @@
-"""`PageLookup`: what an API keeps beside its records, asked for once for each page of them."""
+"""`PageLookup`: values that an API keeps beside its records, requested once per page of records."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from kitestring.paths import set_value, value_at
 from kitestring.types import Record
 
 MOST = 100
-"""How many records one lookup is for, where the manifest names no `batch_size`."""
+"""Records per lookup without a `batch_size` in the manifest."""
 
 
 @keyword("PageLookup")
 class PageLookup:
-    """Puts a list on each record of a page: the values of what its retriever finds under the record's key.
+    """Adds a list to each record of a page: the values that its retriever returns for the record's key.
 
-    The retriever's templates see the records as `stream_slice['records']`. Where the manifest ignores an answer, the
-    records stay without the list, and it is not asked again: an empty list means that there is nothing.
+    The retriever's templates see the records as `stream_slice['records']`. If the manifest ignores a response, the
+    records stay without the list and no more requests are sent: an empty list means that there are no values.
     """
 
     def __init__(self, node: Node, name: str = "", **_: Any) -> None:
@@ -30,12 +30,12 @@ class PageLookup:
         self._target = node.path_of("target")
         self._size = node.integer("batch_size") or MOST
         if self._size < 1:
-            raise node.error("is no positive number", "batch_size")
+            raise node.error("is not a positive number", "batch_size")
         self._ignored = False
         self._retriever: Any = node.needed_child("retriever", "SimpleRetriever", name=name)
 
     def fill(self, records: list[Record]) -> Iterator[tuple[int, str]]:
-        """Sets the lists; gives the bytes of each answer, and why it may be wrong that something is not in it."""
+        """Set the lists. Yields the bytes and the doubt of each page."""
         if self._ignored:
             return
         matching = [record for record in records if self._condition({"record": record})]

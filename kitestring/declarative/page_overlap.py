@@ -1,4 +1,4 @@
-"""Records that come once more at the beginning of the next page."""
+"""Records that are repeated at the start of the next page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kitestring.types import Path, Record
 
 
 class PageOverlap:
-    """Leaves out what the page before had already, to the last field: pages overlap where the next one begins at the
-    last record's time, or where a list moved on while it was read. Without a primary key equal records may be two."""
+    """Drops records that the page before had with equal fields. Pages overlap if the next one starts at the last
+    record's time, or if the list moved during the read. Without a primary key equal records may be distinct."""
 
     def __init__(self, keys: Sequence[Path]) -> None:
         self._keys = keys

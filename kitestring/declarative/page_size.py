@@ -12,12 +12,12 @@ log = logging.getLogger("kitestring.declarative")
 
 
 class PageRefusedError(TransientError):
-    """The API refuses the page: it is to be asked for again, smaller."""
+    """The API refuses the page: request it again with a smaller size."""
 
 
 @keyword("PageSizeReduction")
 class PageSizeReduction:
-    """How far and how often the page size is divided when the API refuses a page."""
+    """Divides the page size when the API refuses a page."""
 
     def __init__(self, node: Node, name: str = "", paginator: Any = None, **_: Any) -> None:
         self.connection, self.name = node.context.connection, name
@@ -45,12 +45,12 @@ class PageSizeReduction:
             raise node.error(f"is not below the page size {self.size}", "minimum_page_size")
 
     def begin(self) -> Sizes:
-        """The sizes of one slice's pages."""
+        """The page sizes of one slice."""
         return Sizes(self)
 
 
 class Sizes:
-    """The page size of one slice while it is read; None is the paginator's own."""
+    """The page size of one slice during its read; None is the paginator's size."""
 
     def __init__(self, rule: PageSizeReduction) -> None:
         self._rule = rule
@@ -59,7 +59,7 @@ class Sizes:
         self._repeats = 0
 
     def reduce(self, reason: str) -> None:
-        """A smaller size and a pause, which grows with each refusal in a row. Raises when there is nothing smaller."""
+        """Reduce the size and pause, longer with each refusal in a row. Raises at the smallest size."""
         rule = self._rule
         size = self.size or rule.size
         smaller = max(rule.least, int(size // rule.factor))
@@ -67,7 +67,7 @@ class Sizes:
             self._attempts += 1
             if self._attempts > rule.most:
                 raise self._refused(f"{rule.most} reductions in a row, down to {size}", reason)
-            log.info("stream %s: the API refuses a page of %d, asking for %d", rule.name, size, smaller)
+            log.info("stream %s: the API refuses a page of %d, requesting %d", rule.name, size, smaller)
             self.size = smaller
             rule.connection.pause(rule.pause_s * self._attempts)
             return
@@ -77,7 +77,7 @@ class Sizes:
         rule.connection.pause(rule.pause_s * self._repeats)
 
     def page_succeeded(self) -> None:
-        """A page came."""
+        """Record that a page was read."""
         self._attempts = self._repeats = 0
         if self._rule.restores:
             self.size = None

@@ -9,7 +9,7 @@ from kitestring.declarative.keyword import Node, keyword
 
 @keyword("PaginationReset")
 class PaginationReset:
-    """Begins a slice anew on the action `RESET_PAGINATION` or at a limit: from its start, or behind the last record."""
+    """Restarts a slice on the action `RESET_PAGINATION` or at a limit: from its start, or after the last record."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.action = node.need("action")
@@ -21,7 +21,7 @@ class PaginationReset:
 
 @keyword("PaginationResetLimits")
 class PaginationResetLimits:
-    """After how many records the pages of a slice begin anew: a part of `PaginationReset`."""
+    """The number of records after which a slice restarts: a part of `PaginationReset`."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.records = node.integer("number_of_records")

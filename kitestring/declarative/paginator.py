@@ -1,4 +1,4 @@
-"""Paginators: where the next page is, and how a request asks for it."""
+"""Paginators: find the token of the next page and put it into a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kitestring.types import Record
 
 @dataclass(slots=True)
 class PageInfo:
-    """What is known when a page was read. `extracted` counts the records of the page, `selected` those kept."""
+    """The result of reading a page. `extracted` counts its records, `selected` those that the filter keeps."""
 
     response: Any
     body: Any
@@ -31,7 +31,7 @@ class PageInfo:
 
 
 class Headers(dict[str, Any]):
-    """Response headers by name in any case; `link`, written so, is the parsed Link header, by relation."""
+    """Response headers by name in any case. `link` (in lower case) is the parsed Link header, by relation."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__({name.lower(): value for name, value in headers.items() if name.lower() != "link"})
@@ -60,7 +60,7 @@ _ATTRIBUTE = re.compile(r";\s*([\w*!-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,]*))")
 
 
 def links(header: str) -> dict[str, dict[str, str]]:
-    """A Link header (RFC 8288) by relation."""
+    """Parse a Link header (RFC 8288), by relation."""
     by_relation: dict[str, dict[str, str]] = {}
     for url, rest in _LINK.findall(header):
         attributes = {name.lower(): quoted or bare for name, quoted, bare in _ATTRIBUTE.findall(rest)}
@@ -79,7 +79,7 @@ def page_size(node: Node) -> int | None:
 
 
 class NoPagination:
-    """One page is all."""
+    """Reads one page."""
 
     page_size: int | None = None
     resizable = False
@@ -103,7 +103,7 @@ keyword("NoPagination")(NoPagination)
 
 @keyword("DefaultPaginator")
 class DefaultPaginator:
-    """A strategy that finds the token of the next page, and where token and page size go in a request."""
+    """A strategy for the next page's token, and the places of token and page size in a request."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._strategy = node.needed_child("pagination_strategy")
@@ -112,7 +112,7 @@ class DefaultPaginator:
         self.page_size: int | None = self._strategy.page_size
         if self._size_option is not None and not self.page_size:
             raise node.error("needs a `page_size` in the pagination strategy", "page_size_option")
-        # Smaller pages would move the boundaries of numbered ones, and an address carries the old size.
+        # Smaller pages would move the boundaries of numbered pages, and an address contains the old size.
         self.resizable = (
             self._size_option is not None
             and isinstance(self._strategy, OffsetIncrement | CursorPagination)
@@ -140,7 +140,7 @@ class DefaultPaginator:
 
 
 class Counting:
-    """Strategies that count: the last page is empty or shorter than the page size."""
+    """Base of the counting strategies: the last page is empty or shorter than the page size."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.node = node
@@ -151,10 +151,10 @@ class Counting:
         size = page.page_size or self.page_size
         return page.extracted == 0 or bool(size and page.extracted < size)
 
-    def begun(self, token: Any) -> int | None:
+    def count_of(self, token: Any) -> int | None:
         if token is None or isinstance(token, int):
             return token
-        raise ConfigError(f"manifest, {self.node.path}: the page token {token!r} is no number")
+        raise ConfigError(f"manifest, {self.node.path}: the page token {token!r} is not a number")
 
 
 @keyword("PageIncrement")
@@ -171,29 +171,29 @@ class PageIncrement(Counting):
     def next(self, page: PageInfo) -> Any:
         if self.over(page):
             return None
-        before = self.begun(page.token)
+        before = self.count_of(page.token)
         return (self._start if before is None else before) + 1
 
 
 @keyword("OffsetIncrement")
 class OffsetIncrement(Counting):
-    """Pages by the number of records before them."""
+    """Pages by offset: the number of records before them."""
 
     def first(self) -> Any:
         return 0 if self._inject_first else None
 
     def next(self, page: PageInfo) -> Any:
-        return None if self.over(page) else (self.begun(page.token) or 0) + page.extracted
+        return None if self.over(page) else (self.count_of(page.token) or 0) + page.extracted
 
 
 @keyword("CursorPagination")
 class CursorPagination:
-    """The token is a template over the page: its body, its headers, its last record, and how many records it had
-    before the filter (with `filtered_page_size`, behind it: what Airbyte's engine counts)."""
+    """The token is a template over the page: its body, headers, last record, and number of records before the filter
+    (with `filtered_page_size` after it, as in Airbyte's engine)."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.page_size = page_size(node)
-        # A token means something to the API alone: `1e5` is no number.
+        # Only the API knows what a token means: `1e5` is not a number.
         self._value = node.needed_text("cursor_value", verbatim=True)
         stop = node.get("stop_condition")
         self._stop = node.condition(stop) if stop else None
@@ -210,13 +210,13 @@ class CursorPagination:
             "last_page_size": page.selected if self._filtered else page.extracted,
             "page_size": page.page_size or self.page_size,
             "stream_slice": page.part,
-            # Which page this is: for lists that number what does not fit, and do not say the number.
+            # The current page: for lists whose overflow is numbered without telling the number.
             "next_page_token": None if page.token is None else {"next_page_token": page.token},
         }
         if self._stop is not None and self._stop(context):
             return None
         token = self._value(context)
-        # APIs write that there is no next page as `"0"` or `"None"` too. A template that makes such a text means it.
+        # APIs also write `"0"` or `"None"` for no next page. A template that computes such a text means it.
         if isinstance(token, str) and self._value.exact and not literal(token):
             return None
         return token or None

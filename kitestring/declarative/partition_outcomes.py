@@ -1,4 +1,4 @@
-"""Which partitions of a stream could be read: one that is gone does not keep the others from being written."""
+"""Counts which partitions of a stream could be read: one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from kitestring.errors import KitestringError
 from kitestring.http import UnreadableError
 
 WHOLE_API_STATUSES = frozenset({401, 407, 408, 425, 429})
-"""Answers that speak of the credentials or the moment, not of one partition."""
+"""Statuses that concern the credentials or the moment, not one partition."""
 MOST_SERVER_ERRORS = 3
-"""So many partitions may be answered with 5xx to the last attempt. With more it is the API that is down."""
+"""So many partitions may fail with 5xx at the last attempt. With more the API itself is down."""
 
 
 class PartitionOutcomes:
-    """The partitions of one read of a stream. Safe to share between threads."""
+    """The outcomes of the partitions of one read of a stream. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class PartitionOutcomes:
             self._read += 1
 
     def add_failed(self, error: KitestringError) -> None:
-        """A partition could not be read. Raises `error` where it is more than one partition that is wrong."""
+        """Record that a partition failed. Raises `error` if the failure concerns more than one partition."""
         status = error.fields.get("status")
         alone = isinstance(error, UnreadableError) or (
             isinstance(status, int) and 400 <= status not in WHOLE_API_STATUSES
@@ -47,7 +47,7 @@ class PartitionOutcomes:
         self._judge()
 
     def finish_planning(self) -> None:
-        """No more partitions come. Raises the last error where none of them could be read."""
+        """Record that all partitions are planned. Raises the last error if none of them could be read."""
         with self._lock:
             self._all_planned = True
         self._judge()

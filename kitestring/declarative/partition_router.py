@@ -1,4 +1,4 @@
-"""Partition routers: the parts of a stream that have requests of their own, by parent record or listed value."""
+"""Partition routers: split a stream into partitions with requests of their own, by parent record or listed value."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kitestring.types import State
 
 @dataclass
 class RoutingContext:
-    """What routing remembers of parent streams: the child's state at first, the parents' states when all is routed,
-    the doubts about their pages (`Page.doubt`), what speaks against the state, when it began (epoch), the parents'
-    partitions that were seen, by their key, and a summary of all partitions.
+    """The input and the results of routing: the child's state at its start, the parents' states at its end, the doubts
+    about the parents' pages (`Page.doubt`), warnings about the state, the start of the sync (epoch), the parents'
+    partitions by key, and a summary of all partitions.
     """
 
     state: Mapping[str, Any] = member(default_factory=dict)
@@ -32,7 +32,7 @@ class RoutingContext:
 
 
 class Router(Protocol):
-    """`keeps`: its kind saves parent states. `grows`: partitions come with new records of a parent, as a rule."""
+    """`saves_parents`: it saves parent states. `grows`: new records of a parent normally add partitions."""
 
     saves_parents: bool
     grows: bool
@@ -76,7 +76,7 @@ class ListPartitionRouter:
 
     @property
     def values(self) -> list[Any]:
-        """The values; `ConfigError` when they are read where there is no list, so that other streams are not lost."""
+        """The values. Raises `ConfigError` only when they are read, so that other streams still work."""
         if not isinstance(self._values, list | tuple):
             raise self._node.error(f"is {self._values!r}, a list is expected", "values")
         return list(self._values)
@@ -94,7 +94,7 @@ class ListPartitionRouter:
 
 @keyword("ParentStreamConfig")
 class ParentStreamConfig:
-    """A parent stream, the field that names its records, and the name it has in the child's partitions."""
+    """A parent stream, its key field, and the name of that value in the child's partitions."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._node = node
@@ -133,7 +133,7 @@ class ParentStreamConfig:
                 yield Slice({name: value, "parent_slice": part.partition}, None, fields)
 
     def _parent_state(self, state: Mapping[str, Any]) -> State:
-        """The parent's own part of a child's state; else the child's global cursor; else its only value."""
+        """The parent's state inside a child's state; else the child's global cursor; else its only value."""
         parents = state.get("parent_state")
         if isinstance(parents, Mapping) and isinstance(parents.get(self.stream.name), Mapping):
             return dict(parents[self.stream.name])
@@ -173,8 +173,8 @@ class SubstreamPartitionRouter:
 
 
 class Product:
-    """Several routers: every combination of their partitions. One that remembers what was listed (`remembers`) has no
-    part in the name of a partition for everything, so that a stream without such a router may get one."""
+    """Every combination of the partitions of several routers. A router that remembers its list (`remembers`) adds
+    nothing to the name of its partition for all values, so that it can be added to a stream later."""
 
     grows = False
 
@@ -221,7 +221,7 @@ class GroupingPartitionRouter:
     def __init__(self, node: Node, **_: Any) -> None:
         self._size = node.integer("group_size") or 0
         if self._size < 1:
-            raise node.error("is no positive number", "group_size")
+            raise node.error("is not a positive number", "group_size")
         self._unique = node.flag("deduplicate", True)
         self._inner: Any = node.needed_child("underlying_partition_router")
 
@@ -254,7 +254,7 @@ class GroupingPartitionRouter:
 
 @keyword("UnionPartitionRouter")
 class UnionPartitionRouter:
-    """The partitions of several routers under one name, each value once."""
+    """The partitions of several routers under one name, without duplicates."""
 
     saves_parents = True
 
@@ -272,7 +272,7 @@ class UnionPartitionRouter:
         for router in self._routers:
             for part in router.slices(routing):
                 if self._name not in part.partition:
-                    raise self._node.error(f"a router gives no {self._name}", "partition_field")
+                    raise self._node.error(f"a router returns no {self._name}", "partition_field")
                 value = part.partition[self._name]
                 if repr(value) in values:
                     continue
@@ -284,7 +284,7 @@ class UnionPartitionRouter:
 
 
 def router(node: Node, name: str = "partition_router") -> Any:
-    """The router of a retriever: none, one, or the product of several."""
+    """Build the router of a retriever: a single partition, one router, or the product of several."""
     value = node.get(name)
     if not value:
         return SinglePartition()

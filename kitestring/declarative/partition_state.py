@@ -1,11 +1,11 @@
-"""Where the partitions of a saved state go on, and which partitions a state cannot know.
+"""States of partitioned streams: where each partition continues, and which partitions a state does not cover.
 
 Airbyte's format lists every partition with its cursor (`states`), or has one cursor for all (`use_global_cursor`). In
-the first form a partition that is not listed is new: it begins at the start, so that its history arrives. In the second
-form the state tells no partition from another. Two keys of our own, which Airbyte's engine passes over, help there:
+the first form an unlisted partition is new and is read from the start, so that its history arrives. The second form
+does not distinguish partitions. Two keys of Kitestring, which Airbyte's engine ignores, help there:
 `kitestring_parents` lists the partitions of the parent stream whose children were read (the channels of threads), so
-that the children of a new one begin at the start; `kitestring_partitions` has number and digest of all partitions, so
-that a change is noticed.
+that the children of a new one are read from the start; `kitestring_partitions` has number and digest of all
+partitions, so that a change is noticed.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from typing import Any
 from kitestring import json_codec
 
 MOST_PARTITIONS = 10_000
-"""With more, a stream keeps one cursor for all its partitions (airbyte-cdk 7.39.1 has the same limit)."""
+"""With more partitions a stream has one cursor for all of them (airbyte-cdk 7.39.1 has the same limit)."""
 PARENTS = "kitestring_parents"
 LISTED = "partitions"
-"""The key of a parent's state that lists its records of the last sync (`BackfillPartitionRouter`)."""
+"""The key of a parent's state with the records that the last sync listed (`BackfillPartitionRouter`)."""
 PARTITIONS = "kitestring_partitions"
 SINGLE = "single"
-"""Marks a run that began with one cursor for the whole stream: the partitions that it has not read yet are not new."""
+"""Marks a run that began with one cursor for the whole stream: its unread partitions are not new."""
 UNLISTED = (
-    "the partition {partition} of {stream} was to be read from the start, but the API did not list it in this sync: "
-    "nothing was read of it. Refresh the partition of its parent, or the whole stream: "
+    "the partition {partition} of {stream} should be read from the start, but the API did not list it in this sync: "
+    "it was not read. Refresh the partition of its parent, or the whole stream: "
     "kitestring state reset CONNECTION {stream}"
 )
 UNCLEAR = (
-    "other partitions of {{stream}} are read than in the last sync ({before} then, {now} now), and its state is one "
-    "cursor for all of them: what is new was read from there on, and what it held before is missing. To read it whole: "
+    "the partitions of {{stream}} are not those of the last sync ({before} then, {now} now), and its state has one "
+    "cursor for all of them: new partitions were read from that cursor on, older records are missing. To read them: "
     "kitestring state refresh CONNECTION {{stream}} --partition NAME=VALUE"
 )
 
 
 def partition_key(partition: Mapping[str, Any]) -> str:
-    """A partition as a text, the same for equal partitions; without parents or with none is the same."""
+    """A partition as a text, equal for equal partitions; an empty `parent_slice` does not count."""
     values = {k: v for k, v in partition.items() if k != "parent_slice" or v}
     return json_codec.dumps_text(values, sort_keys=True)
 
 
 def parent_of(partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The partition of the parent stream that a partition comes from; None where the parent has none."""
+    """The parent's partition of a partition; None if the parent has none."""
     parent = partition.get("parent_slice")
     return parent if isinstance(parent, Mapping) and parent else None
 
 
 class SavedPartitions:
-    """The cursors of a saved state, by partition. `general` is the cursor for those that the state does not tell apart,
-    `lookback_s` how far before it they begin."""
+    """The cursors of a saved state, by partition. `general` is the cursor of the partitions without one of their own;
+    they start `lookback_s` before it."""
 
     def __init__(
         self,
@@ -72,18 +72,18 @@ class SavedPartitions:
             for name, value in entry["partition"].items()
             if isinstance(value, str)
         }
-        # Without any entry a general cursor is no partition's: what was read with it is not known.
+        # Without entries a general cursor belongs to no partition: what was read with it is unknown.
         listed = bool(self._cursors) or not general
         self._complete = listed and not (single or state.get("use_global_cursor") or run.get(SINGLE))
         parents = state[PARENTS] if PARENTS in state else parents_of_older(state)
         self._parents = None if parents is None else {partition_key(parent) for parent in parents}
         self._before = state.get(PARTITIONS)
-        # Values that somebody named may be only some of a partition's, or its parent's, as texts.
+        # The values of a user may be only some of a partition's, or its parent's, as texts.
         self._to_refresh = [] if self._complete else [entry["partition"] for entry in to_be_refreshed(entries)]
         self._listed_now: list[Mapping[str, Any]] = []
 
     def cursor_of(self, partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Where a partition goes on: `{}` at the start, None at the general cursor."""
+        """Where a partition continues: `{}` for the start, None for the general cursor."""
         saved = self._cursors.get(partition_key(partition))
         if saved is None:
             values = {name: value for name, value in partition.items() if name != "parent_slice" or value}
@@ -102,11 +102,11 @@ class SavedPartitions:
         return None
 
     def unlisted(self) -> list[Mapping[str, Any]]:
-        """What was to be read from the start, and was not among the partitions of this sync."""
+        """The partitions that should be read from the start, and were not listed in this sync."""
         return [partition for partition in self._to_refresh if partition not in self._listed_now]
 
     def unclear(self, keys: Collection[str]) -> str:
-        """What cannot be told about the partitions of this sync; a text with `{stream}`, or an empty one."""
+        """A warning if new partitions cannot be recognised in this sync (with `{stream}`), or an empty text."""
         if self._complete or not self.general or self._parents or not isinstance(self._before, Mapping):
             return ""
         now = summary(keys)
@@ -114,7 +114,7 @@ class SavedPartitions:
 
 
 def summary(keys: Collection[str]) -> dict[str, Any]:
-    """Number and digest of partitions, whatever their order."""
+    """Number and digest of partitions, independent of their order."""
     total = 0
     for key in keys:
         total ^= int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
@@ -122,15 +122,15 @@ def summary(keys: Collection[str]) -> dict[str, Any]:
 
 
 def parents_in(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The parents' partitions of the entries of a state, each once."""
+    """The parents' partitions in the entries of a state, without duplicates."""
     parents = [parent for entry in entries if (parent := parent_of(entry["partition"])) is not None]
     return list({partition_key(parent): parent for parent in parents}.values())
 
 
 def parents_of_older(state: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """The parents' partitions that the parents' own states list, in a state without `PARENTS`; None where one does not.
+    """The parents' partitions listed in the parents' own states, for a state without `PARENTS`; None if one is missing.
 
-    Such a state is an earlier version's, or Airbyte's with `incremental_dependency`.
+    Such a state comes from an earlier version, or from Airbyte with `incremental_dependency`.
     """
     parents = state.get("parent_state")
     if not isinstance(parents, Mapping) or not parents or not all(_lists_all(parent) for parent in parents.values()):
@@ -144,12 +144,12 @@ def _lists_all(state: Any) -> bool:
 
 
 def to_be_refreshed(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The entries of partitions that are to be read from the start: those without a cursor value."""
+    """The entries of partitions to read from the start: those without a cursor value."""
     return [entry for entry in entries if not entry["cursor"]]
 
 
 def flat_values(partition: Mapping[str, Any]) -> dict[str, str]:
-    """The values of a partition and of those that it comes from, as texts; its own ones before theirs."""
+    """The values of a partition and of its parents, as texts; its own values come first."""
     flat: dict[str, str] = {}
     level: Any = partition
     while isinstance(level, Mapping):
@@ -161,10 +161,10 @@ def flat_values(partition: Mapping[str, Any]) -> dict[str, str]:
 def refresh_partitions(
     state: Mapping[str, Any], values: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
-    """The state with which the partitions that have these values are read from the start, and those partitions.
+    """A state that reads the partitions with these values from the start, and those partitions.
 
-    `values` are compared as texts, also with those of the parents' partitions; what the parents' own states have of
-    them goes too. A state with one cursor for all partitions may not list a partition: then `values` are taken for it.
+    `values` are compared as texts, also with the parents' partitions; the parents' own states forget them too. A state
+    with one cursor for all partitions may not list a partition: then `values` themselves are the partition.
     """
     new, partitions = _without(state, values)
     if not partitions and (state.get("use_global_cursor") or _lists(state, values)):
@@ -174,7 +174,7 @@ def refresh_partitions(
 
 
 def _lists(state: Mapping[str, Any], values: Mapping[str, str]) -> bool:
-    """Whether the state lists the values although its entries are not by them (`BackfillPartitionRouter`)."""
+    """Whether the parents' states list the values (`BackfillPartitionRouter`)."""
     listed = [
         str(value)
         for parent in (state.get("parent_state") or {}).values()
@@ -198,7 +198,7 @@ def _without(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[
         partitions.extend(parent for parent in parents if has_values(parent, values))
         new[PARENTS] = [parent for parent in parents if not has_values(parent, values)]
     if isinstance(listed := state.get(LISTED), list):
-        # What is not listed is new until a sync has read it.
+        # An unlisted value is new until a sync has read it.
         new[LISTED] = [value for value in listed if str(value) not in values.values()]
     if isinstance(state.get("parent_state"), Mapping):
         new["parent_state"] = {name: _without(parent, values)[0] for name, parent in state["parent_state"].items()}
@@ -206,6 +206,6 @@ def _without(state: Mapping[str, Any], values: Mapping[str, str]) -> tuple[dict[
 
 
 def has_values(partition: Mapping[str, Any], values: Mapping[str, str]) -> bool:
-    """Whether a partition, or one of those that it comes from, has each of the values."""
+    """Whether a partition, or one of its parents, has each of the values."""
     flat = flat_values(partition)
     return all(flat.get(name) == value for name, value in values.items())

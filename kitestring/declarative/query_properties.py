@@ -1,4 +1,4 @@
-"""Asks for named properties, in several requests where they are too many, and puts the answers together."""
+"""Request named properties, in several requests if they are too many, and merge the responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kitestring.types import Record
 
 @keyword("PropertiesFromEndpoint")
 class PropertiesFromEndpoint:
-    """The names of properties, asked from the API."""
+    """The names of properties, requested from the API."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._retriever = node.needed_child("retriever", "SimpleRetriever", name="properties", cached=True)
@@ -31,7 +31,7 @@ class PropertiesFromEndpoint:
 
 @keyword("GroupByKeyMergeStrategy")
 class GroupByKeyMergeStrategy:
-    """Records of several answers belong together when these fields are equal."""
+    """Merges records of several responses with equal values of these fields."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         key = node.need("key")
@@ -44,7 +44,7 @@ class GroupByKeyMergeStrategy:
 
 @keyword("PropertyChunking")
 class PropertyChunking:
-    """At most so many properties, or characters of names, in one request."""
+    """Limits the properties, or the characters of their names, per request."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._by = node.need("property_limit_type")
@@ -73,9 +73,9 @@ class PropertyChunking:
 
 @keyword("JsonSchemaPropertySelector")
 class JsonSchemaPropertySelector:
-    """Leaves out the properties that are not in the schema the stream was configured with.
+    """Drops the properties that are not in the configured schema of the stream.
 
-    Without a configured schema (check, discover, a parent stream, a schema without properties) all are asked for.
+    Without one (check, discover, a parent stream, a schema without properties) all are requested.
     """
 
     def __init__(self, node: Node, **_: Any) -> None:
@@ -92,7 +92,7 @@ class JsonSchemaPropertySelector:
 
 @keyword("QueryProperties")
 class QueryProperties:
-    """The properties that a request asks for: a list, or one that the API gives."""
+    """The properties of a request: a list, or the list that the API returns."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._node = node
@@ -117,7 +117,7 @@ class QueryProperties:
         return list(self._chunking.chunks([name for name in names if name not in self._always], self._always))
 
     def page(self, retriever: Any, part: Slice, token: Any, cursor_filter: Any) -> Iterator[Any]:
-        """One page: all chunks, their records merged, then the turn of the last answer."""
+        """One page: the merged records of all chunks, then the `PageInfo` of the last response."""
         merged: dict[Any, Record] = {}
         info: PageInfo | None = None
         extracted, size, rejects, loose, doubt = 0, 0, [], [], ""
@@ -141,7 +141,7 @@ class QueryProperties:
             value = token["next_page_token"] if token else None
             info = PageInfo(response, body, extracted, 0, None, value, part)
         if info is None:
-            raise ConfigError(f"manifest, {self._node.path}: there is no property to ask for")
+            raise ConfigError(f"manifest, {self._node.path}: there are no properties to request")
         records = [*loose, *merged.values()]
         info.selected, info.last = len(records), records[-1] if records else None
         yield Page(records, rejects, size, doubt)

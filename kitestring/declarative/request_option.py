@@ -1,4 +1,4 @@
-"""What a request carries beside its address, and `RequestOption`: where an injected value goes."""
+"""The options of a request beside its address, and `RequestOption`: where a value is injected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WITH_BODY = frozenset({"GET", "POST", "PUT", "PATCH"})
 
 
 class Options:
-    """Query parameters, headers and the body of one request. A body is either a form (or a text) or JSON."""
+    """Query parameters, headers and body of one request. The body is a form, a text or JSON."""
 
     __slots__ = ("form", "headers", "json", "params")
 
@@ -25,7 +25,7 @@ class Options:
         self.json: Any = {}
 
     def add(self, place: str, values: Mapping[str, Any]) -> None:
-        """Merge values into one of the places. Two different values for one name are refused."""
+        """Merge values into one place. Raises `ConfigError` for two different values of one name."""
         if place == "body_json":
             merge(self.json, values, place)
         elif place == "header":
@@ -38,7 +38,7 @@ class Options:
             merge(self.form, values, place)
 
     def join(self, other: Options) -> None:
-        """Add all that stands in other options."""
+        """Add all values of other options."""
         self.add("request_parameter", other.params)
         self.add("header", other.headers)
         if isinstance(other.form, str):
@@ -80,7 +80,7 @@ class RequestOption:
 
     @property
     def path(self) -> list[str]:
-        """The names that lead to the value: one, but for a nested field of the JSON body."""
+        """The path of the value: one name, or several for a nested field of the JSON body."""
         return [str(part({})) for part in self._path]
 
     def inject(self, options: Options, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`HttpRequester`: builds a request from templates and sends it under the stream's error handler."""
+"""`HttpRequester`: builds a request from templates and sends it with the stream's error handler."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def context_of(part: Slice, token: Token | None) -> dict[str, Any]:
 
 @keyword("HttpRequester")
 class HttpRequester:
-    """Sends the requests of one retriever; `cached` keeps their answers while somebody reads."""
+    """Sends the requests of one retriever. `cached`: responses are cached while the source is read."""
 
     def __init__(self, node: Node, name: str = "", cached: bool = False, verify: Any = None, **_: Any) -> None:
         self.node = node
@@ -47,7 +47,7 @@ class HttpRequester:
         self.auth = node.child("authenticator", home=self.home, name=name)
         in_query = getattr(self.auth, "place", "") == "request_parameter"
         self.credential: str | None = str(self.auth.path[-1]) if in_query else None
-        """The parameter that the credentials go into."""
+        """The query parameter of the credentials."""
         self._session = (
             node.number("connect_timeout_in_seconds"),
             node.number("read_timeout_in_seconds"),
@@ -73,8 +73,8 @@ class HttpRequester:
         )
 
     def home(self) -> str:
-        """Where this requester's API lives, evaluated without a slice: the host that `base_url` replaces. Empty where
-        that depends on the slice."""
+        """The API's base address, evaluated without a slice: its host is replaced by `base_url`. Empty if it depends on
+        the slice."""
         context = context_of(Slice(), None)
         try:
             return str(self._base(context) or self._url(context) or self._path(context))
@@ -82,7 +82,7 @@ class HttpRequester:
             return ""
 
     def url(self, context: Context, path: str | None) -> str:
-        """The address: `path` is one that the paginator found, relative or absolute."""
+        """The address. `path` comes from the paginator, relative or absolute."""
         base = str(self._base(context)) or str(self._url(context))
         path = path or str(self._path(context)).lstrip("/")
         address = urljoin(base if base.endswith("/") else base + "/", path) if path else base
@@ -95,7 +95,7 @@ class HttpRequester:
         return self.connection.rebase_url(address, base)
 
     def _replaced_host(self, context: Context) -> str:
-        """The host that `base_url` stands in for, where it depends on the slice: one server may play several hosts."""
+        """The host that `base_url` replaces, if it depends on the slice: one server may serve several hosts."""
         if not self.connection.base_url:
             return ""
         host = urlsplit(str(self._base(context)) or str(self._url(context))).netloc
@@ -112,11 +112,11 @@ class HttpRequester:
         properties: list[str] | None = None,
         fresh: bool = False,
     ) -> tuple[Any, str]:
-        """The response and what the error handler says about it (`SUCCESS`, `IGNORE`, …). `fresh`: not a kept one."""
+        """The response and the error handler's action (`SUCCESS`, `IGNORE`, …). `fresh`: skip the cache."""
         context = context_of(part, token)
         if extra_context:
             context.update(extra_context)
-        # What the requester says comes first, then the credentials, then pages and partitions: Airbyte's order.
+        # The requester's options first, then credentials, then pages and partitions: Airbyte's order.
         options = Options()
         url = self.url(context, path)
         params = self._params(context)
@@ -167,12 +167,12 @@ class HttpRequester:
             action = resolution.action
             if action == Actions.IGNORE:
                 log.warning(
-                    "stream %s: nothing is read from %s (status %d): %s",
+                    "stream %s: ignored the response of %s (status %d): %s",
                     self.name,
                     response.request_line,
                     response.status,
                     (resolution.message and self.connection.rename_host(resolution.message, self.home()))
-                    or "the manifest ignores this answer",
+                    or "the manifest ignores this response",
                     extra={"stream": self.name, "status": response.status},
                 )
         if key is not None and action == Actions.SUCCESS:
@@ -224,11 +224,11 @@ class RequestBodyJsonObject:
 
 @keyword("RequestBodyGraphQL")
 class RequestBodyGraphQL(RequestBodyJsonObject):
-    """A GraphQL query, and what else its object holds (`variables`), as a JSON body."""
+    """A GraphQL query with its variables as a JSON body."""
 
 
 def without_repeated(url: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that the address does not already carry with the same value (links to next pages often do)."""
+    """The parameters that the address does not already have with the same value (links to next pages often do)."""
     query = urlsplit(url).query
     if not query:
         return params
@@ -246,7 +246,7 @@ def text_fields(node: Node, name: str, types: tuple[type, ...] | None = TEXTS) -
 
 
 def text_templates(node: Node, value: Any, name: str, types: tuple[type, ...] | None = TEXTS) -> Fill:
-    """A flat object of templates, or a template that gives one; what renders to nothing is left out."""
+    """A flat object of templates, or a template for one. Values that render to nothing are dropped."""
     if isinstance(value, str):
         return node.template(value, types=None)
     if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""`SimpleRetriever`: reads a slice page by page."""
+"""`SimpleRetriever`: read a slice page by page."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ log = logging.getLogger("kitestring.declarative")
 
 
 MOST_CONFIRMED = 3
-"""So many pages that were in doubt, and stayed the same when they were asked for once more, show the API's way."""
+"""After so many doubtful pages that did not change when read again, the doubt is the API's normal answer."""
 MOST_STARTS = 20
-"""How often the pages of one slice may be read from the beginning again."""
+"""How often the pages of one slice may be restarted."""
 
 
 @keyword("SimpleRetriever")
 class SimpleRetriever:
-    """A request, the records in its response, and the next request, until the paginator finds no next page."""
+    """Sends requests and yields their records, until the paginator finds no next page."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class SimpleRetriever:
         self._descent: Descent | None = node.child("descent", "Descent", name=name)
         if self._descent is not None and cursor is not None and (cursor.feed or cursor.client_side):
             raise node.error(
-                "cannot be combined with a cursor that filters records here: what is below an old record may be new",
+                "cannot be combined with a cursor that filters records: items below an old record may be new",
                 "descent",
             )
         self._reduction: PageSizeReduction | None = node.child(
@@ -94,7 +94,7 @@ class SimpleRetriever:
             (Actions.REDUCE_PAGE_SIZE, self._reduction, "page_size_reduction"),
         ):
             if action in self.requester.handler.actions and part is None:
-                raise node.error(f"the error handler orders {action}, and there is no `{name}`")
+                raise node.error(f"the error handler has the action {action}, but `{name}` is missing")
 
     def _query_properties(self) -> Any:
         requester = self.node.at(self.node.need("requester"), "requester")
@@ -118,16 +118,16 @@ class SimpleRetriever:
 
     @property
     def restarts(self) -> bool:
-        """Whether a page, or a part of a slice, may be read a second time."""
+        """Whether a page or a part of a slice may be read twice."""
         return self._splitting is not None or self._reduction is not None
 
     def set_schema(self, schema: Mapping[str, Any]) -> None:
-        """The schema that the reader of the stream has chosen."""
+        """Set the configured schema of the stream."""
         if self._properties is not None:
             self._properties.schema = schema
 
     def pages(self, part: Slice, cursor_filter: CursorFilter | None = None) -> Iterator[Page]:
-        """`wanted` is the filter by the cursor of streams that are filtered here instead of by the API."""
+        """The pages of a slice. `cursor_filter` filters streams that the API does not filter."""
         feed = self.cursor is not None and self.cursor.feed
         page_filter, feed_filter = (None, cursor_filter) if feed else (cursor_filter, None)
         splitting = self._splitting
@@ -181,8 +181,8 @@ class SimpleRetriever:
                 starts = 0 if narrowed != part else starts + 1
                 if starts > MOST_STARTS:
                     raise ConnectorError(
-                        f"stream {self.name}: the pages were read from the beginning {starts} times, never to the end",
-                        hint="The API asks to start over each time: the manifest's paginator does not fit it.",
+                        f"stream {self.name}: the pages were restarted {starts} times and never read to the end",
+                        hint="The API requests a restart each time: the manifest's paginator does not fit it.",
                     )
                 part, loops = narrowed, LoopDetector(self.name)
                 token, count = self._paginator.first(), 0
@@ -196,14 +196,14 @@ class SimpleRetriever:
                 loops.page(token["next_page_token"], info)
 
     def _restart_slice(self, whole: Slice, part: Slice, latest: Any, count: int) -> Slice:
-        """Where reading starts over: behind the latest record, or at the beginning."""
+        """The slice to restart with: after the latest record, or from its start."""
         if self._reset_action == "SPLIT_USING_CURSOR" and self.cursor is not None:
             narrowed: Slice = self.cursor.narrow(part, latest)
             if narrowed == part:
-                raise ConfigError(f"stream {self.name}: the pages start over without getting further")
+                raise ConfigError(f"stream {self.name}: the pages restart without progress")
             return narrowed
         if count == 0:
-            raise ConfigError(f"stream {self.name}: the first page already asks to start over")
+            raise ConfigError(f"stream {self.name}: the first page already requests a restart")
         return whole
 
     def _options(self, part: Slice, token: Token | None, size: int | None) -> Options:
@@ -218,7 +218,7 @@ class SimpleRetriever:
     def _page(
         self, part: Slice, token: Token | None, cursor_filter: CursorFilter | None, size: int | None
     ) -> Iterator[Any]:
-        """The page's runs of records, then a `Turn` (or `AGAIN`); no turn where there can be no next page."""
+        """The page's runs of records, then a `PageInfo` or `RESTART`; neither if there cannot be a next page."""
         if self._properties is not None:
             yield from self._properties.page(self, part, token, cursor_filter)
             return
@@ -266,7 +266,7 @@ class SimpleRetriever:
         yield PageInfo(response, {} if body is None else body, extracted, selected, last, value, part, size)
 
     def _runs(self, response: Any) -> Iterator[tuple[list[Any], list[Reject]]]:
-        """The decoded values of a response in runs, and what could not be decoded."""
+        """The decoded values of a response in runs, and the rejects."""
         for bodies in self._decoder.bodies(response):
             if isinstance(self._decoder, JsonDecoder):
                 yield bodies, []
@@ -275,17 +275,17 @@ class SimpleRetriever:
                 yield ([body for body in bodies if not isinstance(body, Reject)] if rejects else bodies), rejects
 
     def _should_reread(self, final: bool) -> bool:
-        """Whether a page that is in doubt is asked for once more: not when others stayed as they were."""
+        """Whether to read a doubtful page again: not if earlier ones did not change."""
         if final:
             self._confirmed += 1
         return not final and not self._decoder.streamed and self._confirmed < MOST_CONFIRMED
 
     def _pause_before_reread(self, reason: str) -> None:
-        log.info("stream %s: %s; it is asked for once more", self.name, reason, extra={"stream": self.name})
+        log.info("stream %s: %s; reading it again", self.name, reason, extra={"stream": self.name})
         self.node.context.connection.pause(REREAD_S)
 
     def _embedded_page(self, part: Slice, cursor_filter: CursorFilter | None) -> Iterator[Any]:
-        """The first page of a substream that came inside the parent's record (`lazy_read_pointer`)."""
+        """The first page of a substream, embedded in the parent's record (`lazy_read_pointer`)."""
         child = part.extra_fields["child_response"]
         bodies = child if isinstance(child, list) else [child]
         values = self._selector.extract(bodies or [{}])
@@ -320,8 +320,8 @@ class SimpleRetriever:
         return response, action
 
     def _doubt(self, response: Any, action: str, bodies: list[Any], count: int) -> str:
-        """Why a page without a record (or with one that is all of it) may not be what it looks like. What the
-        manifest's error handler ignores is as it should be."""
+        """Why a page without records (or whose only record is the whole page) may be wrong. An ignored response is
+        never in doubt."""
         if count > 1 or action == Actions.IGNORE:
             self._had_records = self._had_records or count > 1
             return ""
@@ -335,7 +335,7 @@ class SimpleRetriever:
         return reason
 
     def _doubt_message(self, response: Any, reason: str) -> str:
-        text: str = self.node.context.connection.mask(f"the answer of {response.request_line} {reason}")
+        text: str = self.node.context.connection.mask(f"the response of {response.request_line} {reason}")
         return text
 
     def _warn_of_doubt(self, response: Any, reason: str) -> str:
@@ -346,7 +346,7 @@ class SimpleRetriever:
     def read_properties(
         self, part: Slice, token: Token | None, cursor_filter: CursorFilter | None, properties: list[str]
     ) -> tuple[Any, Any, Page, int] | None:
-        """A response for these properties, its first body, its records, and how many were extracted; None where the
+        """A response for these properties, its first body, its page, and the number of extracted records; None if the
         manifest ignores it."""
         for final in (False, True):
             response, action = self.send(part, token, properties, fresh=final)
@@ -372,7 +372,7 @@ class SimpleRetriever:
 
 
 class LoopDetector:
-    """Notices pages that go round in a circle of any length, by one page kept as a mark at 1, 2, 4, 8, … pages."""
+    """Detects loops of pages of any length, by comparing with one page, marked after 1, 2, 4, 8, … pages."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -381,12 +381,12 @@ class LoopDetector:
         self._count, self._next = 0, 1
 
     def page(self, token: Any, info: PageInfo) -> None:
-        """A page with the token of the one after it; raises when the marked page came again, to the byte."""
+        """Check a page and its next token. Raises if it equals the marked page, byte by byte."""
         if self._count and token == self._mark and hash(info.response.body) == self._body:
             what = "page" if info.extracted else "empty page"
             raise ConnectorError(
-                f"stream {self._name}: the same {what} comes again and again, with the token {token!r}",
-                hint="The manifest's paginator needs a stop condition, or its cursor is the wrong one.",
+                f"stream {self._name}: the same {what} repeats with the token {token!r}",
+                hint="The manifest's paginator needs a stop condition, or another cursor.",
             )
         self._count += 1
         if self._count == self._next:
@@ -394,7 +394,7 @@ class LoopDetector:
 
 
 class EmbeddedResponse:
-    """Stands for the response where a page came inside another record."""
+    """Replaces the response for a page that is embedded in another record."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -402,4 +402,4 @@ class EmbeddedResponse:
 
 
 RESTART: Any = object()
-"""Instead of a turn: read the slice again from its first page."""
+"""Yielded instead of a `PageInfo`: read the slice again from its first page."""

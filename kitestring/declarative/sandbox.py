@@ -1,4 +1,4 @@
-"""The sandbox of templates: what they may reach, and how much work one of them may be."""
+"""The sandbox of templates: limits their access and their work."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from kitestring.declarative import macro
 LONGEST_RESULT = 4_000_000
 """Characters."""
 MOST_STEPS = 10_000_000
-"""Turns of loops, items that filters go through, and calls (`CALL`, `FILTER` each), in one rendering of a template."""
+"""Loop iterations, items in filters, and calls (`CALL`, `FILTER` each), in one rendering of a template."""
 LONGEST_S = 5.0
-"""Of processor time, for one rendering."""
+"""Processor time of one rendering."""
 LOOK_EVERY = 1_000
-"""Steps between two looks at the time."""
+"""Steps between two checks of the time."""
 MOST_BITS = 200_000
-"""Of a number that is multiplied."""
+"""The largest product, in bits."""
 CALL, FILTER = 20, 5
-"""Steps that a call of a function or a filter costs, about as its time compares to a turn of a loop."""
+"""The cost of a call of a function or a filter in steps, by its time relative to a loop iteration."""
 WIDEST = 100_000
 WIDTHS = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})
 ITERATING = frozenset({"list", "map", "select", "reject", "join", "sort", "unique", "batch", "slice", "sum", "reverse"})
-"""Filters that take a text letter by letter."""
+"""Filters that iterate over the letters of a text."""
 WIDE = frozenset({"batch", "center", "indent", "slice", "tojson", "wordwrap"})
 """Filters with a width or a count."""
 TEXTS = frozenset({"escape", "e", "forceescape", "hash", "pprint", "string", "tojson", "urlencode", "xmlattr"})
-"""Filters that make a text of any value."""
+"""Filters that convert any value to text."""
 _ENVIRONMENTS: list[Any] = []
 
 
 class Work(threading.local):
-    """The steps of the rendering that is under way in this thread."""
+    """The steps of the current rendering of this thread."""
 
     steps = 0
     look_at = LOOK_EVERY
@@ -46,7 +46,7 @@ _WORK = Work()
 
 
 def start_rendering() -> None:
-    """A rendering begins."""
+    """Reset the counters for a new rendering."""
     _WORK.steps = 0
     _WORK.look_at = LOOK_EVERY
     _WORK.began = time.thread_time()
@@ -68,19 +68,19 @@ def spend(steps: int = 1) -> None:
 
 
 def check_time() -> None:
-    """Refuse a rendering that has computed for too long."""
+    """Raise if the rendering has used too much time."""
     if time.thread_time() - _WORK.began > LONGEST_S:
         raise security_error(f"it computes for more than {LONGEST_S:g} s")
 
 
 def spend_for_text(text: Any) -> None:
-    """A function is about to go through a text: the longer it is, the more steps that costs."""
+    """Count the steps of a function that processes a text, by its length."""
     if isinstance(text, str):
         spend(len(text) // 200)
 
 
 def count_items(values: Iterable[Any]) -> Iterator[Any]:
-    """The values, each of them a step."""
+    """The values; each counts as a step."""
     for value in values:
         spend()
         yield value
@@ -92,7 +92,7 @@ def check_size(size: int) -> None:
 
 
 def check_text_size(value: Any) -> Any:
-    """The value, unless its text would be too long: a container may hold another a million times."""
+    """Return the value. Raises if its text would be too long: a container may hold another a million times."""
     if not isinstance(value, list | tuple | dict | set):
         return value
     remaining, waiting = LONGEST_RESULT, [value]
@@ -117,34 +117,34 @@ def check_text_size(value: Any) -> Any:
 
 
 def check_format(text: Any, sign: str, values: Iterable[Any]) -> None:
-    """Look ahead at a format: each place may hold the longest of the values."""
+    """Check the size of a formatted text in advance: each place may hold the longest value."""
     if isinstance(text, str):
         longest = max((len(str(check_text_size(value))) for value in values), default=0)
         check_size(len(text) + text.count(sign) * longest)
 
 
 def concatenate(parts: list[Any]) -> str:
-    """What `~` does."""
+    """The operator `~`."""
     texts = [str(check_text_size(part)) for part in parts]
     check_size(sum(map(len, texts)))
     return "".join(texts)
 
 
 def check_replacement(text: Any, arguments: tuple[Any, ...]) -> None:
-    """Look ahead at a replacement."""
+    """Check the size of a replacement in advance."""
     if len(arguments) >= 2:
         text, old, new = str(text), str(arguments[0]), str(arguments[1])
         check_size(len(text) + text.count(old) * max(0, len(new) - len(old)))
 
 
 def check_width(text: Any) -> None:
-    """Look ahead at a format: no width or precision beyond reason."""
+    """Check a format in advance for a huge width or precision."""
     if isinstance(text, str) and re.search(r"[%{][^}a-zA-Z%]*(\d{6}|\*)", text):
         raise security_error("the width is too large")
 
 
 def environment() -> Any:
-    """The sandbox: no attribute with an underscore, no range, no import, no work without bounds."""
+    """The sandbox: no attribute with an underscore, no range, no import, no unbounded work."""
     if _ENVIRONMENTS:
         return _ENVIRONMENTS[0]
     from jinja2 import nodes
@@ -152,8 +152,8 @@ def environment() -> Any:
     from jinja2.visitor import NodeTransformer
 
     class Containers(NodeTransformer):
-        """Look at the size of each container that is made of others: one that holds itself twice, fifty times over, is
-        small, and whoever compares or renders it is never done."""
+        """Check the size of each container of containers: one that doubles itself fifty times is small in memory, but
+        comparing or rendering it never ends."""
 
         def container(self, node: Any) -> Any:
             self.generic_visit(node)
@@ -174,7 +174,7 @@ def environment() -> Any:
             return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
 
         def _generate(self, source: Any, *args: Any, **kwargs: Any) -> str:
-            """Count the turns of loops and the length of what `~` makes, which run as plain Python otherwise."""
+            """Count loop iterations and the length of `~` results, which are otherwise plain Python."""
             Containers().visit(source)
             for loop in list(source.find_all(nodes.For)):
                 loop.iter = self._through("kitestring_each", loop.iter)
@@ -219,7 +219,7 @@ def environment() -> Any:
 
         def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
             spend(CALL)
-            # Jinja puts a function of its own around `format` and `format_map`.
+            # Jinja wraps `format` and `format_map`.
             name, owner = getattr(obj, "__name__", ""), getattr(getattr(obj, "__wrapped__", obj), "__self__", None)
             spend_for_text(owner)
             if name in WIDTHS and args and isinstance(args[0], int) and args[0] > WIDEST:
@@ -259,8 +259,8 @@ def check_join(separator: str, values: Iterable[Any]) -> list[Any]:
 
 
 def bound_filter(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that counts what it goes through, and takes no width beyond reason."""
-    first = 1 if hasattr(original, "jinja_pass_arg") else 0  # Jinja hands it the context before the value
+    """Wrap a filter: count its steps and refuse a huge width."""
+    first = 1 if hasattr(original, "jinja_pass_arg") else 0  # Jinja passes the context before the value
 
     @wraps(original)
     def filtered(*args: Any, **kwargs: Any) -> Any:

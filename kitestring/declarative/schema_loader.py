@@ -1,4 +1,4 @@
-"""Schemas of streams: written in the manifest, read from a file beside it, or asked from the API."""
+"""Schemas of streams: inline in the manifest, from a file beside it, or from the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Schema = Mapping[str, Any]
 
 
 def schema_of(node: Node) -> Schema:
-    """The schema of a stream: of its loader, of several loaders together, or empty."""
+    """The schema of a stream: from its loader, merged from several loaders, or empty."""
     value = node.get("schema_loader")
     if value is None:
         return {}
@@ -31,7 +31,7 @@ def schema_of(node: Node) -> Schema:
 
 @keyword("InlineSchemaLoader")
 class InlineSchemaLoader:
-    """The schema as it stands in the manifest."""
+    """The schema in the manifest."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._schema = node.mapping("schema")
@@ -42,7 +42,7 @@ class InlineSchemaLoader:
 
 @keyword("JsonFileSchemaLoader")
 class JsonFileSchemaLoader:
-    """A JSON file in the folder of the manifest; no schema where there is none."""
+    """The schema in a JSON file in the folder of the manifest; empty if the file is missing."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._node = node
@@ -60,7 +60,7 @@ class JsonFileSchemaLoader:
         try:
             schema = json_codec.loads(path.read_bytes())
         except json_codec.JsonError as error:
-            raise ConfigError(f"the schema {path.name} is no JSON: {error}", hint="Correct the file.") from error
+            raise ConfigError(f"the schema {path.name} is not JSON: {error}", hint="Correct the file.") from error
         return schema if isinstance(schema, dict) else {}
 
 
@@ -109,7 +109,7 @@ class ComplexFieldType:
 
 @keyword("TypesMap")
 class TypesMap:
-    """Which of Airbyte's types one of the API's types is, where a condition holds."""
+    """Maps one of the API's types to one of Airbyte's, if a condition holds."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         target = node.need("target_type")
@@ -122,7 +122,7 @@ class TypesMap:
 
 @keyword("SchemaTypeIdentifier")
 class SchemaTypeIdentifier:
-    """Where the answer of the API lists its fields, and where the name and type of each stand."""
+    """Paths of the field list in the API's response, and of the name and type of each field."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.node = node
@@ -149,7 +149,7 @@ class SchemaTypeIdentifier:
 def type_schema(node: Node, kind: Any) -> dict[str, Any]:
     if kind not in TYPES:
         raise ConfigError(
-            f"manifest, {node.path}: the API's type {kind!r} is none of {', '.join(TYPES)}",
+            f"manifest, {node.path}: the API's type {kind!r} is not one of {', '.join(TYPES)}",
             hint="The manifest's types_mapping should map it.",
         )
     return copy.deepcopy(TYPES[kind])
@@ -157,7 +157,7 @@ def type_schema(node: Node, kind: Any) -> dict[str, Any]:
 
 @keyword("DynamicSchemaLoader")
 class DynamicSchemaLoader:
-    """The schema as the API describes it, asked when it is first needed."""
+    """The schema from the API, requested at first use."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._retriever = node.needed_child("retriever", "SimpleRetriever", name="schema")

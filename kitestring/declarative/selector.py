@@ -1,4 +1,4 @@
-"""From extracted values to records: filter, transform, fit to the schema; what cannot be taken is a reject."""
+"""Turn extracted values into records: filter, transform, normalise; a value that fails becomes a reject."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class RecordSelector:
         return self._extractor.records(bodies)
 
     def doubt(self, bodies: list[Any], names: Collection[str], listed: bool, had_records: bool) -> str:
-        """Why it may be wrong that nothing was extracted; empty where the page is an empty one."""
+        """Why a page without records may be wrong; empty if the page is empty."""
         return self._extractor.doubt(bodies, names, listed, had_records)
 
     def select(
         self, values: list[Any], part: Slice, token: Token | None, cursor_filter: CursorFilter | None = None
     ) -> tuple[list[Record], list[Reject]]:
-        """Records and rejects. `wanted` is a filter by the cursor, applied before the condition."""
+        """Records and rejects. `cursor_filter` is applied before the condition."""
         rejects: list[Reject] = []
         if values and set(map(type, values)) != {dict}:
             values, rejects = split_records(values)
@@ -107,7 +107,7 @@ class RecordSelector:
 
 
 def split_records(values: list[Any]) -> tuple[list[Any], list[Reject]]:
-    """Only objects can be records."""
+    """Split values into objects, which can be records, and rejects."""
     return (
         [value for value in values if isinstance(value, dict)],
         [

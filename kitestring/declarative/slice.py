@@ -1,4 +1,4 @@
-"""A slice: which part of a stream a request is for, by partition and by cursor."""
+"""A slice: the part of a stream that a request reads, by partition and by cursor."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class Slice(dict[str, Any]):
-    """The values of a partition and of a stretch of the cursor in one mapping, which is what templates read.
+    """The values of a partition and of a cursor interval in one mapping, for templates.
 
     `partition` names the parent record or list value, `cursor_slice` holds the bounds of the cursor, `extra_fields`
-    are values of the parent record that requests and transformations may use.
+    are values of the parent record for requests and transformations.
     """
 
     __slots__ = ("cursor_slice", "extra_fields", "partition")
@@ -30,7 +30,7 @@ class Slice(dict[str, Any]):
         return Slice, (self.partition, self.cursor_slice, self.extra_fields)
 
     def during(self, cursor_slice: Mapping[str, Any]) -> Slice:
-        """The same partition for another stretch of the cursor."""
+        """The same partition with another cursor interval."""
         return Slice(self.partition, cursor_slice, self.extra_fields)
 
 

@@ -1,4 +1,4 @@
-"""The highest cursor value of a slice that can be believed, and the records at it: what `merge` gets to know."""
+"""The highest credible cursor value of a slice and the digests of its records, for the note to `merge`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from kitestring.declarative.cursor import Cursor
 
 WrittenDigests = Mapping[str, Sequence[str]]
-"""Digests of records that are written, by their cursor value as the state writes it."""
+"""Digests of written records, by their cursor value as in the state."""
 
 DISTINCT = 1_024
-"""So many of the highest values are remembered, more than a sync may reject by default."""
+"""How many of the highest values are remembered; more than a sync may reject by default."""
 PER_PAGE = 16
-"""So many of a page whose values order as texts."""
+"""How many values of a page are remembered if they order as texts."""
 
 
 class SliceWatermark:
-    """Takes note of the records of one slice. Not for several threads.
+    """Tracks the cursor values of the records of one slice. Not thread-safe.
 
-    `most` is the time of the source's clock when the sync began: a moment behind it is no place to go on from. With
-    `digests` nothing else keeps duplicates away: records at `known` values and later are passed on once. `identity`
-    tells the partition's records from those of others.
+    `most`: the start of the sync by the source's clock; a later time cannot become the state. `digests`: the write does
+    not deduplicate, so records in `known` are dropped. `identity` distinguishes the partition's digests from others.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class SliceWatermark:
         self.doubts: list[str] = []
 
     def new_records(self, records: list[Record]) -> list[Record]:
-        """The records that no earlier sync has written."""
+        """The records that no earlier sync wrote."""
         if not records:
             return records
         if not self._digests:
@@ -71,7 +70,7 @@ class SliceWatermark:
         return [record for record in records if self._is_new(record)]
 
     def _count_texts(self, records: list[Record]) -> bool:
-        """The short way for texts whose order is that of time."""
+        """The fast path for texts whose order is their order in time."""
         cursor = self._cursor
         length, field = cursor.text_length, cursor.field
         if not length:
@@ -97,24 +96,24 @@ class SliceWatermark:
             self._counts = Counter({place: self._counts[place] for place in sorted(self._counts)[-DISTINCT:]})
 
     def _read(self, value: Any) -> Any:
-        """A cursor value in its order; None for one that is none."""
+        """The parsed cursor value; None if it is missing or unreadable."""
         if value is None or value == "":
             return None
         try:
             return self._cursor.parse(value)
         except (ValueError, TypeError, ArithmeticError):
             field = self._cursor.field
-            self._doubt(f"the cursor value {excerpt(value)} of {field} is none that the manifest's formats read")
+            self._doubt(f"the cursor value {excerpt(value)} of {field} cannot be read with the manifest's formats")
             return None
 
     def _believed_value(self, value: Any) -> Any:
-        """A cursor value in its order where it can be believed: a moment of the future is no place to go on from."""
+        """The parsed cursor value if it is credible; None for a time in the future."""
         place = self._read(value)
         if isinstance(place, datetime) and place > (most := self._most()):
             if place - most > AHEAD:
                 self._doubt(
-                    f"the cursor value {excerpt(value)} of {self._cursor.field} lies in the future, by more than "
-                    f"{AHEAD.days * 24} hours: the record is written, and comes again with every sync until then"
+                    f"the cursor value {excerpt(value)} of {self._cursor.field} is in the future by more than "
+                    f"{AHEAD.days * 24} hours: the record is written, and read again by every sync until then"
                 )
             return None
         return place
@@ -141,11 +140,11 @@ class SliceWatermark:
         return False
 
     def _text(self, place: Any) -> str:
-        """A value as `known` has it; records without one are known under the empty text."""
+        """A cursor value as a key of `WrittenDigests`; an empty text for a record without one."""
         return "" if place is None else str(self._cursor.write_exact(place))
 
     def _identity_of(self, record: Record) -> Any:
-        """The values of the primary key; without one, a digest of the record, which others may change from now on."""
+        """The values of the primary key; without one, a digest of the record as it is now: others may change it."""
         if self._keys:
             return [at(record, path) for path in self._keys]
         return digest_of(record, (), "")
@@ -166,15 +165,15 @@ class SliceWatermark:
             )
 
     def note(self, rejected: Sequence[Record] = (), moves: bool = True) -> dict[str, Any]:
-        """`latest`, the highest value of a record that was not rejected, as the cursor writes it, and `known`. `moves`:
-        the state will stand at `latest`."""
+        """`latest`, the highest cursor value of the records that were not rejected, and `known`, the digests. `moves`:
+        the state will move to `latest`."""
         missing: Counter[Any] = Counter()
         unknown = False
         for record in rejected:
             try:
                 missing[self._cursor.parse(record.get(self._cursor.field))] += 1
             except (ValueError, TypeError, ArithmeticError):
-                unknown = True  # which of the values is not to count cannot be told
+                unknown = True  # the rejected value is unknown
         latest = None
         if not unknown:
             latest = max((place for place, count in self._counts.items() if count > missing[place]), default=None)
@@ -189,7 +188,7 @@ class SliceWatermark:
         return note
 
     def _known_from(self, lowest: Any, rejected: Sequence[Record]) -> dict[str, list[str]]:
-        """The digests of records at values that a next sync may read again."""
+        """The digests of records that the next sync may read again."""
         places = ((record, self._read(record.get(self._cursor.field))) for record in rejected)
         lost = Counter(self._digest(self._identity_of(record), self._text(place)) for record, place in places)
         by_value: dict[str, list[str]] = {}
@@ -212,7 +211,7 @@ class SliceWatermark:
 
 
 def merge_digests(first: WrittenDigests, second: WrittenDigests) -> dict[str, list[str]]:
-    """What is known after two slices: records that both know of count once."""
+    """Merge the digests of two slices; a record in both counts once."""
     merged = {value: list(digests) for value, digests in first.items()}
     for value, digests in second.items():
         merged[value] = list((Counter(merged.get(value, ())) | Counter(digests)).elements())
@@ -220,8 +219,8 @@ def merge_digests(first: WrittenDigests, second: WrittenDigests) -> dict[str, li
 
 
 def digests_from(cursor: Cursor[Any], digests: WrittenDigests, lowest: Any) -> dict[str, list[str]]:
-    """What is known of values from `lowest` on (None: of all), and of records without a value; no more than a state
-    holds."""
+    """The digests of values from `lowest` on (None: of all) and of records without a value, up to the limit of a
+    state."""
     selected: dict[str, list[str]] = {}
     remaining = MOST_KNOWN
     for value in sorted(filter(None, digests), key=cursor.parse_saved, reverse=True):

@@ -1,4 +1,4 @@
-"""`DeclarativeSource`: a manifest and a configuration as a source."""
+"""`DeclarativeSource`: a source made from a manifest and a configuration."""
 
 from __future__ import annotations
 
@@ -38,21 +38,19 @@ BASE_URL = "base_url"
 FILES_FOLDER, FILES_LIMIT = "files_folder", "files_limit_mb"
 FILTERED_SIZE = "filtered_page_size"
 OWN_OPTIONS = (BASE_URL, FILES_FOLDER, FILES_LIMIT, FILTERED_SIZE)
-"""Options that every manifest takes beside its own, unless it has one of the same name."""
-READ_NEXT_TIME = (
-    "The others were read; this one is asked for again in the next sync, unless the error handler ignores it."
-)
+"""Options of every manifest, unless it has one of the same name."""
+READ_NEXT_TIME = "The others were read; the next sync reads this one again, unless the error handler ignores it."
 PARENT_PREFIX = "of the parents of this stream: "
 
 
 class DeclarativeSource(Source):
-    """Streams as a manifest describes them. Build it with `from_manifest` or `of`.
+    """The streams of a manifest. Build it with `from_manifest` or `of`.
 
-    Beside the manifest's own settings the configuration may hold `base_url`, which takes the place of scheme and host
-    of the API's addresses, and `files_folder`, where the files of streams with a `file_uploader` are kept (at most
-    `files_limit_mb` of them). Without it their records come without their files. `filtered_page_size: true` counts
-    `last_page_size` behind the manifest's filter, as Airbyte's engine does. `on_config` is called with the new
-    configuration where an API replaces its refresh token.
+    Beside the manifest's own options the configuration may have `base_url`, which replaces scheme and host of the API's
+    addresses, and `files_folder`, the folder for the files of streams with a `file_uploader` (at most
+    `files_limit_mb`); without it records come without their files. `filtered_page_size: true` counts `last_page_size`
+    after the manifest's filter, as Airbyte's engine does. `on_config` sets a callback for the new configuration when an
+    API replaces its refresh token.
     """
 
     facts: ClassVar[Facts] = Facts(network="python", programs=False)
@@ -72,13 +70,13 @@ class DeclarativeSource(Source):
 
     @classmethod
     def from_manifest(cls, path: str | Path, config: Mapping[str, Any]) -> Self:
-        """The source that the manifest at `path` describes. `ConfigError` for a defect of manifest or configuration."""
+        """The source of the manifest at `path`. Raises `ConfigError` for a defect of manifest or configuration."""
         path = Path(path)
         return cls._assembled(load(path), config, path.resolve())
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> Self:
-        """The source that a manifest given as values describes."""
+        """The source of a manifest given as plain values."""
         return cls._assembled(resolve(copy.deepcopy(dict(manifest))), config, None)
 
     @classmethod
@@ -92,9 +90,9 @@ class DeclarativeSource(Source):
         return type(self)._assembled, (self._manifest, self._config, self._path)
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
-        """What tells this source from others: its manifest and its configuration, secrets masked.
+        """The identity of this source: its manifest and its configuration, secrets masked.
 
-        A manifest stays the same when it is edited: a file by its path, values by the names of their streams.
+        An edited manifest stays the same: a file is known by its path, values by the names of their streams.
         """
         streams = self._manifest.get("streams") or ()
         names = sorted(str(stream.get("name")) for stream in streams if isinstance(stream, Mapping))
@@ -102,7 +100,7 @@ class DeclarativeSource(Source):
 
     @property
     def form(self) -> Mapping[str, Any]:
-        """The form of the configuration, as the manifest has it."""
+        """The form of the configuration in the manifest."""
         form: Mapping[str, Any] = (self._manifest.get("spec") or {}).get("connection_specification") or {}
         return form
 
@@ -134,7 +132,7 @@ class DeclarativeSource(Source):
             connection.budgets = root.child("api_budget", "HTTPAPIBudget").budgets()
         jobs = root.integer("max_concurrent_async_job_count", 1) or 1
         self._context.values["jobs"] = threading.BoundedSemaphore(max(1, jobs))
-        # A manifest chooses where a new token is kept: not in the place of an option of ours.
+        # A manifest chooses where a new token is stored, but never in one of our options.
         self._context.values["options"] = frozenset(
             name for name in OWN_OPTIONS if name not in (form.get("properties") or {})
         )
@@ -145,7 +143,7 @@ class DeclarativeSource(Source):
             self.keep_files(files_of(ours))
 
     def keep_files(self, files: FileFolder, without: Iterable[str] = ()) -> None:
-        """Fetch the files of streams that have some, except for the named ones."""
+        """Download the files of all streams with files, except those in `without`."""
         self._context.values["files"] = files
         self._context.values["without_files"] = frozenset(without)
 
@@ -159,7 +157,7 @@ class DeclarativeSource(Source):
         return Node(self._manifest, "", self._context)
 
     def on_config(self, callback: Callable[[dict[str, Any]], None]) -> None:
-        """Have `told` called with each new configuration that must be kept (a refresh token that can be used once)."""
+        """Set a callback for each new configuration that must be stored (a single-use refresh token)."""
         self.keep_credentials(ReportedCredentials(callback))
 
     def keep_credentials(self, store: CredentialStore) -> None:
@@ -171,7 +169,7 @@ class DeclarativeSource(Source):
         return sorted((end for end in ends if end is not None), key=lambda end: end.at)
 
     def like_airbyte(self) -> None:
-        """Have the states that Airbyte's engine has: a platform may go on with it tomorrow."""
+        """Write states as Airbyte's engine does, so that a platform can continue with that engine."""
         self._context.values[AIRBYTE] = True
 
     def share(self, share: Share) -> None:
@@ -180,19 +178,19 @@ class DeclarativeSource(Source):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration after the manifest's migrations, as it should be kept."""
+        """The configuration after the manifest's migrations, as it should be stored."""
         return self._config
 
     @property
     def connection(self) -> Connection:
-        """The HTTP side: who watches it, watches before the first request."""
+        """The HTTP side. Set its `observe` before the first request."""
         connection: Connection = self._context.connection
         return connection
 
     # The streams.
 
     def _stream_nodes(self) -> dict[str, Node]:
-        """The streams of the manifest by name: those written there, then those that resolvers make."""
+        """The streams by name: first those of the manifest, then those that resolvers make."""
         with self._lock:
             if self._nodes is not None:
                 return self._nodes
@@ -228,14 +226,14 @@ class DeclarativeSource(Source):
         return list(self._stream_nodes())
 
     def dynamic_names(self, dynamic: str) -> list[str]:
-        """The names of the streams that one dynamic stream makes."""
+        """The names of the streams of one dynamic stream."""
         self._stream_nodes()
         if dynamic not in self._dynamic:
             raise ConfigError(f"the manifest has no dynamic stream called {dynamic}")
         return self._dynamic[dynamic]
 
     def component(self, name: str) -> Any:
-        """The stream of this name, compiled once."""
+        """The stream of this name, built once."""
         with self._lock:
             if name not in self._built:
                 nodes = self._stream_nodes()
@@ -279,7 +277,7 @@ class DeclarativeSource(Source):
                 for task in component.tasks(states.get(stream.key, {}), routing):
                     outcomes.add_planned()
                     key = "" if not task.part else repr(dict(task.part))
-                    yield Partition((stream,), key, {"piece": task}, order=int(task.open))
+                    yield Partition((stream,), key, {"task": task}, order=int(task.open))
             self._routing[stream.key] = routing
             outcomes.finish_planning()
             if routing.warnings:
@@ -299,7 +297,7 @@ class DeclarativeSource(Source):
             if partition.data["note"] is not None:
                 yield Checkpoint({CLOSED: partition.data["note"]})
             return
-        task: SliceTask = partition.data["piece"]
+        task: SliceTask = partition.data["task"]
         component = self.component(stream.name)
         component.set_schema(stream.schema)
         outcomes = self._outcomes.get(stream.key) or PartitionOutcomes()
@@ -344,7 +342,7 @@ class DeclarativeSource(Source):
         return finished
 
     def _of(self, key: str) -> Any:
-        """The stream of a key; a namespace may stand before the name."""
+        """The stream of a key, which may have a namespace before the name."""
         return self.component(key if key in self._stream_nodes() else key.partition(".")[2] or key)
 
     def concurrency(self) -> int:
@@ -360,7 +358,7 @@ class DeclarativeSource(Source):
 
 @keyword("ConditionalStreams")
 class ConditionalStreams:
-    """Streams that are there where a condition on the configuration holds."""
+    """Streams that exist if a condition on the configuration holds."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         holds = node.condition(node.need("condition"))({})
@@ -373,7 +371,7 @@ class ConditionalStreams:
 
 @keyword("ConcurrencyLevel")
 class ConcurrencyLevel:
-    """How many partitions are read at the same time."""
+    """The number of partitions that are read at the same time."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         level = node.integer("default_concurrency", 1) or 1
@@ -382,10 +380,10 @@ class ConcurrencyLevel:
 
 
 def files_of(options: Mapping[str, Any]) -> FileFolder:
-    """The folder of files that the options name."""
+    """The folder of files in the options."""
     limit = options.get(FILES_LIMIT, LIMIT_MB)
     if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
-        raise ConfigError(f"{FILES_LIMIT} is {limit!r}, a positive number is expected", hint="Give a number of MB.")
+        raise ConfigError(f"{FILES_LIMIT} is {limit!r}, a positive number is expected", hint="Set a number of MB.")
     return FileFolder(Path(str(options[FILES_FOLDER])).expanduser(), int(limit * 1024 * 1024))
 
 
@@ -397,7 +395,7 @@ def has_files(node: Any) -> bool:
 
 
 def parent_names(streams: Iterable[Any]) -> Iterator[str]:
-    """The names of streams that are parents of others: their answers are worth keeping."""
+    """The names of streams that are parents of others: their responses are cached."""
     for stream in streams:
         if not isinstance(stream, Mapping):
             continue
@@ -425,13 +423,13 @@ FILE_OPTIONS: dict[str, dict[str, Any]] = {
     FILES_FOLDER: {
         "type": "string",
         "title": "Folder of files",
-        "description": "Where the files that belong to records are kept. Without it records come without their files.",
+        "description": "Where the files of records are stored. Without it records come without their files.",
         "order": 1001,
     },
     FILES_LIMIT: {
         "type": "integer",
         "title": "Limit of the folder of files (MB)",
-        "description": "How much the folder of files may hold; a file beyond it ends the stream with an error.",
+        "description": "The largest size of the folder of files. A file beyond it ends the stream with an error.",
         "default": LIMIT_MB,
         "minimum": 1,
         "order": 1002,
@@ -440,19 +438,19 @@ FILE_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def manifest_spec(path: str | Path) -> dict[str, Any]:
-    """The form of a manifest's configuration, with the `base_url` that every source takes."""
+    """The form of a manifest's configuration, with the options of every source such as `base_url`."""
     return form_of(load(Path(path)))
 
 
 def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of a manifest that is given as values."""
+    """The form of the configuration for a manifest given as plain values."""
     spec = manifest.get("spec") or {}
     form = copy.deepcopy(spec.get("connection_specification") or {"type": "object", "properties": {}})
     if any(True for _ in python_classes(manifest)):
         form.setdefault("properties", {})["allow_custom_code"] = {
             "type": "boolean",
             "title": "Allow custom code",
-            "description": "This connector brings Python code of its own. It runs with all rights of this process.",
+            "description": "This connector contains Python code. It runs with all rights of this process.",
             "default": False,
             "order": -1,
         }
@@ -462,7 +460,7 @@ def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
         {
             "type": "string",
             "title": "Base URL",
-            "description": "Takes the place of scheme and host in the API's addresses (a sandbox, a proxy, a test).",
+            "description": "Replaces scheme and host in the API's addresses (a sandbox, a proxy, a test).",
             "order": 1000,
             "group": "advanced",
         },
@@ -473,8 +471,8 @@ def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "type": "boolean",
                 "title": "Count filtered pages",
-                "description": "Count the records of a page (`last_page_size`) behind the manifest's filter, as "
-                "Airbyte does. A page of which the filter leaves less then ends the stream early.",
+                "description": "Count the records of a page (`last_page_size`) after the manifest's filter, as "
+                "Airbyte does. Then a page that the filter makes shorter ends the stream early.",
                 "default": False,
                 "order": 1003,
                 "group": "advanced",

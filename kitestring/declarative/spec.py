@@ -1,4 +1,4 @@
-"""The form of a manifest's configuration, and what it does to a configuration before a stream sees it."""
+"""The form of a manifest's configuration, with its migrations, transformations and validations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Config = dict[str, Any]
 
 @keyword("Spec")
 class Spec:
-    """The form, migrations of older configurations, transformations, and validations."""
+    """The form, migrations of older configurations, transformations and validations."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.form = node.mapping("connection_specification")
@@ -44,7 +44,7 @@ class Spec:
 
 @keyword("ConfigMigration")
 class ConfigMigration:
-    """Transformations of a configuration that the platform keeps."""
+    """Transformations of a configuration whose result the platform stores."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.transformations: list[Any] = node.children("transformations")
@@ -52,7 +52,7 @@ class ConfigMigration:
 
 @keyword("ConfigAddFields")
 class ConfigAddFields:
-    """Sets fields of the configuration, where a condition holds."""
+    """Sets fields of the configuration if a condition holds."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._fields: list[AddedFieldDefinition] = node.children("fields", "AddedFieldDefinition")
@@ -68,7 +68,7 @@ class ConfigAddFields:
 
 @keyword("ConfigRemoveFields")
 class ConfigRemoveFields:
-    """Deletes fields of the configuration, where a condition holds."""
+    """Deletes fields of the configuration if a condition holds."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._pointers = node.items("field_pointers")
@@ -101,7 +101,7 @@ class ConfigRemapField:
 
 @keyword("ValidateAdheresToSchema")
 class ValidateAdheresToSchema:
-    """A value must fit a JSON schema; a text is read as JSON first."""
+    """Checks that a value fits a JSON schema; a text is parsed as JSON first."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         schema = (
@@ -116,7 +116,7 @@ class ValidateAdheresToSchema:
             try:
                 value = json_codec.loads(value)
             except json_codec.JsonError:
-                raise ConfigError("a value of the configuration is no JSON", hint="Correct it.") from None
+                raise ConfigError("a value of the configuration is not JSON", hint="Correct the value.") from None
         wrong = list(violations(value, self._schema, ""))
         if wrong:
             raise ConfigError("the configuration: " + "; ".join(wrong), hint="Correct the configuration.")
@@ -153,7 +153,7 @@ class PredicateValidator:
 
 
 def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
-    """What in `value` does not fit a form (the part of JSON Schema that forms use); values are never shown."""
+    """The violations of a form (the part of JSON Schema that forms use); they never contain values."""
     if not isinstance(schema, Mapping):
         return
     name = path or "the configuration"
@@ -202,7 +202,7 @@ def bounds(value: Any, schema: Mapping[str, Any], name: str) -> Iterator[str]:
 
 
 def closest_choice(value: Any, choices: list[Any], path: str) -> Iterator[str]:
-    """Nothing where a choice fits; else what the choice that fits best misses."""
+    """Nothing if a choice fits; else the violations of the closest choice."""
     by_choice = [list(violations(value, choice, path)) for choice in choices]
     if any(not misfits for misfits in by_choice):
         return

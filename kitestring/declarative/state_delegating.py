@@ -1,4 +1,4 @@
-"""`StateDelegatingStream`: one stream without a saved state, another with one."""
+"""`StateDelegatingStream`: one stream for a full refresh, another for incremental reads."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from kitestring.types import Checkpoint, Record, State, Stream
 
 @keyword("StateDelegatingStream")
 class StateDelegatingStream:
-    """Reads everything at first, then what changed; everything again when the state is too old for the API.
+    """Reads everything first, then only changes; everything again if the state is too old for the API.
 
-    After a whole sync the state is never older than half of what the API keeps, though the newest record may be: else
-    a quiet list would be read whole each time, and a deletion that only the changes tell would never be read.
+    After a complete sync the state is at most half of the API's retention period old, even if the newest record is
+    older. Otherwise a quiet list would be read in full each time, and a deletion that only the changes report would
+    never be read.
     """
 
     def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
@@ -31,7 +32,7 @@ class StateDelegatingStream:
         self.partial: DeclarativeStream = node.needed_child("incremental_stream", "DeclarativeStream", parent=parent)
         self.name = str(node.constant("name", ""))
         if not self.name == self.full.name == self.partial.name:
-            raise node.error(f"its streams are called {self.full.name} and {self.partial.name}, not {self.name}")
+            raise node.error(f"its streams have the names {self.full.name} and {self.partial.name}, not {self.name}")
         text = node.constant("api_retention_period")
         try:
             self._retention = datetime_format.parse_duration(text) if text else None
@@ -89,7 +90,7 @@ class StateDelegatingStream:
 
     @staticmethod
     def _chosen(checkpoint: Checkpoint, by: str) -> Checkpoint:
-        """A checkpoint whose note says which of the two streams it is from."""
+        """A checkpoint whose note names its stream of the two."""
         inner = checkpoint.without
         assert inner is not None
 

@@ -1,4 +1,4 @@
-"""State migrations: what a state of another shape becomes before a stream goes on from it."""
+"""State migrations: convert a state of another form before a stream continues from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kitestring.declarative.keyword import Node, keyword
 
 @keyword("LegacyToPerPartitionStateMigration")
 class LegacyToPerPartitionStateMigration:
-    """A state of the form `{parent key: {cursor field: value}}` as one with partitions."""
+    """Converts a state `{parent key: {cursor field: value}}` into one with partitions."""
 
     def __init__(self, node: Node, stream: Any = None, **_: Any) -> None:
         if stream is None or stream.cursor is None or not stream.routed:
@@ -30,7 +30,7 @@ class LegacyToPerPartitionStateMigration:
 
 @keyword("PartitionFromWholeStateMigration")
 class PartitionFromWholeStateMigration:
-    """A state without partitions as that of one partition: what a stream remembers from before it had partitions."""
+    """Converts a state without partitions into the state of one partition, for a stream that got partitions later."""
 
     def __init__(self, node: Node, stream: Any = None, **_: Any) -> None:
         if stream is None or stream.cursor is None or not stream.routed:
@@ -38,7 +38,7 @@ class PartitionFromWholeStateMigration:
         self._stream = stream
         values = node.need("partition")
         if not isinstance(values, Mapping) or not values:
-            raise node.error("is no object with the name and the value of a partition", "partition")
+            raise node.error("is not an object with the name and the value of a partition", "partition")
         self.partition = {str(name): node.template(value)({}) for name, value in values.items()}
 
     def migrate(self, state: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`DeclarativeStream`: what it is, which slices it has for a state, and what a state becomes as slices end."""
+"""`DeclarativeStream`: plan the slices of a state, read them, and merge their results into the state."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ from kitestring.watermark import AHEAD, MOST_DOUBTS
 log = logging.getLogger("kitestring.declarative")
 
 RUN = "kitestring_run"
-"""The key under which a state holds notes about the sync that is under way; `finish` removes it."""
+"""The key of a state's notes about the current sync; `finish` removes it."""
 CLOSED = "kitestring_closed"
-"""The key of a checkpoint's note that a slice was read."""
-IGNORE_HINT = "If this is how the API says that there is nothing, let the manifest's error handler IGNORE it."
+"""The key of a checkpoint's note about a completed slice."""
+IGNORE_HINT = "If the API reports an empty result in this way, let the manifest's error handler IGNORE it."
 DOUBTED = "doubted"
 """Marks the note of a slice that may be incomplete, and a run with one: the state stays before it, so that the next
 sync reads it again."""
 DOUBTED_OWN = "doubted_own"
-"""Marks a run with a slice of its own that may be incomplete: the parents must give it once more."""
+"""Marks a run with an incomplete slice of the stream itself: the parents must list it again."""
 PARENT_PAGES = "parents"
-"""Marks a note about all slices: pages of the parents may be incomplete."""
+"""Marks a note for all slices: pages of the parents may be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceTask:
-    """A slice that is to be read. `since` is the cursor's state it begins with, `began` when the sync began (epoch).
-    `open`: it comes behind others and reaches the present, so what changes while they are read comes into it."""
+    """A slice to read. `since`: the cursor's state at its start. `began`: the start of the sync (epoch). `open`: the
+    last of several slices; it reaches the present, so it gets the changes made while the others are read."""
 
     part: Slice
     since: Mapping[str, Any]
@@ -72,7 +72,7 @@ class SliceTask:
 
 @keyword("DeclarativeStream")
 class DeclarativeStream:
-    """One stream of a manifest: where its records come from, what identifies them, and what orders them."""
+    """One stream of a manifest: its retriever, primary key and cursor."""
 
     def __init__(self, node: Node, parent: bool = False, **_: Any) -> None:
         self.node = node
@@ -116,7 +116,7 @@ class DeclarativeStream:
         return self._schema
 
     def stream(self) -> Stream:
-        """The stream as the catalog shows it."""
+        """The stream for the catalog."""
         cursor = self.cursor
         modes = (SyncMode.full_refresh,) if cursor is None else (SyncMode.full_refresh, SyncMode.incremental)
         schema = self.schema()
@@ -132,16 +132,16 @@ class DeclarativeStream:
         )
 
     def files(self) -> FileFolder | None:
-        """The folder that the files of this stream go to; None where it has none, or they are not wanted."""
+        """The folder for the files of this stream; None if it has no files or they are switched off."""
         files: FileFolder | None = self.node.context.values.get("files") if self.uploader is not None else None
         return None if self.name in self.node.context.values.get("without_files", ()) else files
 
     def set_schema(self, schema: Mapping[str, Any]) -> None:
-        """The schema that the stream is read with: properties that are not in it need not be asked for."""
+        """Set the configured schema: properties outside it need not be requested."""
         if isinstance(self.retriever, SimpleRetriever):
             self.retriever.set_schema(schema)
 
-    # Reading: states to pieces, pieces to pages.
+    # Reading: a state to tasks, tasks to pages.
 
     def migrate_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         migrated = {k: v for k, v in state.items() if k != RUN and not k.startswith("__ab_")}
@@ -150,7 +150,7 @@ class DeclarativeStream:
         return migrated
 
     def tasks(self, state: Mapping[str, Any], routing: RoutingContext) -> Iterator[SliceTask]:
-        """The slices that are to be read, as the router finds them."""
+        """The slices to read, in the order of the router."""
         began = time.time()
         run = state.get(RUN) or {}
         state = self.migrate_state(state)
@@ -189,19 +189,19 @@ class DeclarativeStream:
             routing.warnings.append(unclear.format(stream=self.name))
 
     def _doubt_state(self, state: Mapping[str, Any], most: datetime, routing: RoutingContext) -> None:
-        """A state that an older version, or a wrong clock, has put into the future."""
+        """Warn of a state in the future, written by an older version or with a wrong clock."""
         value = state.get(self.cursor.field)
         if value is None or "state_type" in state:
             return
         saved = self.cursor.parse_saved(value)
         if isinstance(saved, datetime) and saved > most + AHEAD and len(routing.warnings) < MOST_DOUBTS:
             routing.warnings.append(
-                f"the saved state of {self.name} is {value}, in the future: it is read from now on, and what changed "
-                "before may be missing until the stream is refreshed"
+                f"the saved state of {self.name} is {value}, in the future: the stream is read from now on, and "
+                "earlier changes may be missing until it is refreshed"
             )
 
     def general(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """One cursor's state as it is written; empty where there is none."""
+        """One cursor's state as it is written; empty if there is none."""
         cursor = self.cursor
         if state.get(cursor.field) is None:
             return {}
@@ -211,8 +211,8 @@ class DeclarativeStream:
     def read(
         self, task: SliceTask, files: FileFolder | None = None, digests: bool = False
     ) -> Iterator[Page | Suspicion | Checkpoint]:
-        """The pages of a piece, then (with a cursor) the checkpoint with the note for `merge`. The files of its records
-        go to `files`. `digests`: records that an earlier sync wrote are left out, for nothing else does it."""
+        """The pages of a task, then (with a cursor) the checkpoint with the note for `merge`. `files`: the folder for
+        the files of its records. `digests`: drop records that an earlier sync wrote, because the write does not."""
         for page in self._read(task, digests):
             if files is not None and self.uploader is not None and isinstance(page, Page):
                 page = self.uploader.fetch_files(page, files)
@@ -262,8 +262,8 @@ class DeclarativeStream:
         )
 
     def _identity(self, partition: Mapping[str, Any]) -> str:
-        """What tells the digests of a partition from those of others. A partition that was the whole stream has
-        none, so that its digests of then are known."""
+        """Distinguishes the digests of a partition from others. Empty for the partition that was the whole stream, so
+        that its older digests still match."""
         if not self.routed:
             return ""
         key = partition_key(partition)
@@ -279,19 +279,19 @@ class DeclarativeStream:
         }
 
     def unread_note(self, task: SliceTask) -> dict[str, Any] | None:
-        """The note for `merge` that a piece could not be read; None for a stream without a state."""
+        """The note for `merge` about a task that failed; None for a stream without a state."""
         if self.cursor is None:
             return None
         digests = {"known": task.since[WRITTEN_DIGESTS]} if WRITTEN_DIGESTS in task.since else {}
         return {**self._note(task), "latest": None, DOUBTED: True, **digests}
 
     def failure_message(self, task: SliceTask, error: KitestringError) -> str:
-        """A sentence about a piece that could not be read."""
+        """A sentence about a task that failed."""
         values = {name: value for name, value in task.part.partition.items() if name != "parent_slice"}
         return f"the partition {json_codec.dumps_text(values)} of {self.name} could not be read: {error.message}."
 
     def doubted_note(self, routing: RoutingContext) -> dict[str, Any] | None:
-        """The note for `merge` that parents' pages may be incomplete; None for a stream without a state."""
+        """The note for `merge` about incomplete pages of parents; None for a stream without a state."""
         if self.cursor is None or not self.routed:
             return None
         return {"partition": {}, "began": routing.began, DOUBTED: True, PARENT_PAGES: True}
@@ -299,8 +299,8 @@ class DeclarativeStream:
     def all_records(
         self, state: State, ended: Callable[[State], None], doubts: list[str]
     ) -> Iterator[tuple[list[Record], Slice]]:
-        """All records from a state on, page by page, for a child; `ended` gets the state when they were all taken, and
-        `doubts` what speaks against pages that were empty."""
+        """All records from a state on, page by page, for a child stream. `ended` is called with the final state;
+        `doubts` collects the doubts about empty pages."""
         routing = RoutingContext(doubts=doubts)
         current = dict(state)
         outcomes = PartitionOutcomes()
@@ -327,10 +327,10 @@ class DeclarativeStream:
         outcomes.finish_planning()
         ended(self.finish(current, routing) if self.cursor is not None else {})
 
-    # States: what they become.
+    # States.
 
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
-        """The state after one more slice was read."""
+        """The state with one more completed slice."""
         cursor = self.cursor
         latest = None if note.get("latest") is None else cursor.parse_written(note["latest"])
         if note["partition"] is None:
@@ -368,7 +368,7 @@ class DeclarativeStream:
                 states[place] = entry
             self._placed = states
         elif any(entry["cursor"] for entry in states):
-            # A parent of which only this sync has read something may be new, and the rest of it is not read yet.
+            # A parent that only this sync has read may be new, with more of it unread.
             listed = [entry for entry in states if entry["cursor"] and "state_type" not in entry["cursor"]]
             merged[PARENTS] = parents_in(listed)
             if not parents_in(states) and not self.router.grows:
@@ -376,12 +376,12 @@ class DeclarativeStream:
         return {**merged, "use_global_cursor": whole, "states": to_be_refreshed(states) if whole else states, RUN: run}
 
     def _advanced(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
-        """One cursor's state after one more of its slices was read."""
+        """One cursor's state with one more of its slices completed."""
         cursor = self.cursor
         progress = cursor.progress(state, sync_start(note["began"]))
         interval = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
         running: State = cursor.running_state(cursor.add(progress, interval))
-        # What was known before comes with every note, as far as it is still needed.
+        # Every note repeats the earlier digests that are still needed.
         digests = merge_digests(
             state.get(WRITTEN_DIGESTS) or {} if "state_type" in state else {}, note.get("known") or {}
         )
@@ -393,7 +393,7 @@ class DeclarativeStream:
         }
 
     def _ended(self, state: Mapping[str, Any]) -> State:
-        """One cursor's state when all its slices were read."""
+        """One cursor's state after all its slices."""
         cursor = self.cursor
         progress = cursor.progress(state)
         ended: State = cursor.final_state(progress)
@@ -408,13 +408,13 @@ class DeclarativeStream:
         }
 
     def _places_in(self, states: list[Any]) -> dict[str, int]:
-        """Where each partition's entry stands. Kept from one merge to the next: a state may have 10,000 entries."""
+        """The index of each partition's entry, cached between merges: a state may have 10,000 entries."""
         if states is not self._placed:
             self._places = {partition_key(entry["partition"]): place for place, entry in enumerate(states)}
         return self._places
 
     def finish(self, state: Mapping[str, Any], routing: RoutingContext | None = None) -> State:
-        """The state when all slices were read; `memory` is that of their routing."""
+        """The state after all slices. `routing`: the result of their routing."""
         cursor = self.cursor
         if cursor is None:
             return dict(state)
@@ -440,7 +440,7 @@ class DeclarativeStream:
         values = (
             [migrated["state"][cursor.field]] if (migrated.get("state") or {}).get(cursor.field) is not None else []
         )
-        # With a slice that may be incomplete, partitions that are not known yet begin where they would have begun now.
+        # With an incomplete slice, unknown partitions start where they would have started in this sync.
         if run.get("latest") is not None and not run.get(DOUBTED):
             values.append(run["latest"])
             values.extend(entry["cursor"][cursor.field] for entry in states)
@@ -452,7 +452,7 @@ class DeclarativeStream:
                 final["state"] = {**final["state"], **({WRITTEN_DIGESTS: remaining} if remaining else {})}
         final["lookback_window"] = run["seconds"] if "latest" in run else migrated.get("lookback_window", 0)
         if self.router.saves_parents:
-            # A parent that moved on would never again list the partition that could not be read.
+            # If the parent's state moved on, the parent would never list the failed partition again.
             stays = routing is None or bool(run.get(DOUBTED_OWN))
             final["parent_state"] = (
                 migrated.get("parent_state", {}) if stays else dict(routing.parent_states if routing else {})
@@ -460,15 +460,15 @@ class DeclarativeStream:
         return final
 
     def _whole(self, state: Mapping[str, Any], routing: RoutingContext | None) -> State:
-        """What a state with one cursor for all partitions keeps of them. Without `memory` nothing new is believed."""
+        """The keys about partitions in a state with one cursor for all. Without `routing` they do not change."""
         final = {name: state[name] for name in (PARENTS, PARTITIONS) if name in state}
         if routing is None:
             return final
         parents = {**{partition_key(parent): parent for parent in final.pop(PARENTS, ())}, **routing.parents}
         if len(parents) > MOST_PARTITIONS:
             log.warning(
-                "the state of %s cannot list more than %d partitions of its parent: what a new one held before "
-                "the last sync is not read",
+                "the state of %s cannot list more than %d partitions of its parent: records of a new one from before "
+                "the last sync are not read",
                 self.name,
                 MOST_PARTITIONS,
                 extra={"stream": self.name},
@@ -481,7 +481,7 @@ class DeclarativeStream:
 
 
 def mark_last(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Each slice, and whether it is the last behind others."""
+    """Each slice, and whether it is the last of several."""
     before, several = None, False
     for bounds in slices:
         if before is not None:
@@ -497,12 +497,12 @@ def sync_start(began: float) -> datetime:
 
 
 def keys_of(node: Node, cursor: Any) -> tuple[str, ...]:
-    """Names that each record has: those of its primary key, else its cursor."""
+    """Field names that each record has: those of its primary key, else its cursor."""
     return tuple(path[0] for path in primary_key(node)) or ((cursor.field,) if cursor is not None else ())
 
 
 def primary_key(node: Node) -> tuple[tuple[str, ...], ...]:
-    """A name, a list of names, or a list of paths."""
+    """The primary key as paths, from a name, a list of names, or a list of paths."""
     value = node.get("primary_key")
     if not value:
         return ()

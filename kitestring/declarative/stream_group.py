@@ -1,4 +1,4 @@
-"""Groups of streams of which one at a time is read."""
+"""Groups of streams that are read one at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BlockSimultaneousSyncsAction:
 
 @keyword("StreamGroup")
 class StreamGroup:
-    """Streams that share what cannot be used twice at once: a session, a report queue. Their partitions take turns."""
+    """Streams that share a resource with a single user, such as a session or a report queue."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         node.needed_child("action", "BlockSimultaneousSyncsAction")
@@ -33,7 +33,7 @@ class StreamGroup:
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
-        """Wait until no other stream of the group is read. Several partitions of one stream may be."""
+        """Wait until no other stream of the group is being read. Partitions of one stream may run together."""
         with self._changed:
             self._changed.wait_for(lambda: not self._readers or self._reading == name)
             self._reading = name

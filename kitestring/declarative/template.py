@@ -1,7 +1,7 @@
-"""Templates: Jinja in a sandbox, compiled once; texts without Jinja and plain look-ups never reach it.
+"""Templates: Jinja in a sandbox, compiled once. Plain texts and simple look-ups bypass Jinja.
 
-The value of a template is its rendered text read as a Python literal where it is one (`"5"` becomes 5), as Airbyte's
-engine does. What is undefined renders as nothing; to look into something undefined fails, where a text is expected.
+The value of a template is its rendered text, parsed as a Python literal if it is one (`"5"` becomes 5), as in Airbyte's
+engine. Undefined renders as nothing; an attribute of undefined is an error where a text is expected.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _LITERAL_START = re.compile(r"(?:True|False|None|set\s*\()\b|[bBuUrR]{1,2}['\"]|
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _MISSING = object()
 _SYNTAX_TREES = threading.RLock()
-"""Held while Python's syntax trees are made, which is not safe in threads: where a finalizer lets another thread make
-one in between, CPython 3.11 raises `SystemError` (https://github.com/python/cpython/issues/106905)."""
+"""Held while Python builds a syntax tree, which is not thread-safe: if a finalizer lets another thread build one
+meanwhile, CPython 3.11 raises `SystemError` (https://github.com/python/cpython/issues/106905)."""
 CONSTANT_NAMES = frozenset({"config", "parameters"})
 ALIASES = {"stream_interval": "stream_slice", "stream_partition": "stream_slice"}
 DICT_NAMES = frozenset(dir(dict))
 
 
 def literal(text: str, types: Types | None = None) -> Any:
-    """The Python literal that `text` is, where it is one (and of one of `types`); `text` itself otherwise."""
+    """The value of `text` if it is a Python literal (of one of `types`), else `text`."""
     first = text[:1]
     if first.isalpha():
         if not _LITERAL_START.match(text):
@@ -56,12 +56,12 @@ def literal(text: str, types: Types | None = None) -> Any:
 
 
 class EvaluationError(ConfigError):
-    """A template that is well formed could not be evaluated for these values."""
+    """A valid template failed for these values."""
 
 
 class Template:
-    """`template(context)` is its value. `constant` says that it is the same every time, `exact` that a text comes as it
-    stands in what the template sees, and was not read as a literal."""
+    """`template(context)` is its value. `constant`: the value never changes. `exact`: a text is taken from the context
+    unchanged, not parsed as a literal."""
 
     __slots__ = ("_evaluate", "constant", "exact", "text")
 
@@ -106,11 +106,12 @@ class Templates:
         strict: bool = False,
         verbatim: bool = False,
     ) -> Template:
-        """A template. What is no text is its own value; `types` limits what a rendered text is read as; `empty` is the
-        value of one that renders to nothing, and of one that looks into something undefined where it is not an empty
-        text, or the template is `tolerant`. (Airbyte's engine makes the same difference.) One that is not well formed
-        raises when its value is asked for (`strict`: now): a manifest may hold some that nothing leads to. `verbatim`:
-        a text that is looked up is no literal, whatever it looks like.
+        """Compile a template. A value that is not a text is its own value.
+
+        `types` limits the literals. `empty` is the value of a template that renders to nothing, and of one that reads
+        an attribute of undefined, if `empty` is not an empty text or the template is `tolerant` (the same distinction
+        as in Airbyte's engine). A malformed template raises when its value is needed, or at once with `strict`: a
+        manifest may have unused ones. `verbatim`: a text from a look-up is never parsed as a literal.
         """
         if not isinstance(text, str):
             return Template(text, lambda _: text, True)
@@ -127,7 +128,7 @@ class Templates:
         render = source.bound(self.config, parameters, place)
 
         tolerant = tolerant or empty != ""
-        # A text that is wanted and stands somewhere is handed over as it is: one in quotes keeps them.
+        # A text from a look-up is passed on unchanged where a text is expected: quotes stay.
         exact = (verbatim or types == (str,)) and source.looks_up
 
         def evaluate(context: Context) -> Any:
@@ -153,7 +154,7 @@ class Templates:
         return Template(text, evaluate_once, True)
 
     def condition(self, text: Any, parameters: Mapping[str, Any], place: str) -> Condition:
-        """A condition: false for an empty result, 0, False, None, and for the texts that spell them."""
+        """Compile a condition: false for an empty result, 0, False, None, and their texts."""
         if not isinstance(text, str):
             truth = bool(text)
             return Condition(text, lambda _: truth)
@@ -186,7 +187,7 @@ def truthful(value: Any) -> bool:
 
 
 def literal_value(result: Any, types: Types | None, empty: Any) -> Any:
-    """The value of a rendered text, or of what a look-up found."""
+    """The value of a rendered text or of a look-up."""
     if result is _MISSING:
         return empty
     if isinstance(result, str):
@@ -206,11 +207,11 @@ def literal_value(result: Any, types: Types | None, empty: Any) -> Any:
 
 Render = Callable[[Context], Any]
 MOST_CACHED, LONGEST_CACHED = 4_096, 10_000
-"""So many compiled templates are kept in a process, and none longer than so many characters."""
+"""How many compiled templates a process caches, and the longest of them in characters."""
 
 
 class ParsedTemplate:
-    """The text of a template, parsed: which names it reads, and the fastest way to its value."""
+    """A parsed template: the names it reads, and the fastest way to its value."""
 
     __slots__ = ("_expression", "_path", "_template", "changes", "names", "text")
 
@@ -224,10 +225,10 @@ class ParsedTemplate:
             tree = jinja.parse(text)
             for unwanted in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
                 if next(tree.find_all(unwanted), None) is not None:
-                    raise template_error(place, text, "a template may not include or import anything")
+                    raise template_error(place, text, "a template cannot include or import")
             self.names = frozenset(meta.find_undeclared_variables(tree))
             if "stream_state" in self.names:
-                raise template_error(place, text, "`stream_state` is gone from the language: use `stream_interval`")
+                raise template_error(place, text, "`stream_state` was removed from the language: use `stream_interval`")
             called = {node.name for node in tree.find_all(nodes.Name)}
             self.changes = bool(called & macro.CHANGING)
             single = single_expression(tree)
@@ -239,17 +240,17 @@ class ParsedTemplate:
                 if text == inner and inner.startswith("{{") and inner.endswith("}}"):
                     self._expression = jinja.compile_expression(inner[2:-2].strip("-+ \n\t"), undefined_to_none=False)
         except TemplateSyntaxError as error:
-            raise template_error(place, text, f"the template is not well formed: {error.message}") from error
+            raise template_error(place, text, f"the template is malformed: {error.message}") from error
         except (TemplateError, RecursionError) as error:
             raise template_error(place, text, f"the template cannot be compiled: {error}") from error
 
     @property
     def looks_up(self) -> bool:
-        """Whether the template is nothing but a place in what it sees, such as `{{ record['title'] }}`."""
+        """Whether the template is only a path into its context, such as `{{ record['title'] }}`."""
         return self._path is not None
 
     def bound(self, config: Mapping[str, Any], parameters: Mapping[str, Any], place: str) -> Render:
-        """The template with these constants: `render(context)` is a text, a value, `_MISSING`, or a `Failed`."""
+        """Bind constants: `render(context)` returns a text, a value, `_MISSING`, or an `EvaluationError`."""
         slow = self._slow(config, parameters, place)
         path = self._path
         if path is None:
@@ -284,7 +285,7 @@ class ParsedTemplate:
         def render(context: Context) -> Any:
             if not needed <= context.keys():
                 missing = ", ".join(sorted(needed - context.keys()))
-                raise template_error(place, text, f"{missing} does not exist here")
+                raise template_error(place, text, f"{missing} is not available here")
             whole: dict[str, Any] = {**context, "config": config, "parameters": parameters}
             for alias, name in ALIASES.items():
                 if name in context:
@@ -301,11 +302,11 @@ class ParsedTemplate:
                 raise template_error(place, text, "the template takes too much memory") from error
             except UndefinedError as error:
                 failure = template_error(
-                    place, text, f"the template looks into something that is not there ({error.message})"
+                    place, text, f"the template reads an attribute of an undefined value ({error.message})"
                 )
                 return EvaluationError(failure.message, hint=failure.hint, **failure.fields)
             except TypeError:
-                # Decimals, which do not mix with floats, are numbers of a page that a float does not hold exactly.
+                # Numbers of a page that a float cannot hold exactly are decimals, which do not mix with floats.
                 rounded = {name: floats(value) for name, value in context.items()}
                 return text if rounded == context else render(rounded)
             except SecurityError as error:
@@ -322,16 +323,16 @@ class ParsedTemplate:
 
 
 _CACHE: dict[str, ParsedTemplate] = {}
-"""What was compiled. A template knows no configuration: that is bound to it by each source."""
+"""Compiled templates. They are independent of the configuration, which each source binds."""
 
 
 def is_container(value: Any) -> bool:
-    """Containers are rendered: their text is what is read as a literal, so that odd members turn it into a text."""
+    """Whether a value is a container: these are rendered and parsed, so that unusual members make them a text."""
     return isinstance(value, dict | list | tuple | set)
 
 
 def without_literal(value: Any) -> bool:
-    """Whether a container holds a number that has no Python literal: a decimal, NaN, infinity."""
+    """Whether a container has a number without a Python literal: a decimal, NaN or infinity."""
     if isinstance(value, dict):
         return any(map(without_literal, value.values()))
     if isinstance(value, list | tuple | set):
@@ -340,7 +341,7 @@ def without_literal(value: Any) -> bool:
 
 
 def floats(value: Any) -> Any:
-    """A value with floats in the place of decimals."""
+    """A value with decimals replaced by floats."""
     if type(value) is dict:
         return {name: floats(inner) for name, inner in value.items()}
     if type(value) is list:
@@ -367,7 +368,7 @@ def template_error(place: str, text: str, fact: str) -> ConfigError:
 
 
 def single_expression(tree: nodes.Template) -> nodes.Expr | None:
-    """The expression of a template that is nothing but `{{ expression }}`."""
+    """The expression of a template of the form `{{ expression }}`, else None."""
     from jinja2 import nodes
 
     if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output) or len(tree.body[0].nodes) != 1:
@@ -382,7 +383,7 @@ Steps = tuple[str, list[tuple[Any, Any]]]
 def look_up(node: nodes.Expr | None) -> Steps | None:
     """`record.a['b'].get('c')` as a name and keys with defaults; None for any other expression.
 
-    A name that a dict has as an attribute (`items`) is left to Jinja, which finds the attribute.
+    A name that is an attribute of dict (`items`) is left to Jinja, which finds the attribute.
     """
     from jinja2 import nodes
 

@@ -1,4 +1,4 @@
-"""Transformations change a record in place."""
+"""Transformations: change a record in place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def value_types(node: Node) -> tuple[type, ...] | None:
 
 @keyword("AddedFieldDefinition")
 class AddedFieldDefinition:
-    """One field that `AddFields` sets: a path and a template."""
+    """One field of `AddFields`: a path and a template."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self.path = [str(part) for part in node.items("path")]
@@ -36,7 +36,7 @@ class AddedFieldDefinition:
 
 @keyword("AddFields")
 class AddFields:
-    """Sets fields, all or those for which the condition holds (it sees `value` and `path` too)."""
+    """Sets fields. A condition, which also sees `value` and `path`, can exclude some."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._fields: list[AddedFieldDefinition] = node.children("fields", "AddedFieldDefinition")
@@ -55,7 +55,7 @@ class AddFields:
 
 @keyword("RemoveFields")
 class RemoveFields:
-    """Deletes fields by pointers; with a condition, those whose value (`property`) satisfies it."""
+    """Deletes fields by pointers; with a condition, only those whose value (`property`) satisfies it."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._pointers = node.items("field_pointers")
@@ -76,7 +76,7 @@ class RemoveFields:
 
 
 def rename_keys(record: Record, names: Any) -> None:
-    """The same record under the names of another object, in place."""
+    """Replace the keys of a record in place."""
     renamed = names(record)
     record.clear()
     record.update(renamed)
@@ -94,7 +94,7 @@ class KeysToLower:
 
 @keyword("KeysToSnakeCase")
 class KeysToSnakeCase:
-    """Names in snake_case, also inside objects; other alphabets are spelled in ASCII where Unicode knows how."""
+    """Names in snake_case, also in nested objects; other alphabets become ASCII if Unicode has a mapping."""
 
     _TOKEN = re.compile(r"[A-Z]+[a-z]*|[a-z]+|\d+|(?P<other>[^a-zA-Z\d]+)")
 
@@ -119,7 +119,7 @@ class KeysToSnakeCase:
 
 @keyword("KeysReplace")
 class KeysReplace:
-    """Replaces a text in names, also inside objects."""
+    """Replaces a text in names, also in nested objects."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._old, self._new = node.needed_text("old", types=(str,)), node.needed_text("new", types=(str,))
@@ -135,7 +135,7 @@ class KeysReplace:
 
 @keyword("FlattenFields")
 class FlattenFields:
-    """Brings all values to the top level, under their own name or, where that is taken, with the parent's in front."""
+    """Moves all values to the top level, under their own name, or with the parent's as prefix if it is taken."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._lists = node.flag("flatten_lists", True)
@@ -175,7 +175,7 @@ class KeyTransformation:
 
 @keyword("DpathFlattenFields")
 class DpathFlattenFields:
-    """Brings the members of an object inside the record to its top, or makes them the record."""
+    """Moves the members of a nested object to the top level, or makes them the record."""
 
     def __init__(self, node: Node, **_: Any) -> None:
         self._path = node.path_of("field_path")

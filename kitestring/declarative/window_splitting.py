@@ -1,4 +1,4 @@
-"""Slices that are cut or begun anew because the API refuses them as they are."""
+"""`RequestWindowSplitting`: split a time window that the API refuses."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kitestring.errors import TransientError
 log = logging.getLogger("kitestring.declarative")
 
 MOST_CUTS = 20
-"""How often a window is halved at most: beyond it a week is less than a second."""
+"""How often a window can be halved: after this a week is less than a second."""
 
 
 class WindowRefusedError(TransientError):
-    """The API refuses the window of a request: it is cut in two."""
+    """The API refuses the window of a request: split it in two."""
 
 
 @keyword("RequestWindowSplitting")
 class RequestWindowSplitting:
-    """Reads a window that the API refuses (the action `SPLIT_REQUEST_WINDOW`) in two halves, as often as needed."""
+    """Splits a window that the API refuses (the action `SPLIT_REQUEST_WINDOW`) in halves, recursively."""
 
     def __init__(self, node: Node, name: str = "", cursor: Any = None, **_: Any) -> None:
         self._name, self._cursor = name, cursor
@@ -42,7 +42,7 @@ class RequestWindowSplitting:
             raise node.error(f"is {least!r}, a positive duration without months is expected", "min_split_window")
 
     def pages(self, part: Slice, read: Callable[[Slice], Iterator[Any]], cuts: int = 0) -> Iterator[Any]:
-        """The pages of a slice. Those of a window that is refused late come again with its halves."""
+        """The pages of a slice. If a window is refused after some pages, its halves repeat them."""
         try:
             yield from read(part)
         except WindowRefusedError as error:

@@ -318,7 +318,7 @@ def test_names_are_asked_for_once_and_only_where_a_message_has_one(server):
 def test_messages_come_without_names_where_the_token_may_not_read_people(caplog):
     with SlackStandIn(messages=3, lacks=("users:read", "usergroups:read")) as server:
         assert rendered(server, "<@U3> <!subteam^S1>") == "@U3 @S1"
-    assert "names of users are not put in the place of their ids" in caplog.text
+    assert "ids of users are not replaced with names" in caplog.text
     assert "lacks the scope users:read" in caplog.text
 
 

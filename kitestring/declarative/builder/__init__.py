@@ -1,4 +1,4 @@
-"""What a visual builder calls: an action on a manifest each, with plain values as the answer."""
+"""Functions for a visual builder: each does one action on a manifest and returns plain values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kitestring.declarative.builder.starter import draft
     from kitestring.declarative.builder.validation import Defect, validate
 
-PLACES = {
+MODULES = {
     "Defect": "validation",
     "Finding": "doctor",
     "Reading": "preview",
@@ -40,9 +40,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imported at first use: who runs a manifest does not load what builds one."""
-    if name in PLACES:
+    """Import names at first use: running a manifest does not load the builder."""
+    if name in MODULES:
         import importlib
 
-        return getattr(importlib.import_module(f"{__name__}.{PLACES[name]}"), name)
+        return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

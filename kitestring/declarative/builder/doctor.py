@@ -1,12 +1,12 @@
-"""Finds in a manifest what loses data or credentials although every request succeeds: rules learned from real APIs.
+"""Find what loses data or credentials although every request succeeds, by rules learned from real APIs.
 
-A finding that is right for an API is accepted in the manifest itself, with the reason:
+A finding that does not apply to an API is accepted in the manifest, with a reason:
 
     metadata:
       doctor:
         - {rule: unmarked-end, streams: [contacts], reason: the API leaves `paging` out on the last page}
 
-Without `streams` it holds for all of them. An acceptance that fits no finding is a finding.
+Without `streams` it applies to all streams. An acceptance without a finding is a finding.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_SECRET = re.compile(r"expir|endpoint|url|name|type", re.I)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found. `accepted` is the manifest's own reason why it is right."""
+    """A finding of a rule. `accepted`: the manifest's reason for accepting it."""
 
     rule: str
     stream: str
@@ -45,14 +45,14 @@ class Finding:
 
 
 def examine(manifest: Json) -> list[Finding]:
-    """The findings of a resolved manifest, by stream; `stream` is empty for what concerns all of it. `ConfigError` for
-    a manifest that is not valid."""
+    """The findings of a resolved manifest; `stream` is empty for one about the whole manifest. Raises `ConfigError` for
+    an invalid manifest."""
     try:
         return _find_all(manifest)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"the manifest is not what a manifest looks like, so that it cannot be examined: {error}",
-            hint="kitestring manifest validate says what is wrong with it; metadata.doctor is a list of "
+            f"the manifest is malformed and cannot be examined: {error}",
+            hint="Run kitestring manifest validate to find the defect; metadata.doctor is a list of "
             "{rule, streams, reason}.",
         ) from error
 
@@ -82,13 +82,13 @@ def _apply_acceptances(findings: list[Finding], manifest: Json) -> list[Finding]
             out[n] = replace(out[n], accepted=str(entry["reason"]))
         if not fits or missing:
             where = f" of {', '.join(sorted(missing))}" if missing else ""
-            message = f"metadata.doctor accepts {rule}{where}, and there is no such finding"
-            unused.append(Finding("unused-acceptance", "", message, "Take it out."))
+            message = f"metadata.doctor accepts {rule}{where}, but there is no such finding"
+            unused.append(Finding("unused-acceptance", "", message, "Remove the entry."))
     return out + unused
 
 
 def _streams(streams: Any) -> Iterator[Json]:
-    """The streams of a manifest, with those of conditions, partitions and lookups."""
+    """The streams of a manifest, also those in conditions, partition routers and lookups."""
     for stream in streams:
         if not isinstance(stream, Mapping):
             continue
@@ -118,7 +118,7 @@ def _nested(router: Any) -> Iterator[Any]:
 
 
 def _unmarked_end(stream: Json) -> Iterator[Finding]:
-    """A full page without the mark of the next one must not count as the last page."""
+    """A full page without a pointer to the next page must not count as the last page."""
     retriever = stream["retriever"]
     strategy = (retriever.get("paginator") or {}).get("pagination_strategy") or {}
     if strategy.get("type") != "CursorPagination" or "headers" in str(strategy.get("cursor_value")):
@@ -143,18 +143,18 @@ def _unmarked_end(stream: Json) -> Iterator[Finding]:
         stops = bool(strategy.get("stop_condition")) and _condition(strategy["stop_condition"], context)
         goes_on = bool(_value(strategy.get("cursor_value"), context))
     except KitestringError:
-        return  # it fails: the stream does not end green
+        return  # the template fails, so the stream fails too
     if (stops or not goes_on) and not _refused(retriever.get("requester") or {}, context):
         yield Finding(
             "unmarked-end",
             str(stream.get("name")),
-            f"a page with {count} records that says nothing of a next one ends the stream",
-            "Let the error handler FAIL where the mark is missing and the page is full, or accept it with the reason.",
+            f"a page with {count} records and no pointer to a next page ends the stream",
+            "Let the error handler FAIL if the pointer is missing and the page is full, or accept it with a reason.",
         )
 
 
 def _refused(requester: Json, context: Mapping[str, Any]) -> bool:
-    """Whether the error handler fails such an answer; of several handlers each has to."""
+    """Whether the error handler fails such a response; with several handlers each must."""
     handler = requester.get("error_handler") or {}
     return all(_fails(inner, context) for inner in handler.get("error_handlers") or [handler])
 
@@ -171,7 +171,7 @@ def _fails(handler: Json, context: Mapping[str, Any]) -> bool:
 
 
 def _drifting_pages(stream: Json) -> Iterator[Finding]:
-    """Pages that are counted, in an order in which a change moves a record to the end."""
+    """Numbered pages in an order in which a change moves a record to the end."""
     retriever, cursor = stream["retriever"], stream.get("incremental_sync")
     if not isinstance(cursor, Mapping) or not CHANGE.search(str(cursor.get("cursor_field"))):
         return
@@ -190,9 +190,9 @@ def _drifting_pages(stream: Json) -> Iterator[Finding]:
         yield Finding(
             "drifting-pages",
             str(stream.get("name")),
-            f"pages are counted and not ordered by {cursor.get('cursor_field')}, newest first: what changes while they "
-            "are read moves, and the record behind it is skipped for good",
-            "Ask for the newest change first, or page by a cursor that the API gives.",
+            f"pages are numbered, but not ordered by {cursor.get('cursor_field')} with the newest first: a record that "
+            "changes during the read moves, and the record after it is skipped forever",
+            "Request the newest changes first, or page by a cursor of the API.",
         )
 
 
@@ -200,7 +200,7 @@ def _drifting_pages(stream: Json) -> Iterator[Finding]:
 
 
 def _late_records(stream: Json) -> Iterator[Finding]:
-    """A cursor on the time of creation, without a look back: what is written or changed later is never read."""
+    """A cursor on the creation time without lookback: late records and changes are never read."""
     cursor = stream.get("incremental_sync")
     if not isinstance(cursor, Mapping) or cursor.get("type") != "DatetimeBasedCursor":
         return
@@ -211,28 +211,28 @@ def _late_records(stream: Json) -> Iterator[Finding]:
     yield Finding(
         "late-records",
         str(stream.get("name")),
-        f"{name} is when a record was made, and there is no lookback_window: what appears later with an older time, or "
-        "changes, is not read",
-        "Add a lookback_window, or accept it where records appear in order and never change.",
+        f"{name} is the creation time of a record, and there is no lookback_window: records that appear late or change "
+        "are not read",
+        "Add a lookback_window, or accept it if records appear in order and never change.",
     )
 
 
 def _shared_cursor(stream: Json) -> Iterator[Finding]:
-    """One cursor for all partitions of a parent that has none: a new partition cannot be told."""
+    """One cursor for all partitions of a parent without partitions: a new partition cannot be recognised."""
     cursor, router = stream.get("incremental_sync"), stream["retriever"].get("partition_router")
     if not isinstance(cursor, Mapping) or not cursor.get("global_substream_cursor"):
         return
     if isinstance(router, Mapping) and router.get("type") == "SubstreamPartitionRouter":
         configs = router.get("parent_stream_configs") or ()
         if all(parent.get("incremental_dependency") for parent in configs):
-            return  # partitions are records that changed: a new one has no history
+            return  # partitions are changed records: a new one has no history
     parents = [parent for parent in _nested(router) if isinstance(parent, Mapping)]
     if not parents or any(not (parent.get("retriever") or {}).get("partition_router") for parent in parents):
         yield Finding(
             "one-cursor",
             str(stream.get("name")),
-            "all partitions share one cursor: one that is added later is read from there on, without its history",
-            "Leave global_substream_cursor out, or accept it where no record is older than its partition.",
+            "all partitions share one cursor: one that is added later is read from this cursor on, without its history",
+            "Remove global_substream_cursor, or accept it if no record is older than its partition.",
         )
 
 
@@ -241,8 +241,8 @@ def _no_key(stream: Json) -> Iterator[Finding]:
         yield Finding(
             "no-key",
             str(stream.get("name")),
-            "has a cursor and no primary key: what is read twice cannot be recognised",
-            "Name the fields that identify a record.",
+            "has a cursor but no primary key: records that are read twice cannot be recognised",
+            "Set the fields that identify a record.",
         )
 
 
@@ -257,16 +257,16 @@ def _of_credentials(manifest: Json) -> Iterator[Finding]:
             yield Finding(
                 "token-without-refresh",
                 "",
-                f"{name} is used until it ends, and nothing renews it",
-                "Use an OAuthAuthenticator with refresh_token_updater, or accept it where such tokens never end.",
+                f"{name} is used until it expires, and nothing renews it",
+                "Use an OAuthAuthenticator with refresh_token_updater, or accept it if such tokens never expire.",
             )
         grant = str(authenticator.get("grant_type") or "refresh_token")
         if kind == "OAuthAuthenticator" and grant == "refresh_token" and "refresh_token_updater" not in authenticator:
             yield Finding(
                 "refresh-not-kept",
                 "",
-                f"{name or 'the authenticator'} drops the refresh token that comes with a new access token",
-                "Add refresh_token_updater, or accept it where the vendor's refresh token stays the same.",
+                f"{name or 'the authenticator'} discards the refresh token that comes with a new access token",
+                "Add refresh_token_updater, or accept it if the vendor's refresh token stays the same.",
             )
     form = (manifest.get("spec") or {}).get("connection_specification") or {}
     options = dict(_options(form))
@@ -275,7 +275,7 @@ def _of_credentials(manifest: Json) -> Iterator[Finding]:
         yield Finding(
             "token-without-refresh",
             "",
-            "the form asks for a refresh_token, and no authenticator uses it",
+            "the form has a refresh_token, but no authenticator uses it",
             "Use an OAuthAuthenticator.",
         )
     for option, described in options.items():
@@ -284,7 +284,7 @@ def _of_credentials(manifest: Json) -> Iterator[Finding]:
 
 
 def _authenticators(node: Any, name: str) -> Iterator[tuple[str, Json]]:
-    """Every authenticator that stands anywhere, by the name of its choice."""
+    """Every authenticator of the manifest, with the name of its choice."""
     if isinstance(node, Mapping):
         kind = str(node.get("type", ""))
         if kind == "SelectiveAuthenticator":
@@ -301,7 +301,7 @@ def _authenticators(node: Any, name: str) -> Iterator[tuple[str, Json]]:
 
 
 def _options(form: Any) -> Iterator[tuple[str, Json]]:
-    """Every option of a form with its description, nested ones too."""
+    """Every option of a form with its definition, also nested ones."""
     if not isinstance(form, Mapping):
         return
     for name, described in (form.get("properties") or {}).items():

@@ -12,10 +12,9 @@ ORDER = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
 def infer_schema(records: Iterable[Mapping[str, Any]], required: Collection[str] = ()) -> dict[str, Any]:
-    """The JSON schema (draft 7) that all records fit. Fields may be null, except those in `required` (the primary key).
+    """The JSON schema (draft 7) of all records. Fields may be null, except those in `required` (the primary key).
 
-    A text field is a date or a time where every value that was seen is one; a field that never held a value may hold
-    anything.
+    A text field is a date or a time if all its values are; a field without values may have any type.
     """
     shape = ObservedSchema()
     for record in records:
@@ -31,7 +30,7 @@ def infer_schema(records: Iterable[Mapping[str, Any]], required: Collection[str]
 
 
 class ObservedSchema:
-    """What was seen at one place of the records."""
+    """The types, formats and members of the values at one path of the records."""
 
     def __init__(self) -> None:
         self.types: set[str] = set()

@@ -1,4 +1,4 @@
-"""The layout of a manifest's YAML text: order of its parts, blank lines and spaces; comments and values stay."""
+"""Format a manifest's YAML text: order of its parts, blank lines and spaces; comments and values stay."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ KEY = re.compile(r"^([A-Za-z_$][\w$-]*|\"[^\"]*\"|'[^']*')\s*:")
 
 
 def formatted(text: str) -> str:
-    """The text with its top-level parts in the usual order, one blank line between those that need one, no trailing
-    spaces, and a newline at the end. Each step that would change a value or break an anchor is left out, so the values
-    are the same before and after; indentation and quotes stay as they are written. `ConfigError` where it is no YAML.
+    """Format the text: top-level parts in the usual order, one blank line between parts, no trailing spaces, a newline
+    at the end. A step that would change a value or break an anchor is skipped, so the values stay the same;
+    indentation and quotes stay too. Raises `ConfigError` if the text is not YAML.
     """
     values = parse(text)
 
     def same(new: str) -> bool:
         try:
             return bool(parse(new) == values)
-        except Exception:  # noqa: BLE001 - whatever the parser says: this step is left out
+        except Exception:  # noqa: BLE001 - any error of the parser skips this step
             return False
 
     for step in (normalize_newlines, strip_line_ends, sort_parts, set_blank_lines):
@@ -40,14 +40,14 @@ def strip_line_ends(text: str) -> str:
 
 
 def blocks(text: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """The lines before the first key, and every top-level key with its lines; comments above a key belong to it."""
+    """Split into the lines before the first key, and each top-level key with its lines and the comments above it."""
     head: list[str] = []
     parts: list[tuple[str, list[str]]] = []
     waiting: list[str] = []
     for line in text.rstrip("\n").split("\n"):
         match = KEY.match(line)
         if match:
-            if not parts and waiting:  # what is above a blank line is about the file
+            if not parts and waiting:  # comments above a blank line belong to the file
                 cut = max((i + 1 for i, comment in enumerate(waiting) if not comment.strip()), default=0)
                 head, waiting = waiting[:cut], waiting[cut:]
             parts.append((match[1].strip("\"'"), [*waiting, line]))
@@ -82,7 +82,7 @@ def sort_parts(text: str) -> str:
 
 
 def set_blank_lines(text: str) -> str:
-    """A blank line before every part of more than one line, none at the beginning, one newline at the end."""
+    """Put a blank line before every part of several lines, none at the start, and one newline at the end."""
     head, parts = blocks(text)
     lines = strip_blank_lines(head)
     before = True

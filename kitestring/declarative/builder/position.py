@@ -1,4 +1,4 @@
-"""Where a value of a manifest stands in its YAML text."""
+"""Find the line and column of a manifest's value in its YAML text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 class Positions:
     """Line and column (from 1) of the values of a YAML text, by their paths in the resolved manifest.
 
-    A path goes through references (`$ref`, `#/…`), aliases and merge keys to where the value is written; of a value
-    that is not there (a missing key), the place of what should hold it is given.
+    A path follows references (`$ref`, `#/…`), aliases and merge keys to the place where the value is written. For a
+    missing key it gives the place of its parent.
     """
 
     def __init__(self, text: str) -> None:
@@ -43,7 +43,7 @@ class Positions:
         return node
 
     def _longest(self, node: Any, rest: str) -> tuple[str, Any] | None:
-        """The key with which the path goes on, keys may hold dots; keys of merged and referenced objects count too."""
+        """The next key of the path, which may contain dots; keys of merged and referenced objects count too."""
         waiting, visited = [node], set()
         while waiting:
             node = waiting.pop(0)
@@ -72,7 +72,7 @@ class Positions:
         return node
 
     def _target(self, node: Any) -> Any:
-        """What a reference names; None where it leads nowhere."""
+        """The target of a reference; None if there is none."""
         target, rest = self._root, str(getattr(node, "value", ""))[2:]
         while rest:
             if isinstance(target, self._yaml.SequenceNode):

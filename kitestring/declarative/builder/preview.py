@@ -1,4 +1,4 @@
-"""A test read: one stream of a manifest, within limits, with every request and what became of its answer."""
+"""A test read: read one stream of a manifest within limits, and record every request and its response."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from kitestring.http import Auth, Request, Response
 
 LARGEST_BODY = 512 * 1024
-"""Characters of a body that an exchange shows."""
+"""Characters of a body in an exchange."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """An attempt of a request and its answer; bodies are decoded JSON where they are JSON. Secrets are masked."""
+    """An attempt of a request with its response. JSON bodies are decoded; secrets are masked."""
 
     method: str
     url: str
@@ -46,7 +46,7 @@ class Exchange:
 
 @dataclass(slots=True)
 class ReadPage:
-    """Records of one answer. `attempts`: the tries before it; without an exchange, the answer was kept from before."""
+    """Records of one response. `attempts`: the failed attempts before it. No exchange: it came from the cache."""
 
     exchange: Exchange | None
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -74,10 +74,10 @@ class Log:
 
 @dataclass(slots=True)
 class Reading:
-    """What a test read found. `limited` names the limits that ended it: slices, pages, records.
+    """The result of a test read. `limited` names the limits that ended it: slices, pages, records.
 
-    `other` are requests that read no page: tokens, and the parents of a substream. `error` and `hint` say why it ended
-    early; what was read before stands in the slices.
+    `other`: requests outside the stream's pages (tokens, parents of a substream). `error` and `hint` say why it ended
+    early; the slices hold the results until then.
     """
 
     stream: str
@@ -95,7 +95,7 @@ class Reading:
         return [record for part in self.slices for page in part.pages for record in page.records]
 
     def values(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """Plain values for JSON."""
         return asdict(self)
 
 
@@ -110,12 +110,12 @@ def read(
     most_records: int = 1000,
     built: Callable[[DeclarativeSource], None] | None = None,
 ) -> Reading:
-    """Read a little of one stream: at most so many slices, pages of each slice, and records in all.
+    """Read a little of one stream, limited in slices, pages per slice, and records in total.
 
-    `manifest` is a YAML text, values, or a path. A defect of manifest or configuration that leaves nothing to read is
-    raised as `ConfigError`; what goes wrong in the reading stands in the result. A read gives up soon on an API that
-    asks for long waits. Log lines are those of this thread
-    that the logger `kitestring` lets pass. `built` gets the source before anything is asked of it.
+    `manifest` is a YAML text, plain values, or a path. Raises `ConfigError` for a defect of manifest or configuration
+    that prevents reading; errors of the read itself are in the result. The read gives up soon if an API requests long
+    waits. The log has the lines of this thread that the logger `kitestring` passes. `built` is called with the source
+    before its first request.
     """
     source = open_source(manifest, config)
     if built is not None:
@@ -203,7 +203,7 @@ def read_slices(
 def limit_pages(
     items: Iterator[Any], watch: ExchangeRecorder, part: ReadSlice, other: list[Exchange], most: int
 ) -> Iterator[Any]:
-    """The items of a slice; before each run of records, the page it came in stands at the end of `part.pages`."""
+    """The items of a slice; the page of each run of records is the last of `part.pages`."""
     watch.most, watch.count = most, 0
     try:
         while True:
@@ -219,11 +219,11 @@ def limit_pages(
 
 
 class PageLimitError(KitestringError):
-    """The limit of pages is reached: private to a test read."""
+    """The limit of pages is reached. Used only inside a test read."""
 
 
 class ExchangeRecorder:
-    """Notes every exchange of a source, masked."""
+    """Records every exchange of a source, masked."""
 
     def __init__(self, source: DeclarativeSource, component: Any, mask: Redactor) -> None:
         self.most = self.count = 0
@@ -233,14 +233,14 @@ class ExchangeRecorder:
         self._connection.observe = self.record
 
     def hide(self) -> None:
-        """Tokens that were got meanwhile are masked too."""
+        """Mask tokens that were obtained meanwhile too."""
         self._mask.hide(self._connection.secrets)
 
     def record(
         self, request: Request, response: Response | None, error: KitestringError | None, auth: Auth | None
     ) -> None:
         self.hide()
-        # A stream with one requester is known by its credentials; of others (jobs, two streams in one) all counts.
+        # A stream with one requester is recognised by its authenticator; with several (jobs, two streams) all count.
         main = self._requester is None or auth is self._requester.auth
         done = response is not None and response.status < 400
         if main and done and self.most:
@@ -263,12 +263,12 @@ class ExchangeRecorder:
         self._exchanges.append((main, exchange))
 
     def take_all(self) -> list[Exchange]:
-        """All that was noted since the last call."""
+        """The exchanges since the last call."""
         noted, self._exchanges = self._exchanges, []
         return [exchange for _, exchange in noted]
 
     def flush(self, part: ReadSlice) -> list[Exchange]:
-        """Put what was noted into pages of this slice; gives back what belongs to none."""
+        """Put the recorded exchanges into pages of this slice. Returns those that belong to no page."""
         noted, self._exchanges = self._exchanges, []
         attempts: list[Exchange] = []
         for main, exchange in noted:
@@ -279,17 +279,17 @@ class ExchangeRecorder:
                 continue
             part.pages.append(ReadPage(exchange, attempts=attempts))
             attempts = []
-        if attempts:  # the answer that ended the slice
+        if attempts:  # the response that ended the slice
             part.pages.append(ReadPage(attempts[-1], attempts=attempts[:-1]))
         return [exchange for main, exchange in noted if not main]
 
     def mask(self, value: Any, named: bool = False) -> Any:
-        """A copy of a JSON value with the secrets in its texts masked; `named`: what is called a credential too."""
+        """A copy of a JSON value with secrets masked; `named`: also values whose key names a credential."""
         return self._mask.value(value, named)
 
 
 def mask_reading(reading: Reading, watch: ExchangeRecorder) -> None:
-    """Mask once more, now that every token is known: an answer is noted before the token in it is."""
+    """Mask again now that all tokens are known: a response is recorded before the token in it."""
     pages = [page for part in reading.slices for page in part.pages]
     exchanges = [
         *reading.other,
@@ -312,7 +312,7 @@ def mask_reading(reading: Reading, watch: ExchangeRecorder) -> None:
 
 
 def body_value(content: bytes | None) -> Any:
-    """A body as JSON or text, the beginning of it where it is long; None for none."""
+    """A body as JSON or text, truncated if it is long; None for an empty body."""
     if not content:
         return None
     if len(content) <= LARGEST_BODY:
@@ -320,12 +320,12 @@ def body_value(content: bytes | None) -> Any:
             return json_codec.loads(content)
         except json_codec.JsonError:
             return content.decode("utf-8", "replace")
-    return content[:LARGEST_BODY].decode("utf-8", "replace") + f"… ({len(content):,} bytes in all)"
+    return content[:LARGEST_BODY].decode("utf-8", "replace") + f"… ({len(content):,} bytes in total)"
 
 
 @contextmanager
 def collect_logs(logs: list[Log], mask: Redactor) -> Iterator[None]:
-    """Collect this thread's log lines of Kitestring."""
+    """Collect the log lines of this thread."""
     thread = threading.get_ident()
 
     class Collector(logging.Handler):

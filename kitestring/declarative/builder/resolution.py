@@ -1,4 +1,4 @@
-"""A manifest written out: references replaced, parameters handed down, left-out types filled in."""
+"""Resolve a manifest: replace references, hand down parameters, fill in missing types."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from kitestring.declarative.manifest import PARAMETERS, component_type, parse, r
 
 
 def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest (a YAML text, or values) as the engine reads it. What it refers to twice may be one shared object.
+    """The manifest (a YAML text, or values) as the engine reads it. Repeated references may share one object.
 
-    `ConfigError` for what is no YAML or no manifest, and for a reference that leads nowhere or in a circle.
+    Raises `ConfigError` for a text that is not YAML or not a manifest, and for a broken or circular reference.
     """
     raw = parse(manifest) if isinstance(manifest, str) else manifest
     resolved_manifest: dict[str, Any] = add_types(resolve(raw), "", {})
@@ -19,11 +19,11 @@ def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 Resolved = dict[tuple[int, str], tuple[Any, Any]]
-"""By the identity of a value and its field: the value, kept so that its identity stays its own, and what it became."""
+"""By id and field of a value: the value (kept alive so that its id stays unique) and its copy."""
 
 
 def add_types(value: Any, field: str, done: Resolved) -> Any:
-    """A copy in which every component says its type, and none carries `$parameters`, which are handed down already."""
+    """A copy in which every component has a type and none has `$parameters`, which are handed down already."""
     if not isinstance(value, Mapping | list):
         return value
     key = id(value), field

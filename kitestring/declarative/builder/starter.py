@@ -1,4 +1,4 @@
-"""The first manifest of an API: small, commented, and working from the start."""
+"""Draft the first manifest of an API: small, commented, ready to run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PAGINGS = "none, page:PARAMETER, offset:PARAMETER, cursor:PARAMETER=PATH, link"
 def draft(
     url: str, *, records: str = "", stream: str = "", auth: str = "none", paging: str = "none", key: str = "id"
 ) -> str:
-    """A manifest's text for the address of a list. `ConfigError` for what cannot be understood.
+    """The text of a manifest for the address of a list. Raises `ConfigError` for invalid arguments.
 
-    `records`: where they are in the answer, dots for nesting, `*` for every item of a list; empty: the answer is the
+    `records`: their path in the response, dots for nesting, `*` for every item of a list; empty if the response is the
     list. `auth`: none, bearer, basic, header:NAME or query:NAME. `paging`: none, page:PARAMETER, offset:PARAMETER,
-    cursor:PARAMETER=PATH (where the answer has the next cursor), or link (the Link header). `key`: the primary key.
+    cursor:PARAMETER=PATH (path of the next cursor in the response), or link (the Link header). `key`: the primary key.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.username:
         raise ConfigError(
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} is no address to read from",
-            hint="Give the whole address of a list, without a password: https://api.example.com/v1/things",
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} is not an address to read from",
+            hint="Use the full address of a list, without a password: https://api.example.com/v1/things",
         )
     path = parts.path.strip("/")
     name = stream or re.sub(r"\W+", "_", path.rpartition("/")[2].partition(".")[0]).strip("_").lower() or "records"
@@ -35,32 +35,32 @@ def draft(
     credentials, fields = authenticator(auth)
     pages = paginator(paging, query)
     lines = [
-        f"# {parts.netloc}, written by `kitestring manifest new`. What the words mean: docs/howto/build-a-manifest.md.",
-        "#   kitestring manifest validate FILE     finds mistakes, with their lines",
-        "#   kitestring manifest test FILE         reads a page and shows what came",
+        f"# {parts.netloc}, written by `kitestring manifest new`. How to edit it: docs/howto/build-a-manifest.md.",
+        "#   kitestring manifest validate FILE     finds defects and their lines",
+        "#   kitestring manifest test FILE         reads a page and shows the result",
         "",
         f"version: {VERSION}",
         "type: DeclarativeSource",
         "",
-        "# What `kitestring check` reads: a stream that every account has.",
+        "# The stream that `kitestring check` reads: one that every account has.",
         "check:",
         "  type: CheckStream",
         f"  stream_names: [{quoted(name)}]",
         "",
         "definitions:",
-        "  # What all streams have in common. A stream takes it over with `$ref` and adds to it.",
+        "  # The common part of all streams. A stream includes it with `$ref` and adds to it.",
         "  requester:",
         "    type: HttpRequester",
         f"    url_base: {quoted(f'{parts.scheme}://{parts.netloc}')}",
         "    http_method: GET",
         *indented(credentials, 4),
-        "    # Server errors and rate limits are tried again without a word; name here what is special about this API.",
+        "    # Server errors and rate limits are retried by default; an error handler adds the rules of this API.",
         "    # error_handler: {type: DefaultErrorHandler, max_retries: 5}",
         "",
         "streams:",
         "  - type: DeclarativeStream",
         f"    name: {quoted(name)}",
-        "    # What identifies a record. Without one, a later sync can only append or replace all.",
+        "    # Identifies a record. Without it, a later sync can only append or replace everything.",
         f"    primary_key: [{quoted(key)}]",
         "    retriever:",
         "      type: SimpleRetriever",
@@ -71,16 +71,16 @@ def draft(
         *(f"          {quoted(k)}: {quoted(v)}" for k, v in query.items()),
         "      record_selector:",
         "        type: RecordSelector",
-        "        # Where the records are in the answer; [] if the answer is the list itself.",
+        "        # The path of the records in the response; [] if the response is the list itself.",
         f"        extractor: {{type: DpathExtractor, field_path: [{', '.join(map(quoted, field_path))}]}}",
         *indented(pages, 6),
-        "    # To read only what is new, add incremental_sync (DatetimeBasedCursor).",
-        "    # `kitestring manifest test FILE --schema` infers a schema to put in the place of this one.",
+        "    # To read only new records, add incremental_sync (DatetimeBasedCursor).",
+        "    # `kitestring manifest test FILE --schema` infers a schema to replace this one.",
         "    schema_loader:",
         "      type: InlineSchemaLoader",
         f"      schema: {{type: object, additionalProperties: true, properties: {{{quoted(key)}: {{}}}}}}",
         "",
-        "# The form of the configuration. airbyte_secret keeps a value out of logs and answers.",
+        "# The form of the configuration. airbyte_secret keeps a value out of logs and responses.",
         "spec:",
         "  type: Spec",
         "  connection_specification:",
@@ -96,7 +96,7 @@ def draft(
 
 
 def authenticator(auth: str) -> tuple[list[str], dict[str, tuple[str, bool]]]:
-    """Its lines, and the fields of the form it needs: name → title, whether it is secret."""
+    """The lines of the authenticator, and its fields in the form: name → title, whether it is secret."""
     kind, _, name = auth.partition(":")
     if kind == "none":
         return ["# authenticator: {type: BearerAuthenticator, api_token: \"{{ config['api_token'] }}\"}"], {}
@@ -120,11 +120,11 @@ def authenticator(auth: str) -> tuple[list[str], dict[str, tuple[str, bool]]]:
             f"  inject_into: {{type: RequestOption, inject_into: {place}, field_name: {quoted(name)}}}",
         ]
         return lines, {"api_key": ("API key", True)}
-    raise ConfigError(f"{auth!r} is no kind of authentication", hint=f"One of: {AUTHS}.")
+    raise ConfigError(f"{auth!r} is not a kind of authentication", hint=f"One of: {AUTHS}.")
 
 
 def paginator(paging: str, query: dict[str, str]) -> list[str]:
-    """Its lines. A page size that the address names is taken out of the query and into the paginator."""
+    """The lines of the paginator. A page size in the query moves into the paginator."""
     kind, _, rest = paging.partition(":")
     size_name = next(
         (size_field for size_field in ("per_page", "page_size", "limit", "pageSize", "count") if size_field in query),
@@ -141,11 +141,11 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
     size_lines = size_lines if sized else []
     head = ["paginator:", "  type: DefaultPaginator"]
     if kind == "none" and not rest:
-        return ["# One page only. For more, a paginator: see the page numbers, offsets and cursors in the how-to."]
+        return ["# One page only. For more, add a paginator: the how-to shows page numbers, offsets and cursors."]
     if kind == "link" and not rest:
         return [
             *head,
-            "  # The next page's address stands in the Link header.",
+            "  # The Link header has the address of the next page.",
             "  page_token_option: {type: RequestPath}",
             "  pagination_strategy:",
             "    type: CursorPagination",
@@ -181,11 +181,11 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
             f"    cursor_value: {quoted('{{ ' + value + ' }}')}",
             f"    stop_condition: {quoted('{{ not ' + value + ' }}')}",
         ]
-    raise ConfigError(f"{paging!r} is no kind of paging", hint=f"One of: {PAGINGS}.")
+    raise ConfigError(f"{paging!r} is not a kind of paging", hint=f"One of: {PAGINGS}.")
 
 
 def quoted(text: str) -> str:
-    """A text as YAML: plain where that is safe."""
+    """A text as YAML, without quotes if that is safe."""
     return (
         text
         if re.fullmatch(r"[a-z][a-z_]*", text) and text not in YAML_CONSTANTS

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a manifest, each defect with its path and, from a YAML text, its line and column."""
+"""Find the defects of a manifest, each with its path and, in a YAML text, its line and column."""
 
 from __future__ import annotations
 
@@ -57,24 +57,24 @@ REQUIRED_FIELDS: dict[str, tuple[str, ...]] = {
     "WaitTimeFromHeader": ("header",),
     "WaitUntilTimeFromHeader": ("header",),
 }
-"""What the language's schema requires of the common keywords; their other fields are judged as they are built."""
+"""The required fields of the common keywords by the language's schema; building checks the other fields."""
 NESTED = frozenset(
     {
         "DeclarativeSource", "RequestBodyGraphQlQuery", "SchemaNormalization", "AuthFlow", "OAuthConfigSpecification",
         "ConfigNormalizationRules",
     }
 )  # fmt: skip
-"""Words of the language that the keyword around them reads, without a class of their own."""
+"""Keywords of the language without a class: the keyword around them reads them."""
 VALUE_FIELDS = frozenset(
     {"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"}
 )
-"""Fields whose values are no components."""
+"""Fields whose values are not components."""
 LINE = re.compile(r"line (\d+), column (\d+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Defect:
-    """What is wrong at one place. `line` and `column` begin at 1; they are 0 where only values were given."""
+    """A defect at one place. `line` and `column` start at 1; they are 0 for a manifest given as values."""
 
     line: int
     column: int
@@ -86,12 +86,11 @@ class Defect:
 def validate(
     manifest: str | Mapping[str, Any], config: Mapping[str, Any] | None = None, folder: Path | None = None
 ) -> list[Defect]:
-    """The defects of a manifest (a YAML text, or values), in their order; none if it can be run. Asks no API.
+    """The defects of a manifest (a YAML text, or values), in their order; empty if it can run. Sends no requests.
 
-    Found are: YAML that cannot be read, references that lead nowhere, unknown keywords and templates that are not well
-    formed (all of each), and of every stream, the check, the spec and the budget the first thing that hinders it from
-    being built. Where the manifest computes with the configuration, an example is made from its spec; `config` takes
-    its place. `folder`: where the manifest's schema files are.
+    It finds unreadable YAML, and all broken references, unknown keywords and malformed templates; and for each stream,
+    the check, the spec and the budget the first error in building it. Templates get an example of the configuration,
+    made from the spec, or `config`. `folder`: the folder of the manifest's schema files.
     """
     try:
         raw = parse(manifest) if isinstance(manifest, str) else manifest
@@ -122,9 +121,9 @@ def validate(
 
 
 def reference_defects(raw: Mapping[str, Any]) -> Iterator[tuple[str, ConfigError]]:
-    """Every reference that leads nowhere, or in a circle."""
+    """Every broken or circular reference."""
 
-    visited: set[int] = set()  # what YAML aliases share is looked at once
+    visited: set[int] = set()  # nodes shared by YAML aliases are examined once
 
     def walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, ConfigError]]:
         if depth > 200 or id(node) in visited:
@@ -154,7 +153,7 @@ def find_defects(
 ) -> Iterator[tuple[str, str, str]]:
     for name in manifest:
         if name not in MANIFEST_FIELDS and not name.startswith(("x-", "$")):
-            yield name, f"{name} is no field of a manifest{did_you_mean(name, MANIFEST_FIELDS)}", ""
+            yield name, f"{name} is not a field of a manifest{did_you_mean(name, MANIFEST_FIELDS)}", ""
     if not manifest.get("streams") and not manifest.get("dynamic_streams"):
         yield "", "the manifest has no streams", "Add a stream, or a dynamic stream."
     form = (
@@ -169,7 +168,7 @@ def find_defects(
 
 
 def normalize(manifest: Mapping[str, Any], context: BuildContext) -> None:
-    """Change the configuration as the manifest does before a stream sees it; `parts` tells the defects of that."""
+    """Apply the spec's migrations and transformations to the configuration; `build_defects` reports their errors."""
     if not isinstance(manifest.get("spec"), dict):
         return
     try:
@@ -183,7 +182,7 @@ def normalize(manifest: Mapping[str, Any], context: BuildContext) -> None:
 def keyword_defects(
     node: Any, path: str, field: str, context: BuildContext, visited: set[int]
 ) -> Iterator[tuple[str, str, str]]:
-    """Unknown keywords, missing fields, and templates that cannot be compiled. What is shared is looked at once."""
+    """Unknown keywords, missing fields and invalid templates. Shared nodes are examined once."""
     if isinstance(node, Mapping | list):
         if id(node) in visited:
             return
@@ -207,7 +206,11 @@ def keyword_defects(
     if isinstance(kind, str) and kind[:1].isupper() and kind not in keywords() and kind not in NESTED:
         if kind.startswith("Custom"):
             message = f"{kind} needs the Python class {node.get('class_name', '(not named)')}"
-            yield path, message, "Use keywords in its place, or let it run its Python with `allow_custom_code: true`."
+            yield (
+                path,
+                message,
+                "Replace it with keywords, or let it run its Python code with `allow_custom_code: true`.",
+            )
         else:
             yield path, f"{kind} is not a known keyword{did_you_mean(kind, keywords())}", ""
     for key in REQUIRED_FIELDS.get(kind, ()) if isinstance(kind, str) else ():
@@ -221,7 +224,7 @@ def keyword_defects(
 def build_defects(
     manifest: Mapping[str, Any], context: BuildContext, config_known: bool
 ) -> Iterator[tuple[str, str, str]]:
-    """What hinders the streams and the rest from being built."""
+    """The errors in building the streams and the other components."""
     root = Node(manifest, "", context)
 
     def attempt(name: str, values: Any, default: str) -> Iterator[tuple[str, str, str]]:
@@ -230,13 +233,13 @@ def build_defects(
             build(node)
             primary_key(node)
         except EvaluationError as error:
-            if config_known:  # an example made from the spec may be one that the manifest's templates cannot take
+            if config_known:  # the templates may fail for an example made from the spec
                 yield str(error.fields.get("place") or name), error.message, error.hint
         except KitestringError as error:
             if "needs the Python class" not in error.message:
                 yield str(error.fields.get("place") or name), error.message, error.hint
         except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-            yield name, f"it has not the form of a {default}: {type(error).__name__}: {error}", ""
+            yield name, f"it does not have the form of a {default}: {type(error).__name__}: {error}", ""
 
     for field, default in (("streams", "DeclarativeStream"), ("dynamic_streams", "DynamicDeclarativeStream")):
         items = manifest.get(field) or []
@@ -264,9 +267,9 @@ def build_defects(
 
 
 def name_defects(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Names of streams that stand twice, and a check of streams that are not there.
+    """Duplicate names of streams, and unknown streams in the check.
 
-    Two streams of one name may stand under different conditions.
+    Two streams may have the same name under different conditions.
     """
     names: dict[str, list[Any]] = {}
     streams = manifest.get("streams")
@@ -277,7 +280,7 @@ def name_defects(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             name = stream.get("name") if isinstance(stream, Mapping) else None
             before = names.setdefault(str(name), [])
             if isinstance(name, str) and any(other in (None, condition) or condition is None for other in before):
-                yield f"streams[{index}]", f"there are two streams called {name}", "Give one of them another name."
+                yield f"streams[{index}]", f"two streams have the name {name}", "Give one of them another name."
             before.append(condition)
     check = manifest.get("check")
     checked = check.get("stream_names") if isinstance(check, Mapping) else None
@@ -290,7 +293,7 @@ def name_defects(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def example(form: Any, depth: int = 0) -> Any:
-    """A value that fits a JSON schema, as far as defaults, examples, formats and patterns tell one."""
+    """An example value for a JSON schema, from its defaults, examples, formats and patterns."""
     if not isinstance(form, Mapping) or depth > 12:
         return {} if depth == 0 else "example"
     for key in ("const", "default"):

@@ -126,7 +126,7 @@ def test_closing_ends_the_wait(api: Api, open_source: Open, monkeypatch: pytest.
         ({"status_mapping": {"type": "AsyncJobStatusMap", "running": []}}, "needs `completed`"),
         (
             {"status_mapping": {**STATUS, "completed": ["busy"]}},
-            "busy stands under running too",
+            "busy is listed under running too",
         ),
         (
             {
@@ -145,7 +145,7 @@ def test_a_wrong_report_is_told_with_its_place(api: Api, open_source: Open, more
 
 def test_a_word_that_the_manifest_does_not_know_is_told(api: Api, open_source: Open) -> None:
     api.answers["/reports/7"] = {"status": "odd"}
-    with pytest.raises(ConfigError, match="says the report is 'odd'"):
+    with pytest.raises(ConfigError, match="reports the status 'odd'"):
         sync(open_source(report(api)))
 
 

@@ -80,7 +80,7 @@ def test_several_mistakes_are_found_at_once_each_at_its_line() -> None:
     lines = [line for line, _ in found]
     text = " | ".join(message for _, message in found)
     assert "RecordSelecter is not a known keyword; did you mean RecordSelector?" in text
-    assert "the template is not well formed" in text
+    assert "the template is malformed" in text
     assert "there is no stream called beats; did you mean beasts?" in text
     assert {5, 9, 21, 24} <= set(lines)
     assert lines == sorted(lines)
@@ -157,7 +157,7 @@ def test_streams_of_one_name_may_stand_under_different_conditions() -> None:
         return [defect.message for defect in validate(head + "".join(parts))]
 
     assert told("config.get('a')", "not config.get('a')") == []
-    assert told("config.get('a')", "config.get('a')") == ["there are two streams called beasts"]
+    assert told("config.get('a')", "config.get('a')") == ["two streams have the name beasts"]
 
 
 def test_a_defect_in_an_end_of_credentials_is_told_at_its_place() -> None:

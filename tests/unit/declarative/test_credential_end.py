@@ -64,5 +64,5 @@ def test_an_api_that_tells_no_moment_stops_nothing(api: Api, open_source: Open) 
 
 
 def test_what_is_no_moment_is_a_defect_of_the_manifest(open_source: Open) -> None:
-    with pytest.raises(ConfigError, match="'soon', no moment"):
+    with pytest.raises(ConfigError, match="'soon', a date or time is expected"):
         ends_of(open_source, {"at": "soon"})

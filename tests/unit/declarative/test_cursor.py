@@ -242,11 +242,11 @@ def test_the_catalog_says_what_the_cursor_is(open_source: Open) -> None:
 @pytest.mark.parametrize(
     ("wrong", "fact"),
     [
-        ({"start_datetime": "yesterday"}, "'yesterday' is no date of the format"),
+        ({"start_datetime": "yesterday"}, "'yesterday' is not a date in the format"),
         ({"start_datetime": "{{ config.day }}"}, "'x' is no date"),
         ({"step": "P1D"}, "need each other"),
-        ({"step": "1 day", "cursor_granularity": "PT1S"}, "no ISO 8601 duration"),
-        ({"lookback_window": "x"}, "no ISO 8601 duration"),
+        ({"step": "1 day", "cursor_granularity": "PT1S"}, "not an ISO 8601 duration"),
+        ({"lookback_window": "x"}, "not an ISO 8601 duration"),
         ({"datetime_format": None}, "needs `datetime_format`"),
         ({"clamping": {"target": "WEEK"}}, "target_details.weekday"),
         ({"clamping": {"target": "YEAR"}}, "DAY, MONTH, or WEEK"),

@@ -79,9 +79,9 @@ def test_xml_becomes_nested_objects(api: Api, open_source: Open) -> None:
         (
             {"type": "GzipDecoder", "decoder": {"type": "JsonDecoder"}},
             gzip.compress(b"no", mtime=0),
-            "is no JSON: Expecting value",
+            "is not JSON: Expecting value",
         ),
-        ({"type": "JsonItemsDecoder", "items_path": "x"}, b"no", "is no JSON: Expecting value"),
+        ({"type": "JsonItemsDecoder", "items_path": "x"}, b"no", "is not JSON: Expecting value"),
         (
             {"type": "GzipDecoder", "decoder": CSV},
             gzip.compress(b"a\n1\n", mtime=0)[:-4],
@@ -89,7 +89,7 @@ def test_xml_becomes_nested_objects(api: Api, open_source: Open) -> None:
         ),
         ({"type": "GzipDecoder", "decoder": CSV}, gzip.compress(b"a\n1\n", mtime=0) + b"xyz", "gzip data is damaged"),
         ({**CSV, "delimiter": ";;"}, b"", "one character is expected"),
-        ({**CSV, "encoding": "klingon"}, b"", "is no text encoding"),
+        ({**CSV, "encoding": "klingon"}, b"", "is not a text encoding"),
         ({"type": "GzipDecoder"}, b"", "needs `decoder`"),
         ({"type": "CustomDecoder", "class_name": "x.Y"}, b"", "Python class x.Y"),
     ],
@@ -131,7 +131,7 @@ def test_a_line_that_cannot_be_read_is_a_reject_and_the_others_arrive(api: Api, 
     assert [row["id"] for row in found.records] == [1, 3, "\ufffd", 12345678901234567890123]
     assert [reject.reason.partition(":")[0] for reject in found.rejects] == [
         "line 3 cannot be read",
-        "line 5 holds no object",
+        "line 5 is not an object",
         "line 8 cannot be read",
     ]
     assert found.rejects[0].record == {"line": '{"id": 2, '}

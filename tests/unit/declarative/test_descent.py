@@ -33,5 +33,5 @@ def test_a_part_whose_answer_holds_no_records_is_told(api: Api, open_source: Ope
 
 def test_what_is_below_is_not_left_out_by_a_filter_for_the_records_above(api: Api, open_source: Open) -> None:
     filtered = below(api, False, incremental_sync=cursor(is_client_side_incremental=True))
-    with pytest.raises(ConfigError, match="what is below an old record may be new"):
+    with pytest.raises(ConfigError, match="items below an old record may be new"):
         sync(open_source(filtered))

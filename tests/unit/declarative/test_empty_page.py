@@ -140,7 +140,7 @@ def test_a_sync_whose_pages_end_in_another_shape_is_suspicious_with_the_records_
     result = synced(open_source(paged(api.url)), destination)
     assert result.status == "suspicious"
     (suspicion,) = result.streams["things"].suspicions
-    assert suspicion.startswith(f"the answer of GET {api.url}/things {reason}")
+    assert suspicion.startswith(f"the response of GET {api.url}/things {reason}")
     assert "let the manifest's error handler IGNORE it" in suspicion
     assert destination.stored["things"] == [{"id": 1}, {"id": 2}]
     assert len(api.calls) == 3, "the page in doubt is asked for once more"
@@ -314,7 +314,7 @@ def test_a_parents_page_of_another_shape_makes_the_child_suspicious_and_moves_no
     child = substream(api.url)
     result = synced(open_source(child), MemoryDestination(), incremental=True, states=states)
     assert result.status == "suspicious"
-    assert "of the parents of this stream: the answer of GET" in result.streams["things"].suspicions[0]
+    assert "of the parents of this stream: the response of GET" in result.streams["things"].suspicions[0]
     assert "state" not in states.load("default")["things"]
     api.answers["/parents"] = {"data": [{"id": "a"}]}
     api.answers["/parents/a/things"] = {"data": [ROW]}

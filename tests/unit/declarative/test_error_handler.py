@@ -343,7 +343,7 @@ def test_an_order_that_nothing_carries_out_is_refused(open_source: Open) -> None
     source = open_source(
         stream(url="http://x", requester={"error_handler": default(rule("SPLIT_REQUEST_WINDOW", http_codes=[400]))})
     )
-    with pytest.raises(ConfigError, match="there is no `request_window_splitting`"):
+    with pytest.raises(ConfigError, match="`request_window_splitting` is missing"):
         source.discover()
 
 

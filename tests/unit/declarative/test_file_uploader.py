@@ -74,7 +74,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(api: Api, open_source: O
     answering(api, name, "good")
     found = sync(open_source(things(api), config={"files_folder": str(tmp_path / "in")}))
     assert [one.reason for one in found.rejects] == [
-        f"its file cannot be fetched: {name!r} is no name of a file inside the folder"
+        f"its file cannot be fetched: {name!r} is not a file name inside the folder"
     ]
     assert kept(tmp_path) == {"in/things/good": "content of good"}
 
@@ -128,7 +128,7 @@ def test_the_folder_never_holds_more_than_its_limit(api: Api, open_source: Open,
     answering(api, "a", "b")
     api.answers["/file/1"] = b"x" * (1024 * 1024)
     source = open_source(things(api), config={"files_folder": str(tmp_path), "files_limit_mb": 1})
-    with pytest.raises(ConfigError, match="would be more than 1,048,576") as error:
+    with pytest.raises(ConfigError, match="would exceed 1,048,576") as error:
         sync(source)
     assert "files_limit_mb" in str(error.value.hint)
     assert list(kept(tmp_path)) == ["things/a"]

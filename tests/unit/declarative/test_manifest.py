@@ -81,7 +81,7 @@ def test_a_text_that_nests_too_deeply_is_refused(text: str) -> None:
 def test_a_syntax_error_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "manifest.yaml"
     path.write_text("a: 1\nb: [1, 2\nc: 3\n")
-    with pytest.raises(ConfigError, match=r"manifest.yaml is no YAML in line 3"):
+    with pytest.raises(ConfigError, match=r"manifest.yaml is not YAML in line 3"):
         load(path)
 
 

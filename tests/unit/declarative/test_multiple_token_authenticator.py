@@ -1,4 +1,4 @@
-"""Several tokens with quotas: who signs which call, and what happens when they are spent."""
+"""Several tokens with quotas: who signs which call, and what happens when they are exhausted."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_next_token_takes_over_where_one_is_spent(api: Api, open_source: Ope
 
 def test_all_tokens_spent_until_too_late_ends_the_stream(api: Api, open_source: Open) -> None:
     api.answers = {"/quota": quota({"one": 1, "two": 0}), "/things": pages(3)}
-    with pytest.raises(TransientError, match=r"all 2 tokens are spent \(rest\)"):
+    with pytest.raises(TransientError, match=r"all 2 tokens are exhausted \(rest\)"):
         sync(open_source(things(api.url, max_wait_time="PT30M"), config={"tokens": "one,two"}))
 
 

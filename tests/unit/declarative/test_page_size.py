@@ -88,5 +88,5 @@ def test_numbered_pages_cannot_be_reduced(api: Api, open_source: Open) -> None:
 
 def test_the_action_without_a_reduction_names_what_is_missing(api: Api, open_source: Open) -> None:
     api.answers["/things"] = (502, {"message": "too heavy"})
-    with pytest.raises(ConfigError, match="there is no `page_size_reduction`"):
+    with pytest.raises(ConfigError, match="`page_size_reduction` is missing"):
         sync(open_source(stream(url=api.url, requester={"error_handler": REFUSED})))

@@ -122,7 +122,7 @@ def test_one_page_is_all_without_a_paginator(api: Api, open_source: Open) -> Non
 
 def test_an_empty_page_that_comes_for_ever_is_told(api: Api, open_source: Open) -> None:
     api.answers["/things"] = {**rows(), "next": "same"}
-    with pytest.raises(ConnectorError, match="again and again, with the token 'same'"):
+    with pytest.raises(ConnectorError, match="repeats with the token 'same'"):
         sync(
             open_source(
                 stream(

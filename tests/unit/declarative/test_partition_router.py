@@ -421,7 +421,7 @@ def test_a_stream_may_read_everything_first_and_changes_later(api: Api, open_sou
         (colors(5.5 if False else {"a": 1}), "a list is expected"),
         (colors(None), "needs `values`"),
         ({"type": "SubstreamPartitionRouter", "parent_stream_configs": []}, "at least one parent"),
-        ({"type": "GroupingPartitionRouter", "group_size": 0}, "no positive number"),
+        ({"type": "GroupingPartitionRouter", "group_size": 0}, "not a positive number"),
         ({"type": "CustomPartitionRouter", "class_name": "x.Y"}, "Python class x.Y"),
     ],
 )

@@ -172,14 +172,14 @@ def test_the_clock_is_read_each_time_and_a_constant_once(monkeypatch: pytest.Mon
         ("{{ '{:>999999999}'.format(1) }}", "width"),
         ("{{ '%999999999d' | format(1) }}", "width"),
         ("{% include '/etc/passwd' %}", "may not include"),
-        ("{{ open('/etc/passwd').read() }}", "open does not exist here"),
+        ("{{ open('/etc/passwd').read() }}", "open is not available here"),
         ("{% include 'x' %}", "may not include"),
         ("{% import 'x' as y %}", "may not include"),
-        ("{{ nobody }}", "nobody does not exist here"),
+        ("{{ nobody }}", "nobody is not available here"),
         ("{{ stream_state.x }}", "is gone"),
-        ("{{ 'a' }", "not well formed"),
-        ("{% for %}", "not well formed"),
-        ("{{ 'a' | nofilter }}", "not well formed"),
+        ("{{ 'a' }", "malformed"),
+        ("{% for %}", "malformed"),
+        ("{{ 'a' | nofilter }}", "malformed"),
         ("{{ format_datetime('nonsense', '%Y') }}", "fails"),
         ("{{ 'm' | hash('nohash') }}", "no hash"),
         ("{{ 'm' | hmac('k', 'md5') }}", "sha256"),
@@ -252,7 +252,7 @@ def test_a_literal_of_any_length_does_no_harm() -> None:
 @pytest.mark.parametrize("text", ["{{ config.absent.deeper.still }}", "{{ config['absent']['x'] ~ 'y' }}"])
 def test_to_look_into_something_undefined_fails_where_a_text_is_expected(text: str) -> None:
     templates = Templates({"here": 1})
-    with pytest.raises(EvaluationError, match=r"looks into something that is not there .*absent"):
+    with pytest.raises(EvaluationError, match=r"reads an attribute of an undefined value .*absent"):
         templates.compile(text, {}, "here")({})
     assert templates.compile(text, {}, "here", empty=None)({}) is None
     assert templates.compile(text, {}, "here", tolerant=True)({}) == ""
