@@ -8,7 +8,7 @@ from typing import Any
 from kitestring import json_codec
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import ParentStreamConfig, RoutingContext
-from kitestring.declarative.partition_state import LISTED, to_be_refreshed
+from kitestring.declarative.partition_state import LISTED, refresh_entries
 from kitestring.declarative.request_option import Options
 from kitestring.declarative.slice import Slice
 
@@ -42,7 +42,7 @@ class BackfillPartitionRouter:
         yield Slice({name: ""})
         listed_before = parent_state.get(LISTED) if isinstance(parent_state, Mapping) else None
         listed = {json_codec.dumps_text(value) for value in (values if listed_before is None else listed_before)}
-        entries = to_be_refreshed(routing.state.get("states") or ())
+        entries = refresh_entries(routing.state.get("states") or ())
         refreshed = {json_codec.dumps_text(entry["partition"].get(name)) for entry in entries}
         for value in values:
             text = json_codec.dumps_text(value)

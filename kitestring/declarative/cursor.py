@@ -30,7 +30,7 @@ WRITTEN_DIGESTS = "kitestring_known"
 """The key beside a cursor value under which a state keeps the digests of written records."""
 AIRBYTE = "like_airbyte"
 """Set for a source whose states an Airbyte platform keeps: it reads only the manifest's date formats."""
-NOW = timedelta(minutes=5)
+NEAR_PRESENT = timedelta(minutes=5)
 """An end this close to the present was not chosen by the user."""
 
 
@@ -226,7 +226,7 @@ class Cursor(Generic[Value]):
         """A filter that is true for records from `lowest` to the configured end, and for records without a cursor
         value."""
         end: Any = self.end()
-        if isinstance(end, datetime) and end > datetime_format.now() - NOW:
+        if isinstance(end, datetime) and end > datetime_format.now() - NEAR_PRESENT:
             end = datetime.max.replace(tzinfo=UTC)  # the end is now: records of the future are kept too
         field = self.field
 
@@ -254,14 +254,14 @@ class MinMaxDatetime:
         self._most: Template | None = node.text("max_datetime") if node.get("max_datetime") else None
 
     def __call__(self) -> datetime:
-        moment = self._parsed("datetime", self._value)
+        moment = self._parse("datetime", self._value)
         if self._least is not None and self._least({}) != "":
-            moment = max(moment, self._parsed("min_datetime", self._least))
+            moment = max(moment, self._parse("min_datetime", self._least))
         if self._most is not None and self._most({}) != "":
-            moment = min(moment, self._parsed("max_datetime", self._most))
+            moment = min(moment, self._parse("max_datetime", self._most))
         return moment
 
-    def _parsed(self, name: str, template: Template) -> datetime:
+    def _parse(self, name: str, template: Template) -> datetime:
         value = template({})
         try:
             return self._format.parse(str(value))
@@ -295,8 +295,8 @@ class DatetimeBasedCursor(Cursor[datetime]):
         if bool(node.get("step")) != bool(node.get("cursor_granularity")):
             raise node.error("`step` and `cursor_granularity` need each other")
         self._strict = node.flag("is_compare_strictly")
-        self.start = self._moment("start_datetime")()
-        self._end = self._moment("end_datetime") if node.get("end_datetime") else datetime_format.now
+        self.start = self._time("start_datetime")()
+        self._end = self._time("end_datetime") if node.get("end_datetime") else datetime_format.now
         self._clamp: Clamp | None = None
         self._clamp_end: Clamp | None = None
         if node.get("clamping"):
@@ -313,7 +313,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         except ValueError as error:
             raise self.node.error(str(error), name) from None
 
-    def _moment(self, name: str) -> Callable[[], datetime]:
+    def _time(self, name: str) -> Callable[[], datetime]:
         value = self.node.need(name)
         if not isinstance(value, Mapping):
             value = {"type": "MinMaxDatetime", "datetime": str(value), "$parameters": dict(self.node.parameters)}
@@ -422,12 +422,12 @@ class DatetimeBasedCursor(Cursor[datetime]):
         lower = clamp(max(lower, self.start))
         if lower > upper or (lower == upper and (self._strict or not final)):
             return
-        if self.step is None or self._stepped(lower) >= upper:
+        if self.step is None or self._step_end(lower) >= upper:
             end = upper if final and self.granularity else clamp(upper)
             yield self._slice(lower, end - self.granularity if self.granularity and not final else end)
             return
         while True:
-            end = min(self._stepped(lower), upper)
+            end = min(self._step_end(lower), upper)
             done = end >= upper
             if not done:
                 end = clamp(end)
@@ -441,7 +441,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
             if done:
                 return
 
-    def _stepped(self, lower: datetime) -> datetime:
+    def _step_end(self, lower: datetime) -> datetime:
         try:
             stepped: datetime = lower + self.step
             return stepped
@@ -464,7 +464,7 @@ class DatetimeBasedCursor(Cursor[datetime]):
         """The rest of a slice after the latest record."""
         if latest is None:
             return part
-        return part.during({**part.cursor_slice, self.start_key: self.write(latest)})
+        return part.with_cursor({**part.cursor_slice, self.start_key: self.write(latest)})
 
     def halves(self, part: Slice, least: timedelta) -> list[Slice]:
         """The two halves of a slice; empty if it is not longer than `least`."""
@@ -476,8 +476,8 @@ class DatetimeBasedCursor(Cursor[datetime]):
             return []
         middle = start + self.granularity * (units // 2)
         return [
-            part.during(self._slice(start, middle - self.granularity)),
-            part.during(self._slice(middle, end)),
+            part.with_cursor(self._slice(start, middle - self.granularity)),
+            part.with_cursor(self._slice(middle, end)),
         ]
 
 

@@ -20,7 +20,7 @@ from kitestring.errors import ConfigError
 from kitestring.http.message import UnreadableError, charset_of
 from kitestring.types import Reject
 
-RUN = 1000
+RUN_LENGTH = 1000
 """Values of a streamed body per run."""
 EXCERPT = 10_000
 """Characters of an unreadable line that its reject keeps."""
@@ -31,7 +31,7 @@ def in_runs(items: Iterable[Any]) -> Iterator[list[Any]]:
     run: list[Any] = []
     for item in items:
         run.append(item)
-        if len(run) >= RUN:
+        if len(run) >= RUN_LENGTH:
             yield run
             run = []
     if run:

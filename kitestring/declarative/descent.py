@@ -37,7 +37,7 @@ class Descent:
 
     def pages(self, part: Slice, read: Callable[[Slice], Iterator[Page]]) -> Iterator[Page]:
         if self._join is not None:
-            yield from self._joined(part, read, [step({}) for step in self._join])
+            yield from self._join_pages(part, read, [step({}) for step in self._join])
             return
         waiting: list[Any] = []
         known_ids: set[str] = set()
@@ -54,7 +54,7 @@ class Descent:
                 return
             below = self._below(part, waiting.pop(), len(known_ids))
 
-    def _joined(self, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> Iterator[Page]:
+    def _join_pages(self, part: Slice, read: Callable[[Slice], Iterator[Page]], path: list[Any]) -> Iterator[Page]:
         for page in read(part):
             for record in page.records:
                 self._complete(page, record, part, read, path)

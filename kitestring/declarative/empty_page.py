@@ -29,34 +29,34 @@ def doubt(bodies: Sequence[Any], path: Sequence[Any], names: Collection[str], li
     """
     bodies = bodies[:LOOKED_AT]
     if not path:
-        return _as_record(bodies, names, listed)
-    if listed and bodies and all(isinstance(body, dict) for body in bodies) and not _leads(bodies, path[0]):
-        likely = not had_records and _alike(bodies, names)
+        return _doubt_of_record(bodies, names, listed)
+    if listed and bodies and all(isinstance(body, dict) for body in bodies) and not _has_name(bodies, path[0]):
+        likely = not had_records and _look_like_records(bodies, names)
         return f"is a list of objects, an object with `{_path_text(path)}` is expected" if likely else ""
     for body in bodies:
         if listed and body == {}:
             continue
         if not isinstance(body, dict | list):
-            return f"{_is(body, listed)}, an object with `{_path_text(path)}` is expected"
-        reason = _walked(body, body, path, 0, names, had_records)
+            return f"{_description(body, listed)}, an object with `{_path_text(path)}` is expected"
+        reason = _doubt_at(body, body, path, 0, names, had_records)
         if reason:
             return reason
     return ""
 
 
-def _as_record(bodies: Sequence[Any], names: Collection[str], listed: bool) -> str:
+def _doubt_of_record(bodies: Sequence[Any], names: Collection[str], listed: bool) -> str:
     for body in bodies:
         if not isinstance(body, dict | list):
-            return f"{_is(body, listed)}, records are expected"
+            return f"{_description(body, listed)}, records are expected"
         if body == {} and names and not listed:
             return "is an empty object, records are expected"
-        error = "" if listed or not names or _alike([body], names) else error_in(body)
+        error = "" if listed or not names or _look_like_records([body], names) else error_in(body)
         if error:
             return f"reports an error instead of records: {error}"
     return ""
 
 
-def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collection[str], had_records: bool) -> str:
+def _doubt_at(body: Any, value: Any, path: Sequence[Any], at: int, names: Collection[str], had_records: bool) -> str:
     for index in range(at, len(path)):
         name = path[index]
         if isinstance(value, list | dict) and not value:
@@ -77,7 +77,7 @@ def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collecti
             )
         if name == "*":
             inner = list(value.values() if isinstance(value, dict) else value)[:LOOKED_AT]
-            reasons = (_walked(body, member, path, index + 1, names, had_records) for member in inner)
+            reasons = (_doubt_at(body, member, path, index + 1, names, had_records) for member in inner)
             return next(filter(None, reasons), "")
         if isinstance(value, list):
             if not str(name).lstrip("-").isdigit():
@@ -89,7 +89,7 @@ def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collecti
             continue
         key = name if name in value else str(name)
         if key not in value:
-            return _missing(body, value, path, names, had_records)
+            return _missing_name(body, value, path, names, had_records)
         value = value[key]
     if isinstance(value, dict | list):
         return ""
@@ -99,7 +99,7 @@ def _walked(body: Any, value: Any, path: Sequence[Any], at: int, names: Collecti
     return f"has {_kind(value)} at `{_path_text(path)}`, records are expected"
 
 
-def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str], had_records: bool) -> str:
+def _missing_name(body: Any, holder: Any, path: Sequence[Any], names: Collection[str], had_records: bool) -> str:
     error = error_in(body)
     if error:
         return f"has no `{_path_text(path)}` and reports an error: {error}"
@@ -107,7 +107,7 @@ def _missing(body: Any, holder: Any, path: Sequence[Any], names: Collection[str]
         return ""
     for place in (holder, body) if holder is not body else (body,):
         for name, value in place.items() if isinstance(place, dict) else ():
-            if isinstance(value, list) and value and _alike(value[:LOOKED_AT], names):
+            if isinstance(value, list) and value and _look_like_records(value[:LOOKED_AT], names):
                 return f"has no `{_path_text(path)}`, and at `{name}` {len(value)} objects that look like the records"
     return ""
 
@@ -148,7 +148,7 @@ def _sentence(value: Any, depth: int = 0) -> str:
     return next(filter(None, (_sentence(part, depth + 1) for part in inner)), "an object")
 
 
-def _alike(values: Sequence[Any], names: Collection[str]) -> bool:
+def _look_like_records(values: Sequence[Any], names: Collection[str]) -> bool:
     """Whether these are objects with the fields of every record."""
     return all(isinstance(value, dict) and bool(value) and all(name in value for name in names) for value in values)
 
@@ -157,11 +157,11 @@ def _is_empty(value: Any) -> bool:
     return value is None or value is False or value == "" or value == [] or value == {}
 
 
-def _is(value: Any, listed: bool) -> str:
+def _description(value: Any, listed: bool) -> str:
     return f"is a list with {_kind(value)} in it" if listed else f"is {_kind(value)}"
 
 
-def _leads(bodies: Sequence[Any], name: Any) -> bool:
+def _has_name(bodies: Sequence[Any], name: Any) -> bool:
     return name == "*" or any(name in body or str(name) in body for body in bodies)
 
 

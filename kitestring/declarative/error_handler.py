@@ -75,12 +75,12 @@ class HttpResponseFilter:
     def match(self, response: Response) -> Resolution | None:
         if self.action is None:
             return None
-        if response.status in self.codes or self._satisfied(response) or self._has_message(response):
+        if response.status in self.codes or self._matches_predicate(response) or self._has_message(response):
             message = str(self.message(filter_context(response))) if self._has_own_message else ""
             return Resolution(self.action, message, self.failure if self.action == Actions.FAIL else "")
         return None
 
-    def _satisfied(self, response: Response) -> bool:
+    def _matches_predicate(self, response: Response) -> bool:
         return self.predicate is not None and self.predicate(filter_context(response))
 
     def _has_message(self, response: Response) -> bool:

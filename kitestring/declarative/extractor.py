@@ -44,16 +44,16 @@ class DpathExtractor:
         for body in bodies:
             value = values_at(body, path) if "*" in path else value_at(body, path, None)
             if value is None:
-                value = self._patterned(body, path)
+                value = self._match_pattern(body, path)
             if len(bodies) == 1 and isinstance(value, list) and self._expander is None:
                 return value
             if isinstance(value, list):
                 records.extend(value)
             elif value:
                 records.append(value)
-        return [item for record in records for item in self._expander.expanded(record)] if self._expander else records
+        return [item for record in records for item in self._expander.expand(record)] if self._expander else records
 
-    def _patterned(self, body: Any, path: list[Any]) -> Any:
+    def _match_pattern(self, body: Any, path: list[Any]) -> Any:
         """The only value that matches a path with patterns (`item_*`, `**`); an empty list for no match."""
         if not any(isinstance(step, str) and any(sign in step for sign in "*?[") for step in path):
             return []
@@ -114,7 +114,7 @@ class RecordExpander:
             raise node.error("needs a `truncation_indicator_path`", "truncated_list_retriever")
         self._warned = False
 
-    def expanded(self, record: Any) -> list[Any]:
+    def expand(self, record: Any) -> list[Any]:
         path = [part({}) for part in self._path]
         items = values_at(record, path) if "*" in path else value_at(record, path)
         if "*" in path and items and all(isinstance(item, list) for item in items):
@@ -122,12 +122,12 @@ class RecordExpander:
         if not isinstance(items, list):
             items = []
         if self._truncated is not None and value_at(record, [part({}) for part in self._truncated]):
-            items = self._whole(record, items)
+            items = self._complete_list(record, items)
         if not items:
             return [record] if self._emit_parent else []
-        return [self._placed(record, item, path) for item in items]
+        return [self._with_parent(record, item, path) for item in items]
 
-    def _whole(self, record: Any, items: list[Any]) -> list[Any]:
+    def _complete_list(self, record: Any, items: list[Any]) -> list[Any]:
         """The complete list of a record that holds only its beginning; the beginning if the request returns nothing."""
         if self._rest is not None:
             part = Slice({"parent_record": record})
@@ -140,7 +140,7 @@ class RecordExpander:
             )
         return items
 
-    def _placed(self, record: Any, item: Any, path: list[Any]) -> Any:
+    def _with_parent(self, record: Any, item: Any, path: list[Any]) -> Any:
         """An item with the fields it keeps of its parent."""
         if not isinstance(item, dict):
             if not (self._merge or self._keep_original or self._copied):

@@ -46,11 +46,11 @@ class JwtAuthenticator(RenewedToken):
 
     def token(self) -> str:
         now = int(datetime.now(UTC).timestamp()) + self._ahead_s
-        header = {**self._filled("additional_jwt_headers"), **self._filled("jwt_headers"), "alg": self._algorithm}
+        header = {**self._render("additional_jwt_headers"), **self._render("jwt_headers"), "alg": self._algorithm}
         header.setdefault("typ", "JWT")
         payload = {
-            **self._filled("additional_jwt_payload"),
-            **self._filled("jwt_payload"),
+            **self._render("additional_jwt_payload"),
+            **self._render("jwt_payload"),
             "iat": now,
             "exp": now + self._duration,
             "nbf": now,
@@ -58,7 +58,7 @@ class JwtAuthenticator(RenewedToken):
         body = b".".join(base64url(json_codec.dumps(part)) for part in (header, payload))
         return (body + b"." + base64url(self._signature(body))).decode()
 
-    def _filled(self, name: str) -> dict[str, Any]:
+    def _render(self, name: str) -> dict[str, Any]:
         context = {"json_loads": json_codec.loads}
         return {k: v for k, t in self._parts[name].items() if (v := t(context)) is not None}
 

@@ -73,7 +73,7 @@ class QuotaState:
     tracked: bool = True
 
     @property
-    def spent(self) -> bool:
+    def exhausted(self) -> bool:
         return self.tracked and self.remaining <= 0
 
 
@@ -86,7 +86,7 @@ class RateLimitedMultipleTokenAuthenticator:
         self._header, self._method = str(node.get("header", "Authorization")), str(node.get("auth_method", "Bearer"))
         self._tokens = self._tokens_of(node)
         self.secrets = tuple(self._tokens)
-        self._all = self._tokens
+        self._all_tokens = self._tokens
         self._source: QuotaStatusSource = node.needed_child("quota_status_source", "QuotaStatusSource")
         self._quotas: list[TokenQuota] = node.children("quotas", "TokenQuota")
         if not self._quotas:
@@ -98,7 +98,7 @@ class RateLimitedMultipleTokenAuthenticator:
         self._longest_s = (longest.rest if isinstance(longest, Months) else longest).total_seconds()
         fraction, least = node.number("budget_reserve_fraction", 0.1), node.number("budget_min_reserve", 50)
         self._fraction = 0.1 if fraction is None else fraction
-        self._least = 50.0 if least is None else least
+        self._min_reserve = 50.0 if least is None else least
         self._quota_states: dict[tuple[str, str], QuotaState] = {}
         self._active = 0
         self._thread = threading.local()
@@ -140,7 +140,7 @@ class RateLimitedMultipleTokenAuthenticator:
             if state is None or not state.tracked or not quota.reads_headers:
                 return False
             self._correct(state, quota, response)
-            return state.spent and any(
+            return state.exhausted and any(
                 self._quota_states[other, quota.name].remaining > 0 for other in self._tokens if other != token
             )
 
@@ -189,7 +189,7 @@ class RateLimitedMultipleTokenAuthenticator:
             log.info("all tokens are exhausted (%s), waiting %.0f s", quota.name, pause, extra={"seconds": pause})
             self._connection.pause(pause)
             with self._lock:
-                if all(self._quota_states[other, quota.name].spent for other in self._tokens):
+                if all(self._quota_states[other, quota.name].exhausted for other in self._tokens):
                     self._read_quotas()
 
     def _take_token(self, quota: TokenQuota) -> tuple[str | None, float]:
@@ -212,7 +212,8 @@ class RateLimitedMultipleTokenAuthenticator:
         all_left = [self._quota_states[token, quota.name] for token in self._tokens]
         total = sum(max(0, state.remaining) for state in all_left)
         low = all(
-            state.tracked and state.remaining <= max(self._least, state.limit * self._fraction) for state in all_left
+            state.tracked and state.remaining <= max(self._min_reserve, state.limit * self._fraction)
+            for state in all_left
         )
         return min(max(0.0, active.reset - time.time()) / total, LONGEST_PAUSE_S) if low and total else 0.0
 
@@ -247,8 +248,8 @@ class RateLimitedMultipleTokenAuthenticator:
 
     def _leave_out(self, token: str, reason: str) -> None:
         """Drop a token that the API refuses."""
-        place = self._all.index(token) + 1
-        log.warning("token %d of %d was refused and is no longer used: %s", place, len(self._all), reason)
+        place = self._all_tokens.index(token) + 1
+        log.warning("token %d of %d was refused and is no longer used: %s", place, len(self._all_tokens), reason)
         self._tokens = [other for other in self._tokens if other != token]
         self._active = 0
 

@@ -28,9 +28,9 @@ def member_conversions(schema: Any) -> Callable[[Any], None] | None:
     if not isinstance(schema, Mapping):
         return None
     fields = {
-        name: (fit, below)
+        name: (convert, below)
         for name, child in (schema.get("properties") or {}).items()
-        if ((fit := conversion(child)), (below := member_conversions(child))) != (None, None)
+        if ((convert := conversion(child)), (below := member_conversions(child))) != (None, None)
     }
     items = schema.get("items")
     item = (conversion(items), member_conversions(items)) if isinstance(items, Mapping) else (None, None)
@@ -39,17 +39,17 @@ def member_conversions(schema: Any) -> Callable[[Any], None] | None:
 
     def change(value: Any) -> None:
         if isinstance(value, dict):
-            for name, (fit, below) in fields.items():
+            for name, (convert, below) in fields.items():
                 if name in value:
-                    if fit is not None:
-                        value[name] = fit(value[name])
+                    if convert is not None:
+                        value[name] = convert(value[name])
                     if below is not None:
                         below(value[name])
         elif isinstance(value, list):
-            fit, below = item
+            convert, below = item
             for index, member in enumerate(value):
-                if fit is not None:
-                    value[index] = fit(member)
+                if convert is not None:
+                    value[index] = convert(member)
                 if below is not None:
                     below(value[index])
 
@@ -77,7 +77,7 @@ def conversion(schema: Any) -> Convert | None:
     simple = {inner} if isinstance(inner, str) else set(inner)
     wraps = simple <= {"string", "number", "integer", "boolean", "null"}
 
-    def fit(value: Any) -> Any:
+    def convert(value: Any) -> Any:
         if value is None and nullable:
             return None
         try:
@@ -95,7 +95,7 @@ def conversion(schema: Any) -> Convert | None:
             return value
         return value
 
-    return fit
+    return convert
 
 
 def number(value: Any) -> float | Decimal:

@@ -62,7 +62,7 @@ class OAuthAuthenticator(RenewedToken):
         self._refusals = node.items("refresh_token_error_values")
         self._in_query = node.flag("send_refresh_request_as_query_params")
         option = node.child("request_option", "RequestOption")
-        self._bare = isinstance(option, RequestOption)
+        self._token_alone = isinstance(option, RequestOption)
         if isinstance(option, RequestOption):
             self.place, self.path = option.place, option.path
         self._expiry_format = str(node.get("token_expiry_date_format", ""))
@@ -92,21 +92,21 @@ class OAuthAuthenticator(RenewedToken):
             return
         own = self._own
         if expiry and self._value("token_refresh_endpoint"):
-            own.text, own.until = str(token), time.monotonic() + self._left_s(expiry)
+            own.text, own.until = str(token), time.monotonic() + self._remaining_s(expiry)
         elif not self._value("token_refresh_endpoint") or not self._renewable():
             own.text, own.until = str(token), float("inf")
         self.secrets = (str(token),)
 
     def header_value(self, token: str) -> str:
-        return token if self._bare else super().header_value(token)
+        return token if self._token_alone else super().header_value(token)
 
     def _renewable(self) -> bool:
         """Whether the access token can be renewed."""
         return self._value("grant_type") != "refresh_token" or not self._single_use or bool(self._refresh_token())
 
-    def _left_s(self, expiry: Any) -> float:
+    def _remaining_s(self, expiry: Any) -> float:
         try:
-            return (self._moment(str(expiry)) - datetime_format.now()).total_seconds()
+            return (self._parse_time(str(expiry)) - datetime_format.now()).total_seconds()
         except ValueError as error:
             raise ConfigError(f"the expiry date of the access token is {expiry!r}, which is not a date") from error
 
@@ -165,7 +165,7 @@ class OAuthAuthenticator(RenewedToken):
             self._connection.hide(current.refresh)
             return False
         expiry = value_at(stored, self._updater["expiry"])
-        seconds = self._left_s(expiry) if expiry else 0.0
+        seconds = self._remaining_s(expiry) if expiry else 0.0
         current.text, current.refresh, current.until = str(token), str(refresh), time.monotonic() + seconds
         current.expires = datetime_format.now() + timedelta(seconds=seconds)
         self._enter(current)
@@ -219,7 +219,7 @@ class OAuthAuthenticator(RenewedToken):
     def _value(self, key: str) -> str:
         return str(self._text[key]({}))
 
-    def _moment(self, text: str) -> datetime:
+    def _parse_time(self, text: str) -> datetime:
         if text.isdigit():
             return datetime.fromtimestamp(int(text), UTC)
         return datetime_format.parse_iso(text)
@@ -309,7 +309,7 @@ class OAuthAuthenticator(RenewedToken):
             return 3600.0
         try:
             if self._expiry_format:
-                return (self._moment(str(expires)) - datetime_format.now()).total_seconds()
+                return (self._parse_time(str(expires)) - datetime_format.now()).total_seconds()
             return float(expires)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the token endpoint returned the unreadable expiry {expires!r}") from error

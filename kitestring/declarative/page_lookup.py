@@ -10,7 +10,7 @@ from kitestring.declarative.slice import Slice
 from kitestring.paths import set_value, value_at
 from kitestring.types import Record
 
-MOST = 100
+BATCH_SIZE = 100
 """Records per lookup without a `batch_size` in the manifest."""
 
 
@@ -28,7 +28,7 @@ class PageLookup:
         self._key = node.path_of("key")
         self._value = node.needed_text("value")
         self._target = node.path_of("target")
-        self._size = node.integer("batch_size") or MOST
+        self._size = node.integer("batch_size") or BATCH_SIZE
         if self._size < 1:
             raise node.error("is not a positive number", "batch_size")
         self._ignored = False

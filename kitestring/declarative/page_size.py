@@ -66,14 +66,14 @@ class Sizes:
         if smaller < size:
             self._attempts += 1
             if self._attempts > rule.most:
-                raise self._refused(f"{rule.most} reductions in a row, down to {size}", reason)
+                raise self._refusal(f"{rule.most} reductions in a row, down to {size}", reason)
             log.info("stream %s: the API refuses a page of %d, requesting %d", rule.name, size, smaller)
             self.size = smaller
             rule.connection.pause(rule.pause_s * self._attempts)
             return
         self._repeats += 1
         if self._repeats > rule.retries:
-            raise self._refused(f"the smallest page of {size}", reason)
+            raise self._refusal(f"the smallest page of {size}", reason)
         rule.connection.pause(rule.pause_s * self._repeats)
 
     def page_succeeded(self) -> None:
@@ -82,7 +82,7 @@ class Sizes:
         if self._rule.restores:
             self.size = None
 
-    def _refused(self, what: str, reason: str) -> TransientError:
+    def _refusal(self, what: str, reason: str) -> TransientError:
         because = f": {reason}" if reason else ""
         return TransientError(
             f"stream {self._rule.name}: the API refuses every page, after {what}{because}",

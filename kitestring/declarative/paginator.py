@@ -147,7 +147,7 @@ class Counting:
         self.page_size = page_size(node)
         self._inject_first = node.flag("inject_on_first_request")
 
-    def over(self, page: PageInfo) -> bool:
+    def is_last(self, page: PageInfo) -> bool:
         size = page.page_size or self.page_size
         return page.extracted == 0 or bool(size and page.extracted < size)
 
@@ -169,7 +169,7 @@ class PageIncrement(Counting):
         return self._start if self._inject_first else None
 
     def next(self, page: PageInfo) -> Any:
-        if self.over(page):
+        if self.is_last(page):
             return None
         before = self.count_of(page.token)
         return (self._start if before is None else before) + 1
@@ -183,7 +183,7 @@ class OffsetIncrement(Counting):
         return 0 if self._inject_first else None
 
     def next(self, page: PageInfo) -> Any:
-        return None if self.over(page) else (self.count_of(page.token) or 0) + page.extracted
+        return None if self.is_last(page) else (self.count_of(page.token) or 0) + page.extracted
 
 
 @keyword("CursorPagination")

@@ -235,12 +235,12 @@ class GroupingPartitionRouter:
             values.add(value)
             group.append(part)
             if len(group) == self._size:
-                yield self._together(group)
+                yield self._group(group)
                 group = []
         if group:
-            yield self._together(group)
+            yield self._group(group)
 
-    def _together(self, group: list[Slice]) -> Slice:
+    def _group(self, group: list[Slice]) -> Slice:
         names = list(group[0].partition)
         extra = sorted({name for part in group for name in part.extra_fields})
         return Slice(

@@ -79,7 +79,7 @@ class SavedPartitions:
         self._parents = None if parents is None else {partition_key(parent) for parent in parents}
         self._before = state.get(PARTITIONS)
         # The values of a user may be only some of a partition's, or its parent's, as texts.
-        self._to_refresh = [] if self._complete else [entry["partition"] for entry in to_be_refreshed(entries)]
+        self._to_refresh = [] if self._complete else [entry["partition"] for entry in refresh_entries(entries)]
         self._listed_now: list[Mapping[str, Any]] = []
 
     def cursor_of(self, partition: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -105,7 +105,7 @@ class SavedPartitions:
         """The partitions that should be read from the start, and were not listed in this sync."""
         return [partition for partition in self._to_refresh if partition not in self._listed_now]
 
-    def unclear(self, keys: Collection[str]) -> str:
+    def change_warning(self, keys: Collection[str]) -> str:
         """A warning if new partitions cannot be recognised in this sync (with `{stream}`), or an empty text."""
         if self._complete or not self.general or self._parents or not isinstance(self._before, Mapping):
             return ""
@@ -143,7 +143,7 @@ def _lists_all(state: Any) -> bool:
     return isinstance(state, Mapping) and bool(state.get("states")) and not state.get("use_global_cursor")
 
 
-def to_be_refreshed(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def refresh_entries(entries: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The entries of partitions to read from the start: those without a cursor value."""
     return [entry for entry in entries if not entry["cursor"]]
 

@@ -81,7 +81,7 @@ class JsonSchemaPropertySelector:
     def __init__(self, node: Node, **_: Any) -> None:
         self._transformations = node.children("transformations")
 
-    def chosen(self, schema: Mapping[str, Any]) -> set[str] | None:
+    def select(self, schema: Mapping[str, Any]) -> set[str] | None:
         properties = copy.deepcopy(schema.get("properties"))
         if not isinstance(properties, dict):
             return None
@@ -109,7 +109,7 @@ class QueryProperties:
     def chunks(self) -> list[list[str]]:
         properties = self._source if isinstance(self._source, list) else self._source.names()
         names = [str(name) for name in properties]
-        chosen = self._selector.chosen(self.schema) if self._selector is not None else None
+        chosen = self._selector.select(self.schema) if self._selector is not None else None
         if chosen is not None:
             names = [name for name in names if name in chosen]
         if self._chunking is None:

@@ -138,7 +138,7 @@ class HttpRequester:
             options.params.setdefault(self.credential, None)
         if extra is not None:
             options.join(extra)
-        query = without_repeated(url, options.params)
+        query = new_params(url, options.params)
         form: Any = options.form if has_body and options.form else None
         whole: Any = options.json if has_body and options.json and form is None else None
         body = form.encode() if isinstance(form, str) else None
@@ -227,7 +227,7 @@ class RequestBodyGraphQL(RequestBodyJsonObject):
     """A GraphQL query with its variables as a JSON body."""
 
 
-def without_repeated(url: str, params: dict[str, Any]) -> dict[str, Any]:
+def new_params(url: str, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters that the address does not already have with the same value (links to next pages often do)."""
     query = urlsplit(url).query
     if not query:

@@ -29,7 +29,7 @@ class Slice(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return Slice, (self.partition, self.cursor_slice, self.extra_fields)
 
-    def during(self, cursor_slice: Mapping[str, Any]) -> Slice:
+    def with_cursor(self, cursor_slice: Mapping[str, Any]) -> Slice:
         """The same partition with another cursor interval."""
         return Slice(self.partition, cursor_slice, self.extra_fields)
 

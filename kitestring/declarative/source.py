@@ -72,22 +72,22 @@ class DeclarativeSource(Source):
     def from_manifest(cls, path: str | Path, config: Mapping[str, Any]) -> Self:
         """The source of the manifest at `path`. Raises `ConfigError` for a defect of manifest or configuration."""
         path = Path(path)
-        return cls._assembled(load(path), config, path.resolve())
+        return cls._from_values(load(path), config, path.resolve())
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> Self:
         """The source of a manifest given as plain values."""
-        return cls._assembled(resolve(copy.deepcopy(dict(manifest))), config, None)
+        return cls._from_values(resolve(copy.deepcopy(dict(manifest))), config, None)
 
     @classmethod
-    def _assembled(cls, manifest: dict[str, Any], config: Mapping[str, Any], path: Path | None) -> Self:
+    def _from_values(cls, manifest: dict[str, Any], config: Mapping[str, Any], path: Path | None) -> Self:
         source = cast(Self, cls.model_construct())
         source._manifest, source._config, source._path = manifest, dict(config), path
         source._assemble()
         return source
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._assembled, (self._manifest, self._config, self._path)
+        return type(self)._from_values, (self._manifest, self._config, self._path)
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """The identity of this source: its manifest and its configuration, secrets masked.
@@ -252,7 +252,7 @@ class DeclarativeSource(Source):
             with self._context.connection.short_waits():
                 checker.check(self)
             return
-        checked_source = self._assembled(self._manifest, {**self._config, **checker.overrides}, self._path)
+        checked_source = self._from_values(self._manifest, {**self._config, **checker.overrides}, self._path)
         checked_source._context.values["files"] = self._context.values.get("files")  # a manifest chooses no folder
         if store := self._context.values.get("credentials"):
             checked_source.keep_credentials(NarrowedCredentials(store, self._context.config, checker.overrides))
@@ -334,14 +334,14 @@ class DeclarativeSource(Source):
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         if CLOSED not in checkpoint:
             return checkpoint
-        merged: State = self._of(stream).merge(state, checkpoint[CLOSED])
+        merged: State = self._stream_of(stream).merge(state, checkpoint[CLOSED])
         return merged
 
     def finish(self, stream: Stream, state: State) -> State:
         finished: State = self.component(stream.name).finish(state, self._routing.get(stream.key))
         return finished
 
-    def _of(self, key: str) -> Any:
+    def _stream_of(self, key: str) -> Any:
         """The stream of a key, which may have a namespace before the name."""
         return self.component(key if key in self._stream_nodes() else key.partition(".")[2] or key)
 

@@ -86,10 +86,10 @@ class StateDelegatingStream:
 
     def read(self, task: SliceTask, files: FileFolder | None = None, digests: bool = False) -> Iterator[Any]:
         for page in self._stream(task.by).read(task, files, digests):
-            yield self._chosen(page, task.by) if isinstance(page, Checkpoint) else page
+            yield self._mark_checkpoint(page, task.by) if isinstance(page, Checkpoint) else page
 
     @staticmethod
-    def _chosen(checkpoint: Checkpoint, by: str) -> Checkpoint:
+    def _mark_checkpoint(checkpoint: Checkpoint, by: str) -> Checkpoint:
         """A checkpoint whose note names its stream of the two."""
         inner = checkpoint.without
         assert inner is not None

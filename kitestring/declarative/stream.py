@@ -30,8 +30,8 @@ from kitestring.declarative.partition_state import (
     parent_of,
     parents_in,
     partition_key,
+    refresh_entries,
     summary,
-    to_be_refreshed,
 )
 from kitestring.declarative.retriever import SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
@@ -164,7 +164,7 @@ class DeclarativeStream:
         if not self.routed:
             self._doubt_state(state, most, routing)
             for bounds, last in mark_last(cursor.slices(cursor.progress(state, most))):
-                yield SliceTask(WHOLE.during(bounds), state, began, open=last)
+                yield SliceTask(WHOLE.with_cursor(bounds), state, began, open=last)
             return
         saved = SavedPartitions(state, run, self.general)
         keys: set[str] = set()
@@ -181,12 +181,12 @@ class DeclarativeStream:
                 begins = cursor.shift_back(saved.general, saved.lookback_s)
             self._doubt_state(begins, most, routing)
             for bounds, last in mark_last(cursor.slices(cursor.progress(begins, most))):
-                yield SliceTask(part.during(bounds), begins, began, open=last)
+                yield SliceTask(part.with_cursor(bounds), begins, began, open=last)
         routing.partitions = summary(keys)
         for partition in saved.unlisted():
             routing.warnings.append(UNLISTED.format(partition=json_codec.dumps_text(dict(partition)), stream=self.name))
-        if (unclear := saved.unclear(keys)) and not self.router.grows:
-            routing.warnings.append(unclear.format(stream=self.name))
+        if (change := saved.change_warning(keys)) and not self.router.grows:
+            routing.warnings.append(change.format(stream=self.name))
 
     def _doubt_state(self, state: Mapping[str, Any], most: datetime, routing: RoutingContext) -> None:
         """Warn of a state in the future, written by an older version or with a wrong clock."""
@@ -334,7 +334,7 @@ class DeclarativeStream:
         cursor = self.cursor
         latest = None if note.get("latest") is None else cursor.parse_written(note["latest"])
         if note["partition"] is None:
-            return self._advanced(self.migrate_state(state), note, latest)
+            return self._advance_cursor(self.migrate_state(state), note, latest)
         run = dict(state.get(RUN) or {})
         if run.get("began") != note["began"]:
             run = {"began": note["began"], **({SINGLE: True} if SINGLE in run else {})}
@@ -360,7 +360,7 @@ class DeclarativeStream:
             places = self._places_in(merged.get("states") or [])
             place = places.get(key)
             before = states[place]["cursor"] if place is not None else note["since"]
-            entry = {"partition": note["partition"], "cursor": self._advanced(before, note, latest)}
+            entry = {"partition": note["partition"], "cursor": self._advance_cursor(before, note, latest)}
             if place is None:
                 places[key] = len(states)
                 states.append(entry)
@@ -373,9 +373,9 @@ class DeclarativeStream:
             merged[PARENTS] = parents_in(listed)
             if not parents_in(states) and not self.router.grows:
                 merged[PARTITIONS] = summary([partition_key(entry["partition"]) for entry in states])
-        return {**merged, "use_global_cursor": whole, "states": to_be_refreshed(states) if whole else states, RUN: run}
+        return {**merged, "use_global_cursor": whole, "states": refresh_entries(states) if whole else states, RUN: run}
 
-    def _advanced(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
+    def _advance_cursor(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
         """One cursor's state with one more of its slices completed."""
         cursor = self.cursor
         progress = cursor.progress(state, sync_start(note["began"]))
@@ -392,7 +392,7 @@ class DeclarativeStream:
             **({} if listed is None else {LISTED: listed}),
         }
 
-    def _ended(self, state: Mapping[str, Any]) -> State:
+    def _finish_cursor(self, state: Mapping[str, Any]) -> State:
         """One cursor's state after all its slices."""
         cursor = self.cursor
         progress = cursor.progress(state)
@@ -421,19 +421,19 @@ class DeclarativeStream:
         run = dict(state.get(RUN) or {})
         migrated = self.migrate_state(state)
         if not self.routed:
-            return self._ended(migrated)
+            return self._finish_cursor(migrated)
         if "states" not in migrated and "state" not in migrated:
             general = self.general(migrated)
             migrated = {"states": [], **({"state": general} if general else {})}
         whole = self._global or bool(migrated.get("use_global_cursor"))
         states = [
-            {"partition": entry["partition"], "cursor": self._ended(entry["cursor"])}
+            {"partition": entry["partition"], "cursor": self._finish_cursor(entry["cursor"])}
             for entry in (() if whole else migrated.get("states") or ())
         ]
         final: State = {"use_global_cursor": whole}
         if whole:
-            final |= self._whole(migrated, None if run.get(DOUBTED) else routing)
-            if run.get(DOUBTED) and (refreshed := to_be_refreshed(migrated.get("states") or ())):
+            final |= self._shared_cursor_state(migrated, None if run.get(DOUBTED) else routing)
+            if run.get(DOUBTED) and (refreshed := refresh_entries(migrated.get("states") or ())):
                 final["states"] = refreshed
         else:
             final["states"] = states
@@ -459,7 +459,7 @@ class DeclarativeStream:
             )
         return final
 
-    def _whole(self, state: Mapping[str, Any], routing: RoutingContext | None) -> State:
+    def _shared_cursor_state(self, state: Mapping[str, Any], routing: RoutingContext | None) -> State:
         """The keys about partitions in a state with one cursor for all. Without `routing` they do not change."""
         final = {name: state[name] for name in (PARENTS, PARTITIONS) if name in state}
         if routing is None:

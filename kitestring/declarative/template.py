@@ -232,7 +232,7 @@ class ParsedTemplate:
             called = {node.name for node in tree.find_all(nodes.Name)}
             self.changes = bool(called & macro.CHANGING)
             single = single_expression(tree)
-            self._path = look_up(single) if single is not None else None
+            self._path = look_up_steps(single) if single is not None else None
             self._expression = None
             self._template: Any = jinja.from_string(text)
             if single is not None and self._path is None:
@@ -380,7 +380,7 @@ def single_expression(tree: nodes.Template) -> nodes.Expr | None:
 Steps = tuple[str, list[tuple[Any, Any]]]
 
 
-def look_up(node: nodes.Expr | None) -> Steps | None:
+def look_up_steps(node: nodes.Expr | None) -> Steps | None:
     """`record.a['b'].get('c')` as a name and keys with defaults; None for any other expression.
 
     A name that is an attribute of dict (`items`) is left to Jinja, which finds the attribute.

@@ -97,13 +97,13 @@ def _streams(streams: Any) -> Iterator[Json]:
                 yield from _streams([stream[inner]])
         if isinstance(stream.get("retriever"), Mapping):
             yield stream
-            yield from _streams(_nested(stream["retriever"].get("partition_router")))
+            yield from _streams(_parent_streams(stream["retriever"].get("partition_router")))
         if stream.get("type") == "ConditionalStreams":
             yield from _streams(stream.get("streams") or ())
         yield from _streams([lookup.get("stream") for lookup in stream.get("lookups") or ()])
 
 
-def _nested(router: Any) -> Iterator[Any]:
+def _parent_streams(router: Any) -> Iterator[Any]:
     for inner_router in router if isinstance(router, list) else [router]:
         if isinstance(inner_router, Mapping):
             yield from (parent.get("stream") for parent in inner_router.get("parent_stream_configs") or ())
@@ -111,7 +111,7 @@ def _nested(router: Any) -> Iterator[Any]:
                 *(inner_router.get("partition_routers") or ()),
                 inner_router.get("underlying_partition_router"),
             ):
-                yield from _nested(inner)
+                yield from _parent_streams(inner)
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _unmarked_end(stream: Json) -> Iterator[Finding]:
         goes_on = bool(_value(strategy.get("cursor_value"), context))
     except KitestringError:
         return  # the template fails, so the stream fails too
-    if (stops or not goes_on) and not _refused(retriever.get("requester") or {}, context):
+    if (stops or not goes_on) and not _is_refused(retriever.get("requester") or {}, context):
         yield Finding(
             "unmarked-end",
             str(stream.get("name")),
@@ -153,7 +153,7 @@ def _unmarked_end(stream: Json) -> Iterator[Finding]:
         )
 
 
-def _refused(requester: Json, context: Mapping[str, Any]) -> bool:
+def _is_refused(requester: Json, context: Mapping[str, Any]) -> bool:
     """Whether the error handler fails such a response; with several handlers each must."""
     handler = requester.get("error_handler") or {}
     return all(_fails(inner, context) for inner in handler.get("error_handlers") or [handler])
@@ -226,7 +226,7 @@ def _shared_cursor(stream: Json) -> Iterator[Finding]:
         configs = router.get("parent_stream_configs") or ()
         if all(parent.get("incremental_dependency") for parent in configs):
             return  # partitions are changed records: a new one has no history
-    parents = [parent for parent in _nested(router) if isinstance(parent, Mapping)]
+    parents = [parent for parent in _parent_streams(router) if isinstance(parent, Mapping)]
     if not parents or any(not (parent.get("retriever") or {}).get("partition_router") for parent in parents):
         yield Finding(
             "one-cursor",

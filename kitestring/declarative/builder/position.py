@@ -27,7 +27,7 @@ class Positions:
     def _node(self, path: str) -> Any:
         node, rest, steps = self._root, path, 0
         while rest:
-            node, steps = self._followed(node), steps + 1
+            node, steps = self._follow(node), steps + 1
             if isinstance(node, self._yaml.SequenceNode) and rest.startswith("["):
                 number, _, rest = rest[1:].partition("]")
                 rest = rest.removeprefix(".")
@@ -64,7 +64,7 @@ class Positions:
                 return longest
         return None
 
-    def _followed(self, node: Any) -> Any:
+    def _follow(self, node: Any) -> Any:
         for _ in range(50):
             if not isinstance(node, self._yaml.ScalarNode) or not str(node.value).startswith("#/"):
                 break

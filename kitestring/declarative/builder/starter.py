@@ -45,40 +45,40 @@ def draft(
         "# The stream that `kitestring check` reads: one that every account has.",
         "check:",
         "  type: CheckStream",
-        f"  stream_names: [{quoted(name)}]",
+        f"  stream_names: [{quote(name)}]",
         "",
         "definitions:",
         "  # The common part of all streams. A stream includes it with `$ref` and adds to it.",
         "  requester:",
         "    type: HttpRequester",
-        f"    url_base: {quoted(f'{parts.scheme}://{parts.netloc}')}",
+        f"    url_base: {quote(f'{parts.scheme}://{parts.netloc}')}",
         "    http_method: GET",
-        *indented(credentials, 4),
+        *indent(credentials, 4),
         "    # Server errors and rate limits are retried by default; an error handler adds the rules of this API.",
         "    # error_handler: {type: DefaultErrorHandler, max_retries: 5}",
         "",
         "streams:",
         "  - type: DeclarativeStream",
-        f"    name: {quoted(name)}",
+        f"    name: {quote(name)}",
         "    # Identifies a record. Without it, a later sync can only append or replace everything.",
-        f"    primary_key: [{quoted(key)}]",
+        f"    primary_key: [{quote(key)}]",
         "    retriever:",
         "      type: SimpleRetriever",
         "      requester:",
         '        $ref: "#/definitions/requester"',
-        f"        path: {quoted(path)}",
+        f"        path: {quote(path)}",
         *(["        request_parameters:"] if query else []),
-        *(f"          {quoted(k)}: {quoted(v)}" for k, v in query.items()),
+        *(f"          {quote(k)}: {quote(v)}" for k, v in query.items()),
         "      record_selector:",
         "        type: RecordSelector",
         "        # The path of the records in the response; [] if the response is the list itself.",
-        f"        extractor: {{type: DpathExtractor, field_path: [{', '.join(map(quoted, field_path))}]}}",
-        *indented(pages, 6),
+        f"        extractor: {{type: DpathExtractor, field_path: [{', '.join(map(quote, field_path))}]}}",
+        *indent(pages, 6),
         "    # To read only new records, add incremental_sync (DatetimeBasedCursor).",
         "    # `kitestring manifest test FILE --schema` infers a schema to replace this one.",
         "    schema_loader:",
         "      type: InlineSchemaLoader",
-        f"      schema: {{type: object, additionalProperties: true, properties: {{{quoted(key)}: {{}}}}}}",
+        f"      schema: {{type: object, additionalProperties: true, properties: {{{quote(key)}: {{}}}}}}",
         "",
         "# The form of the configuration. airbyte_secret keeps a value out of logs and responses.",
         "spec:",
@@ -117,7 +117,7 @@ def authenticator(auth: str) -> tuple[list[str], dict[str, tuple[str, bool]]]:
             "authenticator:",
             "  type: ApiKeyAuthenticator",
             "  api_token: \"{{ config['api_key'] }}\"",
-            f"  inject_into: {{type: RequestOption, inject_into: {place}, field_name: {quoted(name)}}}",
+            f"  inject_into: {{type: RequestOption, inject_into: {place}, field_name: {quote(name)}}}",
         ]
         return lines, {"api_key": ("API key", True)}
     raise ConfigError(f"{auth!r} is not a kind of authentication", hint=f"One of: {AUTHS}.")
@@ -136,7 +136,7 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
     if sized:
         del query[size_name]
     size_lines = [
-        f"  page_size_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quoted(size_name)}}}"
+        f"  page_size_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quote(size_name)}}}"
     ]
     size_lines = size_lines if sized else []
     head = ["paginator:", "  type: DefaultPaginator"]
@@ -154,7 +154,7 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
         ]
     name, _, path = rest.partition("=")
     option = [
-        f"  page_token_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quoted(name)}}}"
+        f"  page_token_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quote(name)}}}"
     ]
     ends = "  # Ends with a page of fewer records." if sized else "  # Ends with an empty page: no page size is known."
     size_part = f"page_size: {size}" if sized else ""
@@ -178,13 +178,13 @@ def paginator(paging: str, query: dict[str, str]) -> list[str]:
             "  pagination_strategy:",
             "    type: CursorPagination",
             *([f"    page_size: {size}"] if sized else []),
-            f"    cursor_value: {quoted('{{ ' + value + ' }}')}",
-            f"    stop_condition: {quoted('{{ not ' + value + ' }}')}",
+            f"    cursor_value: {quote('{{ ' + value + ' }}')}",
+            f"    stop_condition: {quote('{{ not ' + value + ' }}')}",
         ]
     raise ConfigError(f"{paging!r} is not a kind of paging", hint=f"One of: {PAGINGS}.")
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text as YAML, without quotes if that is safe."""
     return (
         text
@@ -196,5 +196,5 @@ def quoted(text: str) -> str:
 YAML_CONSTANTS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
-def indented(lines: list[str], by: int) -> list[str]:
+def indent(lines: list[str], by: int) -> list[str]:
     return [" " * by + line for line in lines]

@@ -254,7 +254,7 @@ def test_an_access_token_that_still_holds_is_used(api: Api, open_source: Open) -
     assert "/token" not in api.paths()
     api.answers["/token"] = {"access_token": "new"}
     assert read(api, open_source, {**known, "token_expiry_date": "1000"}, KEYS).headers["authorization"] == "Bearer new"
-    with pytest.raises(ConfigError, match="no date"):
+    with pytest.raises(ConfigError, match="not a date"):
         read(api, open_source, {**known, "token_expiry_date": "soon"}, KEYS)
 
 
@@ -277,8 +277,8 @@ def test_an_access_token_without_an_endpoint_is_used_until_it_is_refused(api: Ap
         ((400, {"error": "invalid_client", "error_description": "hush-hush"}), "invalid_client"),
         ((400, {"error": {"code": 7}}), "refused the credentials"),
         ((422, ["no object"]), "refused the credentials"),
-        ({"nothing": 1}, "gave no access_token"),
-        ({"access_token": "a", "expires_in": "soon"}, "expires in 'soon'"),
+        ({"nothing": 1}, "returned no access_token"),
+        ({"access_token": "a", "expires_in": "soon"}, "unreadable expiry 'soon'"),
     ],
 )
 def test_a_token_endpoint_that_refuses_is_told_without_secrets(

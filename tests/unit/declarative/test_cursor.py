@@ -243,7 +243,7 @@ def test_the_catalog_says_what_the_cursor_is(open_source: Open) -> None:
     ("wrong", "fact"),
     [
         ({"start_datetime": "yesterday"}, "'yesterday' is not a date in the format"),
-        ({"start_datetime": "{{ config.day }}"}, "'x' is no date"),
+        ({"start_datetime": "{{ config.day }}"}, "'x' is not a date"),
         ({"step": "P1D"}, "need each other"),
         ({"step": "1 day", "cursor_granularity": "PT1S"}, "not an ISO 8601 duration"),
         ({"lookback_window": "x"}, "not an ISO 8601 duration"),

@@ -72,9 +72,9 @@ def test_xml_becomes_nested_objects(api: Api, open_source: Open) -> None:
 @pytest.mark.parametrize(
     ("decoder", "body", "fact"),
     [
-        ({"type": "XmlDecoder"}, b"<r>", "no XML"),
+        ({"type": "XmlDecoder"}, b"<r>", "not XML"),
         ({"type": "XmlDecoder"}, b'<!DOCTYPE r [<!ENTITY a "b">]><r>&a;</r>', "declares entities"),
-        ({"type": "ZipfileDecoder", "decoder": CSV}, b"nonsense", "no ZIP archive"),
+        ({"type": "ZipfileDecoder", "decoder": CSV}, b"nonsense", "not a readable ZIP archive"),
         ({"type": "GzipDecoder", "decoder": CSV}, b"\x1f\x8bnonsense", "gzip data is damaged"),
         (
             {"type": "GzipDecoder", "decoder": {"type": "JsonDecoder"}},
@@ -208,7 +208,7 @@ def test_csv_in_another_encoding_is_read_or_rejected_row_by_row(api: Api, open_s
     latin = text.encode("latin-1")
     found = decoded(api, open_source, latin, CSV)
     assert found.records == [{"id": "2", "name": "Ann"}]
-    assert [reject.reason for reject in found.rejects] == ["line 2 is no utf-8"]
+    assert [reject.reason for reject in found.rejects] == ["line 2 is not utf-8"]
     whole = [{"id": "1", "name": "Zo\xeb"}, {"id": "2", "name": "Ann"}]
     assert decoded(api, open_source, latin, CSV, "text/csv; charset=iso-8859-1").records == whole
     assert decoded(api, open_source, latin, {**CSV, "encoding": "latin-1"}).records == whole

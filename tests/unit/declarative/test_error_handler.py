@@ -156,7 +156,7 @@ def test_a_wait_is_as_long_as_the_strategy_says(
     ],
 )
 def test_a_wait_that_is_too_long_ends_the_stream(api: Api, open_source: Open, strategy: Any) -> None:
-    with pytest.raises(TransientError, match="asks to wait 99 s") as caught:
+    with pytest.raises(TransientError, match="requests a wait of 99 s") as caught:
         read(api, open_source, (503, {"wait": 99}, {"X-Wait": "99"}), handler=default(wait=strategy))
     assert caught.value.retry_after_s == 99
 
@@ -212,7 +212,7 @@ def test_handlers_are_asked_in_turn(api: Api, open_source: Open) -> None:
     ("handler", "fact"),
     [
         (default(rule("PANIC", http_codes=[1])), "'PANIC' is none of"),
-        (default(rule("IGNORE", http_codes=["x"])), "no status code"),
+        (default(rule("IGNORE", http_codes=["x"])), "not a status code"),
         (composite(), "at least one handler"),
         (default(wait={"type": "ConstantBackoffStrategy"}), "needs `backoff_time_in_seconds`"),
         (default(wait={"type": "WaitTimeFromHeader", "header": "x", "regex": "("}), "no regular expression"),

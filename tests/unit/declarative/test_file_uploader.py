@@ -137,7 +137,7 @@ def test_the_folder_never_holds_more_than_its_limit(api: Api, open_source: Open,
 def test_a_folder_that_cannot_be_written_ends_the_stream(api: Api, open_source: Open, tmp_path: Path) -> None:
     answering(api, "a")
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot be kept"):
+    with pytest.raises(ConfigError, match="cannot be written"):
         sync(open_source(things(api), config={"files_folder": str(tmp_path / "taken")}))
 
 

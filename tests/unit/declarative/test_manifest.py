@@ -37,7 +37,7 @@ def test_configuration_values_are_no_references() -> None:
 @pytest.mark.parametrize(
     ("values", "fact"),
     [
-        ({"a": "#/b", "b": "#/a"}, "circle: #/b → #/a → #/b"),
+        ({"a": "#/b", "b": "#/a"}, "circular: #/b → #/a → #/b"),
         ({"a": "#/nowhere/else"}, r"manifest, a: the reference #/nowhere/else leads nowhere \(no nowhere\)"),
         ({"streams": [{"x": {"$ref": "#/definitions/y"}}]}, r"manifest, streams\[0\].x: the reference"),
         ([], "not an object"),
@@ -86,7 +86,7 @@ def test_a_syntax_error_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_no_object_of_python_is_made() -> None:
-    with pytest.raises(ConfigError, match="no YAML"):
+    with pytest.raises(ConfigError, match="not YAML"):
         parse("a: !!python/object/apply:os.system ['true']")
 
 

@@ -187,7 +187,7 @@ def test_routers_unite_and_each_value_comes_once(api: Api, open_source: Open) ->
     requester = {"request_parameters": {"color": "{{ stream_partition.color }}"}}
     sync(open_source(stream(url=api.url, requester=requester, retriever={"partition_router": router})))
     assert [call.query["color"] for call in api.calls] == ["a", "b", "c"]
-    with pytest.raises(ConfigError, match="gives no size"):
+    with pytest.raises(ConfigError, match="returns no size"):
         sync(open_source(stream(url=api.url, retriever={"partition_router": {**router, "partition_field": "size"}})))
 
 
@@ -408,7 +408,7 @@ def test_a_stream_may_read_everything_first_and_changes_later(api: Api, open_sou
     sync(open_source({**child, "name": "child"}), "child")
     assert api.paths()[-2:] == ["/all", "/things"]
     for wrong, fact in (
-        ({"name": "other"}, "are called things and things"),
+        ({"name": "other"}, "have the names things and things"),
         ({"api_retention_period": "x"}, "ISO 8601"),
     ):
         with pytest.raises(ConfigError, match=fact):

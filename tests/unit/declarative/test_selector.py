@@ -110,7 +110,7 @@ def test_a_list_that_was_cut_short_is_read_whole(api: Api, open_source: Open, ca
     assert api.paths() == ["/things", "/1/lines", "/3/lines"]
     found = read(api, open_source, page, selector=extractor("data", record_expander=short))
     assert [record["n"] for record in found.records] == [1, 3, 4]
-    assert caplog.text.count("records are left out") == 1
+    assert caplog.text.count("records are missing") == 1
 
 
 def filtered(condition: Any, **more: Any) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def test_a_record_that_a_template_cannot_take_is_rejected(api: Api, open_source:
 
 
 def test_a_record_where_a_path_leads_through_a_text_is_rejected(api: Api, open_source: Open) -> None:
-    assert "no object" in transformed(api, open_source, {"a": "text"}, add((["a", "b"], "1", {}))).reason
+    assert "not an object" in transformed(api, open_source, {"a": "text"}, add((["a", "b"], "1", {}))).reason
 
 
 REMOVE: dict[str, Any] = {"type": "RemoveFields"}

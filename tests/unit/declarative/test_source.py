@@ -239,7 +239,7 @@ def test_a_configuration_is_migrated_transformed_and_validated(open_source: Open
     assert given == {"region": "EU", "old": "x", "number": 5}
     for wrong, fact in (
         ({"list": [{"id": 1}, {}]}, "id is missing"),
-        ({"text": "no json"}, "is no JSON"),
+        ({"text": "no json"}, "is not JSON"),
         ({"text": "{}"}, "should be array"),
         ({"number": 1.5}, "should be integer or string"),
     ):
@@ -505,7 +505,7 @@ def test_a_schema_is_asked_from_the_api(api: Api, open_source: Open) -> None:
         "c": {"type": ["null", "array"], "items": {"type": ["null", "array"], "items": {"type": ["null", "integer"]}}},
         "d": {"oneOf": [{"type": ["null", "string"]}, {"type": ["null", "integer"]}]},
     }
-    for wrong, fact in (([{"name": "x", "kind": "odd"}], "'odd' is none of"), ([{"kind": "text"}], "has no name")):
+    for wrong, fact in (([{"name": "x", "kind": "odd"}], "'odd' is not one of"), ([{"kind": "text"}], "has no name")):
         api.answers["/schema"] = {"data": [{"fields": wrong}]}
         with pytest.raises(ConfigError, match=fact):
             open_source(stream(url=api.url, schema_loader=loader)).discover()
