@@ -222,7 +222,7 @@ def test_parts_of_a_page_that_is_too_much_for_one_answer_are_put_into_it(server,
     assert rows["page-5"]["markdown"].endswith("\nmore")
     assert rows["page-5"]["unknown_block_ids"] == ["page-5-gone-0", "page-5-gone-1"]
     assert rows.keys() == server.pages.keys(), "parts are no records"
-    assert "2 parts of a record (page-5) are missing in it" in caplog.text
+    assert "2 parts of a record (page-5) are missing" in caplog.text
     assert "(page-3)" not in caplog.text
 
 

@@ -377,7 +377,7 @@ def test_a_refresh_token_that_was_used_is_an_error_with_the_way_out():
         config = server.rotating_config
         read(source("slack", config), "users")
         config["credentials"].update(refresh_token="used-before", token_expiry_date="", access_token="old")
-        with pytest.raises(AuthError, match=r"gave no access_token \(invalid_refresh_token\)"):
+        with pytest.raises(AuthError, match=r"returned no access_token \(invalid_refresh_token\)"):
             read(source("slack", config), "users")
 
 
