@@ -97,7 +97,7 @@ def set_value(record: Any, path: Sequence[Any], value: Any) -> None:
     elif isinstance(record, dict):
         record[last] = value
     else:
-        raise TypeError(f"{'.'.join(map(str, path))} leads through a value that is no object")
+        raise TypeError(f"{'.'.join(map(str, path))} leads through a value that is not an object")
 
 
 def replace_value(node: Any, path: Sequence[Any], value: Any) -> bool:
