@@ -51,7 +51,7 @@ class Connector:
 
     @property
     def imported(self) -> bool:
-        """Whether the module of its class was imported already."""
+        """True if the module of its class was imported already."""
         return (self.entry_point.module if self.entry_point is not None else self.module) in sys.modules
 
     def load(self) -> type[Source | Destination]:
@@ -88,7 +88,7 @@ class Connector:
         return connector
 
     def facts(self) -> Facts:
-        """What it declares of itself. `ConfigError` where its packages are missing and it cannot be imported."""
+        """The facts it declares. `ConfigError` where its packages are missing and it cannot be imported."""
         if self.manifest is not None:
             from kitestring.declarative.metadata import facts_of
 
@@ -122,7 +122,7 @@ class Connector:
         return self.load().spec()
 
     def _program(self) -> type[Source | Destination]:
-        """What runs an installed connector that is a program."""
+        """The class that runs an installed connector that is a program."""
         if self.kind == "source":
             from kitestring.airbyte.source import AirbyteSource
 
@@ -253,7 +253,7 @@ def _custom(kind: Kind, folder: Path | None) -> dict[str, Connector]:
 
 
 def _installed(kind: Kind, name: str, version: str, names: list[str]) -> Connector:
-    """What was installed under this name; `ConfigError` says how to install it, or which name is near."""
+    """The connector installed under this name; `ConfigError` says how to install it, or names a near one."""
     from kitestring.airbyte import connector_index, installed_connectors
 
     installation = installed_connectors.installed(kind, name, version)

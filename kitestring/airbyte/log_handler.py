@@ -1,4 +1,4 @@
-"""What a served connector reports besides records and states: log entries and errors without secrets, and its end."""
+"""Reports of a served connector besides records and states: log entries and errors without secrets, and its end."""
 
 from __future__ import annotations
 

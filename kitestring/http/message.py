@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LARGEST_MB = 128
 EXCERPT = 200
-"""How many characters of a vendor's sentence an error shows."""
+"""The length of a vendor's message in an error."""
 
 
 class UnreadableError(ConnectorError):

@@ -83,7 +83,7 @@ class Session:
         self._pool_size = pool_size
         self._observe = observe
         self._keep_alive = keep_alive
-        self._mask = Redactor(secrets)
+        self._redactor = Redactor(secrets)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
@@ -148,7 +148,7 @@ class Session:
                 error = failure
             except UnreadableError as failure:
                 if reread:
-                    raise self._mask.error(failure) from failure.__cause__
+                    raise self._redactor.error(failure) from failure.__cause__
                 reread = True
                 self._wait(REREAD_S, failure.message, request, began)
                 continue
@@ -170,18 +170,18 @@ class Session:
                     verdict = policy.judge(attempt, None, failure)
                 except UnreadableError as failure:
                     if reread:
-                        raise self._mask.error(failure) from failure.__cause__
+                        raise self._redactor.error(failure) from failure.__cause__
                     reread = True
                     self._wait(REREAD_S, failure.message, request, began)
                     continue
                 except KitestringError as failure:
-                    raise self._mask.error(failure) from failure.__cause__
+                    raise self._redactor.error(failure) from failure.__cause__
             if response is not None and stream:
                 response.close()
             if isinstance(verdict, Raise):
-                raise self._mask.error(verdict.error) from error
+                raise self._redactor.error(verdict.error) from error
             if isinstance(verdict, Return):
-                raise self._mask.error(error or TransientError(f"{method} {url.partition('?')[0]} gave no answer"))
+                raise self._redactor.error(error or TransientError(f"{method} {url.partition('?')[0]} gave no answer"))
             if verdict.renews and not refreshed and response is not None and auth is not None:
                 refreshed = True
                 if auth.refresh(response):
@@ -192,7 +192,7 @@ class Session:
                 pause_s = 0.0
             waited_s += pause_s
             if waited_s > self.max_wait_s:
-                raise self._mask.error(
+                raise self._redactor.error(
                     error
                     or TransientError(
                         f"{method} {url.partition('?')[0]} would wait {waited_s:.0f} s in all ({verdict.reason}), "
@@ -207,7 +207,7 @@ class Session:
 
     def hide(self, *secrets: str) -> None:
         """Mask these strings in logs and errors from now on."""
-        self._mask.hide(secrets)
+        self._redactor.hide(secrets)
 
     def close(self) -> None:
         """Close all connections and wake every wait, also for a response; calls now and later raise `Cancelled`."""
@@ -237,7 +237,7 @@ class Session:
     def _hide_secrets_of(self, auth: Auth | None) -> None:
         secrets = getattr(auth, "secrets", None)
         if secrets:
-            self._mask.hide(secrets)
+            self._redactor.hide(secrets)
 
     def _observed(self, request: Request, stream: bool, attempt: int, auth: Auth | None) -> Response:
         """An attempt, reported to `observe`."""
@@ -281,7 +281,7 @@ class Session:
                 read = not (stream and raw.status < 300)
                 content_of = read_body(raw, f"{method} {target.partition('?')[0]}") if read else None
             except ConnectorError as failure:
-                raise self._mask.error(failure) from None
+                raise self._redactor.error(failure) from None
             except broken.DecodeError as failure:
                 raise undecodable_error(f"{method} {target.partition('?')[0]}", raw.headers) from failure
             except (broken.HTTPError, OSError) as failure:
@@ -310,15 +310,15 @@ class Session:
             log.debug(
                 "%s %s: %d",
                 request.method,
-                self._mask.url(target),
+                self._redactor.url(target),
                 raw.status,
                 extra={
                     "method": request.method,
-                    "url": self._mask.url(target),
+                    "url": self._redactor.url(target),
                     "status": raw.status,
                     "ms": round(elapsed_s * 1000, 1),
                     "attempt": attempt,
-                    "headers": self._mask.headers(request.headers),
+                    "headers": self._redactor.headers(request.headers),
                 },
             )
         response = Response(request.method, target, raw, elapsed_s, content_of)
@@ -329,8 +329,8 @@ class Session:
     def _wait(self, seconds: float, reason: str, request: Request, began: float) -> None:
         """Pause, unless the session is closed. `began`: the start of the call, in monotonic seconds."""
         if seconds > 0:
-            reason, now, stream = self._mask.text(reason), time.monotonic(), STREAM.get()
-            place = f"{request.method} {self._mask.text(request.url.partition('?')[0])}"
+            reason, now, stream = self._redactor.text(reason), time.monotonic(), STREAM.get()
+            place = f"{request.method} {self._redactor.text(request.url.partition('?')[0])}"
             facts: dict[str, Any] = {"seconds": round(seconds, 3), "reason": reason}
             if stream:
                 facts["stream"] = stream
@@ -352,7 +352,9 @@ class Session:
             raise self._cancelled(request)
 
     def _cancelled(self, request: Request) -> Cancelled:
-        return Cancelled(f"{request.method} {self._mask.text(request.url.partition('?')[0])}: the session was closed")
+        return Cancelled(
+            f"{request.method} {self._redactor.text(request.url.partition('?')[0])}: the session was closed"
+        )
 
     def _pool(self, url: str) -> tuple[Any, str]:
         """The pool or manager that opens this address, and the address to give it.
@@ -422,12 +424,12 @@ class Session:
         log.debug(
             "%s %s: %s",
             request.method,
-            self._mask.url(target),
+            self._redactor.url(target),
             type(error).__name__,
             extra={
                 "method": request.method,
-                "url": self._mask.url(target),
-                "error": self._mask.text(str(error)),
+                "url": self._redactor.url(target),
+                "error": self._redactor.text(str(error)),
                 "ms": round((time.perf_counter() - began) * 1000, 1),
                 "attempt": attempt,
             },

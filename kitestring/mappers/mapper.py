@@ -73,7 +73,7 @@ class Several(Config):
 
     type: Literal["NOT", "AND", "OR"]
     conditions: list[Any] = option(min_length=1)
-    """What is combined: conditions again, of any depth."""
+    """The combined conditions, of any depth."""
 
     @field_validator("conditions")
     @classmethod
@@ -111,7 +111,7 @@ class Aes(Config):
     mode: Literal["CBC", "CFB", "OFB", "CTR", "GCM", "ECB"] = "GCM"
     """The mode of operation. ECB has no IV: equal values stay equal."""
     padding: Literal["NoPadding", "PKCS5Padding"] = "NoPadding"
-    """How a value is filled up to whole blocks; CBC and ECB need it."""
+    """The padding to whole blocks; CBC and ECB need it."""
 
     @field_validator("key")
     @classmethod
