@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pages import Pages
 from test_connections import joined, made
 
 from kitestring import registry
@@ -182,6 +183,31 @@ def test_settings_are_shown_without_secrets_and_a_search_needs_a_store_that_can(
 def test_what_is_not_there_is_said(client: TestClient) -> None:
     for place in ("jobs/7", "jobs/7/events", "jobs/99999999999999999999999"):
         assert client.get(f"{OWN}/{place}").status_code == 404
+
+
+def test_what_a_workspace_answers_is_as_the_document_says(
+    client: TestClient, context: Context, connection_id: str, tmp_path: Path
+) -> None:
+    """`documented` holds each answer against its model: no field more, none less, none of another type."""
+    workspace = client.get("/v1/workspaces").json()["data"][0]["workspaceId"]
+    with context.store.read() as db:
+        source = connection.get(db, connection_id).source_id
+    exported = client.get(f"{OWN}/project/export", params={"workspaceId": workspace, "states": True}).json()
+    assert set(exported) == {"sources", "destinations", "connections"}
+    planned = client.post(f"{OWN}/project/plan", json={"workspaceId": workspace, "wanted": exported}).json()["changes"]
+    assert {change["action"] for change in planned} == {"adopt"}
+    gets = ("settings", "workers", "audit", "consents", "users", "jobs", "connections", f"connections/{connection_id}")
+    for place in (*gets, f"connections/{connection_id}/changes", f"sources/{source}/credentials"):
+        assert client.get(f"{OWN}/{place}").status_code == 200, place
+    for place in (f"sources/{source}/discover", *(f"connections/{connection_id}/{a}" for a in ("diff", "estimate"))):
+        assert client.post(f"{OWN}/{place}").status_code == 200, place
+    with Pages() as pages:
+        manifest = Path(pages.manifest(tmp_path)).read_text()
+        body = {"workspaceId": workspace, "manifest": manifest, "configuration": {"url": pages.url}, "stream": "items"}
+        reading = client.post(f"{OWN}/builder/read", json=body).json()
+    assert reading["slices"][0]["pages"][0]["records"][0]["id"] == 0
+    resolved = client.post(f"{OWN}/builder/resolve", json={"workspaceId": workspace, "manifest": manifest}).json()
+    assert resolved["type"] == "DeclarativeSource"
 
 
 def test_an_answer_that_its_model_does_not_describe_fails_the_test(context: Context) -> None:
