@@ -1,4 +1,4 @@
-"""A client of a Kitestring server: the nouns of its API as methods, names in the place of ids.
+"""A client of a Kitestring server. Its methods take names or ids.
 
 client = Client("http://127.0.0.1:8000")
 job = client.run(client.connection("helpdesk")["connectionId"])
@@ -29,7 +29,7 @@ PAGE = 100
 
 
 class Client:
-    """Calls of a server at `url`, with a token, or with an application's id and secret, or with neither.
+    """A client of the server at `url`, with a token, with an application's id and secret, or without credentials.
 
     `ConfigError`, `AuthError` and `TransientError` carry the server's own sentence and next action.
     """
@@ -43,7 +43,7 @@ class Client:
 
     @classmethod
     def of(cls, url: str, environment: Mapping[str, str] = os.environ) -> Self:
-        """With the credentials of the environment: KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and …_CLIENT_SECRET."""
+        """Credentials come from the environment: KITESTRING_TOKEN, or KITESTRING_CLIENT_ID and …_CLIENT_SECRET."""
         return cls(
             url,
             token=environment.get("KITESTRING_TOKEN", ""),
@@ -61,7 +61,7 @@ class Client:
         self.close()
 
     def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-        """The decoded answer of a call; None where it has no body."""
+        """Call the server. The decoded answer; None if it has no body."""
         query = {name: value for name, value in params.items() if value is not None}
         answer = self.http.request(method, path, params=query, json=body)
         return loads(answer.body) if answer.body else None
@@ -69,7 +69,7 @@ class Client:
     # -- nouns ---------------------------------------------------------------------------------------------------------
 
     def listed(self, kind: Kind | Literal["workspace"]) -> Iterator[dict[str, Any]]:
-        """All sources, destinations, connections or workspaces that may be seen."""
+        """All sources, destinations, connections or workspaces that the caller may see."""
         offset = 0
         while True:
             data = self.call("GET", f"{PUBLIC}/{kind}s", limit=PAGE, offset=offset)["data"]
@@ -79,7 +79,7 @@ class Client:
             offset += PAGE
 
     def named(self, kind: Kind, name_or_id: str) -> dict[str, Any]:
-        """The one with this id or this name. `ConfigError` with the nearest name, or where several bear it."""
+        """The resource with this id or name. `ConfigError` if there is none (with the nearest name) or several."""
         resources = list(self.listed(kind))
         matches = [each for each in resources if name_or_id in (each[f"{kind}Id"], each["name"])]
         if len(matches) == 1:
@@ -99,11 +99,11 @@ class Client:
         return self.named("connection", name_or_id)
 
     def check(self, kind: Literal["source", "destination"], ident: str) -> dict[str, Any]:
-        """`{"status", "message", "hint"}` of a test."""
+        """Test a source or destination: `{"status", "message", "hint"}`."""
         return dict(self.call("POST", f"{OWN}/{kind}s/{ident}/check"))
 
     def discover(self, source_id: str) -> dict[str, Any]:
-        """The catalog that a source has now."""
+        """The current catalog of a source."""
         return dict(self.call("POST", f"{OWN}/sources/{source_id}/discover"))
 
     def search(self, destination_id: str, question: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ class Client:
         return dict(self.call("POST", f"{OWN}/connections/{connection_id}/{kind}", body))
 
     def job(self, job_id: int) -> dict[str, Any]:
-        """A job with its history."""
+        """A job with its attempts."""
         return dict(self.call("GET", f"{OWN}/jobs/{job_id}"))
 
     def jobs(self, **filters: Any) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ class Client:
             place, has_more = page["place"], page["more"]
 
     def wait(self, job_id: int, see: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """The job when it has ended; `see` is shown it again and again until then."""
+        """Wait for the end of a job. `see` gets the job at every poll."""
         while True:
             job = self.job(job_id)
             if see is not None:
@@ -159,7 +159,7 @@ class Client:
 
 
 class Calls(Retries):
-    """Tries again what is safe to, and turns the server's problems into errors with its own words."""
+    """Retries calls that are safe to retry, and turns the server's problems into errors with its own sentences."""
 
     def __init__(self, url: str) -> None:
         super().__init__(attempts=3)
