@@ -105,12 +105,14 @@ class Server:
         from kitestring.server.connections import connection, schema_change
         from kitestring.server.connections.scheduler import Scheduler
         from kitestring.server.jobs import outcome
-        from kitestring.server.jobs.worker import Worker
+        from kitestring.server.jobs.worker import POLL_S, Worker
         from kitestring.server.notifications.sender import NotificationSender
 
         context = self.context
         context.queue.on_end.append(lambda db, job_id, status: outcome.record_job_end(context, db, job_id, status))
-        worker = Worker(context, connection.plan_of, changed=schema_change.handle)
+        # On SQLite signals come from this process alone: with the API in it, that is where jobs are enqueued.
+        poll_s = POLL_S if self.api else None
+        worker = Worker(context, connection.plan_of, changed=schema_change.handle, poll_s=poll_s)
         for part in (worker, Scheduler(context), NotificationSender(context)):
             part.start()
             self._stops.append(part.stop)

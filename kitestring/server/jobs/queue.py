@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring.errors import ConfigError, KitestringError
@@ -21,6 +21,7 @@ from kitestring.server.jobs.figures import (
     figures_of_lost,
     records_written,
 )
+from kitestring.server.jobs.signals import JobSignals
 from kitestring.server.observability import totals
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
@@ -69,6 +70,7 @@ class Queue:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
+        self.signals = JobSignals(store)
         self.on_end: list[JobEndListener] = []
 
     # -- enqueueing ----------------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ class Queue:
         }
         try:
             with db.begin_nested():
-                return int(db.execute(insert(jobs).values(values)).inserted_primary_key[0])  # type: ignore[index]
+                new_id = int(db.execute(insert(jobs).values(values)).inserted_primary_key[0])  # type: ignore[index]
         except IntegrityError:
             job_id = self.active(db, connection_id)
             raise Busy(
@@ -122,6 +124,8 @@ class Queue:
                 job_id=job_id,
                 connection_id=connection_id,
             ) from None
+        self.signals.send(db)
+        return new_id
 
     def active(self, db: Connection, connection_id: str) -> int | None:
         """The id of the connection's job that has not ended, if there is one."""
@@ -185,6 +189,14 @@ class Queue:
         with self.store.read() as db:
             now = self.store.now_ms(db)
             return db.execute(select(jobs.c.id).where(IS_ACTIVE, is_due(now)).limit(1)).first() is not None
+
+    def next_due_s(self, mine: Collection[int] = ()) -> float | None:
+        """Seconds until a job that is not among `mine` becomes due, as far as is known now; None if there is none."""
+        due_at_ms = case((jobs.c.status == "running", jobs.c.lease_until_ms), else_=jobs.c.run_after_ms)
+        query = select(func.min(due_at_ms)).where(IS_ACTIVE, jobs.c.id.not_in(list(mine)))
+        with self.store.read() as db:
+            next_ms = db.execute(query).scalar_one()
+            return None if next_ms is None else (next_ms - self.store.now_ms(db)) / 1000
 
     def _take(self, db: Connection, row: Any, worker: str, failures: int, now: int) -> Claim:
         epoch, number = row.epoch + 1, row.attempts + 1
@@ -410,6 +422,7 @@ class Queue:
                 error=dict(error) if error is not None else None,
             )
         )
+        self.signals.send(db)
 
     def _exhausted(self, db: Connection, row: Any, failures: int) -> bool:
         """Whether a job has failed too often. Attempts whose worker was lost or stopped do not count."""
@@ -478,6 +491,7 @@ class Queue:
             )
         )
         self._notify_end(db, row.id, status)
+        self.signals.send(db)  # a limit of running jobs may be free now
 
     def _notify_end(self, db: Connection, job_id: int, status: str) -> None:
         for listener in self.on_end:

@@ -25,6 +25,7 @@ from kitestring.server.jobs.log_shipper import LogShipper
 from kitestring.server.jobs.queue import Claim, Lost
 from kitestring.server.jobs.rate_limits import TokenBuckets
 from kitestring.server.jobs.retention import clean
+from kitestring.server.jobs.signals import SignalListener
 from kitestring.server.store.tables import workers
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.jobs")
 
 LOOK_S = 0.5
+"""How often a worker polls that gets no signals, or that sees a job which it cannot claim yet."""
+POLL_S = 5.0
+"""How often a worker polls that gets signals: for those that are lost."""
 STOP_EVERY_S = 1.0
 SEEN_EVERY_S = 10.0
 SEEN_MS = 60_000
@@ -47,7 +51,11 @@ with (None: unchanged), or raises `SchemaError` to stop."""
 
 
 class Worker:
-    """Runs up to `slots` jobs of a store at the same time. `start` and `stop` it."""
+    """Runs up to `slots` jobs of a store at the same time. `start` and `stop` it.
+
+    It is woken by the signals of the queue and polls every `poll_s` seconds besides. By default that is `POLL_S` on
+    PostgreSQL, and `LOOK_S` on SQLite, where the signals of other processes do not arrive.
+    """
 
     def __init__(
         self,
@@ -56,6 +64,7 @@ class Worker:
         *,
         slots: int | None = None,
         changed: Changed | None = None,
+        poll_s: float | None = None,
     ) -> None:
         self.context = context
         self.queue = context.queue
@@ -67,10 +76,13 @@ class Worker:
         self.token_buckets = TokenBuckets(context.store)
         self.logs = Logs(self.settings.home)
         self.log_shipper = None if context.store.sqlite else LogShipper(context.store, self.logs)
+        self.poll_s = min(poll_s or (LOOK_S if context.store.sqlite else POLL_S), self.settings.lease_s / 3)
+        self.listener = None if context.store.sqlite else SignalListener(context.store, self.wake)
         self.id = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self._attempts: dict[int, Attempt] = {}
         self._threads: set[threading.Thread] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._wakeup = threading.Event()
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._loops: list[threading.Thread] = []
@@ -83,16 +95,19 @@ class Worker:
             threading.Thread(target=loop, name=f"kitestring-{name}", daemon=True)
             for name, loop in (("claims", self._claims), ("leases", self._leases), ("retention", self._retention))
         ]
+        self.queue.signals.subscribe(self.wake)
         for thread in self._loops:
             thread.start()
+        if self.listener is not None:
+            self.listener.start()
         if self.log_shipper is not None:
             self.log_shipper.start()
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
         """Claim no more jobs. Running syncs stop at a checkpoint and return to the queue, for other workers at once."""
         self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
+        self._wakeup.set()
+        with self._lock:
             for attempt in self._attempts.values():
                 attempt.drained.set()
         deadline = time.monotonic() + drain_s
@@ -101,6 +116,9 @@ class Worker:
         self._ended.set()
         for thread in self._loops:
             thread.join(5.0)
+        if self.listener is not None:
+            self.listener.stop()
+        self.queue.signals.unsubscribe(self.wake)
         if self.log_shipper is not None:
             with contextlib.suppress(KitestringError):
                 self.log_shipper.stop()
@@ -113,9 +131,8 @@ class Worker:
         return list(self._attempts)
 
     def wake(self) -> None:
-        """Look for work now: a job was enqueued."""
-        with self._changed:
-            self._changed.notify_all()
+        """Look for work now: the queue has changed."""
+        self._wakeup.set()
 
     # -- the threads ---------------------------------------------------------------------------------------------------
 
@@ -124,6 +141,7 @@ class Worker:
             self.fork_server.warm()
         while not self._stopping.is_set():
             claim = None
+            self._wakeup.clear()  # before the look, so that no signal is lost
             began = steady()
             if len(self._attempts) < self.slots:
                 try:
@@ -133,10 +151,24 @@ class Worker:
                 except Exception:
                     log.exception("no job could be claimed")
             if claim is None:
-                with self._changed:
-                    self._changed.wait(LOOK_S)
+                self._wakeup.wait(self._idle_s())
                 continue
             self._begin(claim, began + self.settings.lease_s)
+
+    def _idle_s(self) -> float:
+        """How long to wait for a signal: until the next job becomes due, at most the interval of polling."""
+        if self.poll_s <= LOOK_S or (self.listener is not None and not self.listener.connected.is_set()):
+            return min(LOOK_S, self.poll_s)
+        if len(self._attempts) >= self.slots:
+            return self.poll_s
+        try:
+            due_s = self.queue.next_due_s(self.running)
+        except TransientError:
+            return LOOK_S
+        if due_s is None:
+            return self.poll_s
+        # A due job that was not claimed is locked by another worker, or held back by a limit of running jobs.
+        return LOOK_S if due_s <= 0 else min(due_s + 0.002, self.poll_s)
 
     def _begin(self, claim: Claim, deadline: float) -> None:
         # One log file per attempt, so that two attempts never write to the same file.
@@ -154,7 +186,7 @@ class Worker:
         if self.log_shipper is not None:
             self.log_shipper.begin(claim.job_id, claim.attempt)
         thread = threading.Thread(target=self._run, args=(attempt,), name=f"kitestring-job-{claim.job_id}", daemon=True)
-        with self._changed:
+        with self._lock:
             self._attempts[claim.job_id] = attempt
             self._threads.add(thread)
             if self._stopping.is_set():
@@ -176,10 +208,10 @@ class Worker:
             attempt.log.close()
             if self.log_shipper is not None:
                 self.log_shipper.end(claim.job_id, claim.attempt)
-            with self._changed:
+            with self._lock:
                 self._attempts.pop(claim.job_id, None)
                 self._threads.discard(threading.current_thread())
-                self._changed.notify_all()
+            self._wakeup.set()
 
     def _outcome(self, attempt: Attempt) -> Outcome:
         from kitestring.server.jobs.request import build_request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,16 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may change; on SQLite the only one at that moment, begun with the right to write."""
-        with self._told(), self.engine.connect().execution_options(kitestring_write=True) as db, db.begin():
+        calls: list[Callable[[], None]] = []
+        options: dict[str, Any] = {"kitestring_write": True, "kitestring_after_commit": calls}
+        with self._told(), self.engine.connect().execution_options(**options) as db, db.begin():
             yield db
+        for call in calls:
+            call()
+
+    def after_commit(self, db: Connection, call: Callable[[], None]) -> None:
+        """Call this when the transaction of `write` is committed; never if it is rolled back."""
+        db.get_execution_options()["kitestring_after_commit"].append(call)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -68,7 +68,7 @@ def test_a_sync_that_takes_too_much_processor_time_fails_with_the_limit(
     job_id = run(context, tmp_path / "out", count=50_000_000)
     # A sync that has got to a checkpoint goes on from there in another attempt: the first one says what ended it.
     first = until(lambda: attempts_of(context, job_id)[:1], lambda rows: rows and rows[0].error, 120)[0]
-    assert "more than the 2 s of processor time" in first.error["message"]
+    assert "more than its limit of 2 s of processor time" in first.error["message"]
     assert "KITESTRING_CPU_S" in first.error["hint"]
 
 
