@@ -194,7 +194,7 @@ class Attempt:
         return Outcome("failed", streams, [why or child.broken or exit_error(child.status, self.settings)])
 
     def _cancelled_outcome(self, outcome: Outcome) -> Outcome:
-        """What a stop means: the user's wish, the worker's end, or nobody's."""
+        """The outcome of a stop: by the user, by the stop of the worker, or by another program."""
         if self.cancelled.is_set():
             outcome.status = "cancelled"
         elif self.drained.is_set():
@@ -202,7 +202,7 @@ class Attempt:
         else:
             outcome.status = "failed"
             outcome.errors = [
-                TransientError("somebody outside Kitestring ended the process", hint="Look who sent it SIGTERM.")
+                TransientError("another program ended the process", hint="Find out what sent it SIGTERM.")
             ]
         return outcome
 

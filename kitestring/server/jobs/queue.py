@@ -191,7 +191,7 @@ class Queue:
             return db.execute(select(jobs.c.id).where(IS_ACTIVE, is_due(now)).limit(1)).first() is not None
 
     def next_due_s(self, mine: Collection[int] = ()) -> float | None:
-        """Seconds until a job that is not among `mine` becomes due, as far as is known now; None if there is none."""
+        """Seconds until a job that is not among `mine` becomes due, as known now; None if there is none."""
         due_at_ms = case((jobs.c.status == "running", jobs.c.lease_until_ms), else_=jobs.c.run_after_ms)
         query = select(func.min(due_at_ms)).where(IS_ACTIVE, jobs.c.id.not_in(list(mine)))
         with self.store.read() as db:
