@@ -68,6 +68,7 @@ class Worker:
     ) -> None:
         self.context = context
         self.queue = context.queue
+        self.signals = context.queue.signals
         self.settings = context.settings
         self.plan_of = plan_of
         self.slots = self.settings.workers if slots is None else slots
@@ -95,7 +96,7 @@ class Worker:
             threading.Thread(target=loop, name=f"kitestring-{name}", daemon=True)
             for name, loop in (("claims", self._claims), ("leases", self._leases), ("retention", self._retention))
         ]
-        self.queue.signals.subscribe(self.wake)
+        self.signals.subscribe(self.wake)
         for thread in self._loops:
             thread.start()
         if self.listener is not None:
@@ -118,7 +119,7 @@ class Worker:
             thread.join(5.0)
         if self.listener is not None:
             self.listener.stop()
-        self.queue.signals.unsubscribe(self.wake)
+        self.signals.unsubscribe(self.wake)
         if self.log_shipper is not None:
             with contextlib.suppress(KitestringError):
                 self.log_shipper.stop()
