@@ -15,7 +15,7 @@ from sqlalchemy import text, update
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "server"))
 
-from connections import connection, ended, enqueue, plan_of, until
+from connections import ended, enqueue, new_connection, plan_of, until
 
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
@@ -61,7 +61,7 @@ def start(request: pytest.FixtureRequest) -> Callable[[Context], Worker]:
 
 def of_samples(context: Context, folder: Path) -> str:
     streams = [{"name": "users", "write_mode": "append"}]
-    return connection(context, {"count": 3}, {"path": str(folder), "format": "jsonl"}, streams)
+    return new_connection(context, {"count": 3}, {"path": str(folder), "format": "jsonl"}, streams)
 
 
 def test_a_worker_is_woken_by_its_own_process(
