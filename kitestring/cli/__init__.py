@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """The `kitestring` command."""
     if sys.argv[1:3] == ["airbyte", "manifest"]:
-        # Platforms start this one anew for every action, and it has a command line of its own: no Typer is loaded.
+        # Platforms start this command for every action, and it parses its own arguments: Typer is not loaded.
         from kitestring.airbyte.manifest_command import main as manifest
 
         sys.exit(manifest(sys.argv[3:]))

@@ -1,4 +1,4 @@
-"""Assembles the commands, and decides how a run ends: exit code, and two lines for an error."""
+"""Assembles the commands, and turns errors into an exit code and two lines."""
 
 from __future__ import annotations
 

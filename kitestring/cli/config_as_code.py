@@ -1,4 +1,4 @@
-"""`kitestring plan`, `apply` and `export`: a server made equal to a project file, and back."""
+"""`kitestring plan`, `apply` and `export`: configure a server by a project file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kitestring.cli.state import confirm
 if TYPE_CHECKING:
     from kitestring.server.context import Context
 
-PRUNE = typer.Option("--prune", help="Remove what the file made before and does not hold any more.")
+PRUNE = typer.Option("--prune", help="Remove what the file created before and no longer contains.")
 WORKSPACE = typer.Option(help="The workspace, by name or id. Default: the oldest.", show_default=False)
 AS_JSON = typer.Option("--json", help="As JSON.")
 STATES = typer.Option("--states", help="A JSON file {connection: {stream: state}}, as `state export` writes it.")
@@ -54,9 +54,9 @@ def apply(
 ) -> None:
     """Make the server's sources, destinations, connections and schedules equal to kitestring.yaml.
 
-    What the file does not name is left alone, unless the file made it and --prune is given. `kitestring plan` shows the
-    difference first. States stay, unless --states brings others: then a connection goes on from where the file says,
-    and its first run begins there. They have to belong to what its destination holds.
+    What the file does not name is left alone, unless the file created it and --prune is given. `kitestring plan` shows
+    the difference first. States stay, unless --states brings others: then a connection goes on from where the file
+    says, and its first run begins there. They have to belong to what its destination holds.
 
     \b
     kitestring state export > states.json               what the syncs of this folder go on from …
@@ -78,12 +78,12 @@ def apply(
 
 def export(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
+    file: Annotated[str, typer.Argument(help="The file to write. Default: stdout.")] = "",
     states: Annotated[str, typer.Option("--states", help="And the states of its connections, as JSON, here.")] = "",
     workspace: Annotated[str, WORKSPACE] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
-    """Write what a server has as a project file. Secrets are variables: the comment on top names those to set."""
+    """Write the configuration of a server as a project file. Secrets become variables, listed at the top."""
     from kitestring.errors import ConfigError
 
     cli = cli_context(ctx)
@@ -111,7 +111,7 @@ def write(cli: CliContext, file: str, text: str) -> None:
 
 
 def desired_config(cli: CliContext, states: str) -> dict[str, Any]:
-    """What the project file asks for, with the states of a file."""
+    """The configuration of the project file, with the states of a file."""
     from kitestring.errors import ConfigError
 
     desired = cli.needed.desired_config()

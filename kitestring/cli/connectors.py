@@ -1,4 +1,4 @@
-"""`kitestring connectors list | search | show`, and what installs them: what there is, and what there could be."""
+"""`kitestring connectors`: list, search, show and install connectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kitestring.facts import Facts
     from kitestring.registry import Connector
 
-app = typer.Typer(help="What can be read from and written to.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, search, show and install connectors.", no_args_is_help=True, rich_markup_mode=None)
 
 KIND = Annotated[str, typer.Option(help="source or destination. Default: both.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -26,7 +26,7 @@ AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON.")]
 def list_(
     ctx: typer.Context,
     kind: KIND = "",
-    all_: Annotated[bool, typer.Option("--all", "-a", help="Those that could be installed too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="Installable connectors too.")] = False,
     as_json: AS_JSON = False,
 ) -> None:
     """List the connectors: Kitestring's own, the project's, the installed ones; with --all every public one of Airbyte.
@@ -46,7 +46,7 @@ def search(
     kind: KIND = "",
     as_json: AS_JSON = False,
 ) -> None:
-    """Search all connectors by name: those that are there, and those that could be installed.
+    """Search installed and installable connectors by name.
 
     \b
     kitestring connectors search git
@@ -69,7 +69,7 @@ def show(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The connector.")],
 ) -> None:
-    """Show one connector: what it is, where it comes from, its options.
+    """Show a connector: its description, origin and options.
 
     \b
     kitestring connectors show milvus
@@ -177,7 +177,7 @@ def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def entry_lines(entry: IndexEntry) -> list[str]:
-    """What the index knows of a connector, as lines."""
+    """The index entry of a connector, as lines."""
     how = {
         "manifest": "a manifest, run natively",
         "package": f"the package {entry.package}, in an environment of its own",
@@ -190,7 +190,7 @@ def entry_lines(entry: IndexEntry) -> list[str]:
 
 
 def facts_line(facts: Facts) -> str:
-    """What a connector declares of itself, as a line."""
+    """The declared facts of a connector, as a line."""
     network = {None: "network not declared", "none": "no network", "python": "network by Python's sockets"}
     programs = {None: "programs not declared", True: "runs programs", False: "runs no programs"}
     parts = [facts.category, network.get(facts.network, "network by a driver"), programs[facts.programs]]
@@ -215,7 +215,7 @@ def summary(connector: Connector) -> str:
         form = connector.spec()
     except ConfigError as error:
         return f"({error.hint})"
-    except KitestringError as error:  # one that breaks spoils itself alone
+    except KitestringError as error:  # a broken connector does not hide the others
         return f"({error.message})"
     text = " ".join(str(form.get("description") or form.get("title") or "").split())
     return text.split(". ")[0].rstrip(".")

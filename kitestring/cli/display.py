@@ -1,4 +1,4 @@
-"""What a sync shows: live progress (a table on a terminal, JSON lines elsewhere), the summary, the bill."""
+"""Progress of a sync (a table on a terminal, JSON lines elsewhere), its summary and its figures."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def on_terminal(connection: str, progress: Progress) -> Iterator[None]:
 
 
 class AboveLiveTable:
-    """Where a log line goes while a live table stands at the bottom of the terminal."""
+    """Prints log lines above the live table at the bottom of the terminal."""
 
     def __init__(self, console: Any) -> None:
         self.console = console
@@ -75,7 +75,7 @@ class AboveLiveTable:
 
 
 def progress_table(connection: str, progress: Progress, height: int) -> RenderableType:
-    """The table of a running sync; the streams that are at work first, as many as the screen holds."""
+    """The table of a running sync: active streams first, as many as fit on the screen."""
     from rich import box
     from rich.spinner import Spinner
     from rich.table import Table
@@ -128,7 +128,7 @@ def as_lines(connection: str, progress: Progress) -> Iterator[None]:
 
 
 def summary(result: Result, secrets: Redactor) -> None:
-    """The table of a sync that has ended, what is wrong with it, and the bill."""
+    """Print the table of a finished sync, its errors and suspicions, and its figures."""
     # Earlier versions of a record in its batch, records that a mapper left out: where there are any the sum needs them.
     seldom = [name for name in ("Superseded", "Filtered") if result.total(name.lower()) > 0]
     counts = ["Read", "Written", "Unchanged", "Deleted", "Rejected", *seldom]

@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and the two lines of an error."""
+"""Exit codes, and errors on two lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUCCEEDED, FAILED, REFUSED, SUSPICIOUS, CHANGES, CANCELLED = 0, 1, 2, 3, 4, 130
 
 
 def report_error(error: Exception, cli: CliContext | None) -> int:
-    """Show an error on stderr, secrets masked, and say the exit code."""
+    """Show an error on stderr with its secrets masked; return the exit code."""
     from kitestring.errors import KitestringError
 
     hide = cli.secrets.text if cli is not None else str
@@ -51,7 +51,7 @@ def code_of(error: BaseException) -> int:
 
 
 def code_of_failure(result: Result) -> int:
-    """The code of a sync that has failed: refused where every error of it is one that the user has to mend."""
+    """The code of a failed sync: REFUSED if the user has to correct every error of it."""
     errors = [
         error for error in (result.error, *(stream.error for stream in result.streams.values())) if error is not None
     ]

@@ -1,4 +1,4 @@
-"""What the user gave: project file, connectors by name or flags, configurations as JSON, @file or key=value."""
+"""Global options, the project file, and connectors with their configurations (JSON, @file or key=value)."""
 
 from __future__ import annotations
 

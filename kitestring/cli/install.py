@@ -1,4 +1,4 @@
-"""`kitestring connectors install | update | remove`: Airbyte's public connectors, fetched, upgraded and deleted."""
+"""`kitestring connectors install | update | remove`: Airbyte's public connectors, install, upgrade and remove."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def print_entry(entry: IndexEntry, what: str) -> None:
 
 
 def warn_of_breaking_changes(target: IndexEntry, before: str) -> None:
-    """Say what an installation of a newer version breaks; it is asked for by name, so it is not held up."""
+    """Print the breaking changes of a newer version. The user named it, so it is installed."""
     if before:
         for change in target.breaking(before, target.version):
             typer.echo(f"breaking change since {before}:\n{change_line(change)}", err=True)
@@ -223,7 +223,7 @@ def change_line(change: Change) -> str:
 
 
 def show_difference(difference: object, count: int) -> None:
-    """What a refresh of the index changed."""
+    """Print what a refresh of the index changed."""
     from kitestring.airbyte.connector_index import Difference
     from kitestring.airbyte.installed_connectors import installations
 

@@ -1,4 +1,4 @@
-"""`kitestring jobs`: what a server has run and runs."""
+"""`kitestring jobs`: jobs of a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from kitestring.cli.global_options import cli_context
 
 app = typer.Typer(
-    help="""What a server has run and runs.
+    help="""List, show, follow and cancel jobs of a server.
 
     \b
     kitestring --server http://127.0.0.1:8000 jobs list
@@ -79,7 +79,7 @@ def list_(
 
 @app.command()
 def show(ctx: typer.Context, job: Annotated[int, JOB], as_json: Annotated[bool, AS_JSON] = False) -> None:
-    """Show a job: its attempts, the figures of its streams, why it failed or is suspicious."""
+    """Show a job: its attempts, the figures of its streams, its errors and suspicions."""
     from kitestring.cli import display
     from kitestring.cli.server_target import result_of
 
@@ -100,7 +100,7 @@ def show(ctx: typer.Context, job: Annotated[int, JOB], as_json: Annotated[bool, 
 
 
 def show_progress(job: dict[str, Any]) -> None:
-    """Where a job stands that has not ended: its last attempt's progress, and what it waits for."""
+    """Print an unfinished job: the progress of its last attempt, and what it waits for."""
     from kitestring.cli.output import count, size, span, table
 
     last = job["history"][-1] if job["history"] else {}

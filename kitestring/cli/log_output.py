@@ -1,4 +1,4 @@
-"""Logging of the command line: text on a terminal, JSON lines elsewhere, on stderr, secrets masked."""
+"""Logging of the command line to stderr: text on a terminal, else JSON lines; secrets masked."""
 
 from __future__ import annotations
 

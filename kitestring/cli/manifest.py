@@ -1,4 +1,4 @@
-"""`kitestring manifest new | validate | doctor | test | …`: write low-code manifests and see what they do."""
+"""`kitestring manifest new | validate | doctor | test | …`: write, check and try low-code manifests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kitestring.declarative.builder import Reading
     from kitestring.declarative.builder.preview import Exchange
 
-app = typer.Typer(help="Write low-code manifests and see what they do.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Write, check and try low-code manifests.", no_args_is_help=True, rich_markup_mode=None)
 
 FILE = Annotated[str, typer.Argument(help="The manifest, or the name of a connector that is one.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -108,7 +108,7 @@ def doctor(
     all_: Annotated[bool, typer.Option("--all", help="Also what a manifest accepts, with its reason.")] = False,
     as_json: AS_JSON = False,
 ) -> None:
-    """Find what would lose records or credentials although every request succeeds. Nothing is sent.
+    """Find what would lose records or credentials although each request succeeds. Nothing is sent.
 
     Counted pages that drift, ends that are not marked, tokens that nothing renews, cursors that miss what comes late.
     What is right for an API is accepted in the manifest, with the reason (metadata.doctor). Exit code 1 for findings.

@@ -1,4 +1,4 @@
-"""What the commands print: tables on stdout, numbers for people."""
+"""Tables on stdout, and numbers formatted for people."""
 
 from __future__ import annotations
 

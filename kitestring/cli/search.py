@@ -1,4 +1,4 @@
-"""`kitestring search`: asks a synced collection by meaning."""
+"""`kitestring search`: searches a synced collection by meaning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def search(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:
-    """Ask a collection by meaning, with the embedder that filled it.
+    """Search a collection by meaning, with the embedder that filled it.
 
     \b
     kitestring search helpdesk "parcel arrived broken"
@@ -161,7 +161,7 @@ LINKS = ("html_url", "url", "_url", "web_url", "permalink_url")
 
 
 def hit_lines(number: int, hit: Record) -> str:
-    """A hit for people: distance, what it is, the beginning of its text."""
+    """A hit for people: distance, title, and the start of its text."""
     text = " ".join(str(hit.get("text") or "").split())
     excerpt = text if len(text) <= 240 else text[:239].rstrip() + "…"
     title = next((str(hit[key]) for key in TITLES if hit.get(key)), "")

@@ -77,7 +77,7 @@ def run(
 
 
 def load(cli: CliContext, context: Any) -> None:
-    """Apply the project file; what cannot be is told, and the server runs nevertheless."""
+    """Apply the project file. An error is printed, and the server runs nevertheless."""
     from kitestring.cli.config_as_code import SIGNS, InStore
     from kitestring.cli.exit_codes import report_error
     from kitestring.errors import ConfigError, KitestringError
@@ -102,7 +102,7 @@ def is_open(context: Any) -> bool:
 
 
 def greeting(url: str, settings: Settings, work: bool, open_to_all: bool) -> str:
-    """What a start says: where, on what, and who can reach it."""
+    """The lines printed at the start: address, store, and who has access."""
     from kitestring.server.http.web_interface import DIST, PAGE
 
     store = (settings.database_url and "PostgreSQL") or f"SQLite in {settings.home}"

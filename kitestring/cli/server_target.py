@@ -1,4 +1,4 @@
-"""`kitestring --server URL …`: the same verbs against a server."""
+"""`kitestring --server URL …`: the same commands against a server."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def sync_connection(
 
 
 def follow(progress: Progress, job: Mapping[str, Any]) -> None:
-    """Put what the server says of a running job into the counters that a display polls."""
+    """Copy the progress of a server's job into the counters that the display polls."""
     from kitestring.engine.progress import StreamProgress
 
     latest = (job["history"] or [{}])[-1].get("progress") or {}
@@ -132,7 +132,7 @@ def result_of(name: str, job: Mapping[str, Any]) -> Result:
 
 
 def error_of(body: Mapping[str, Any] | None) -> Any:
-    """An error that the server told, as one of ours."""
+    """An error of the server's answer, as one of ours."""
     from kitestring import errors
 
     if not body:

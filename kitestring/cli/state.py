@@ -1,4 +1,4 @@
-"""`kitestring state`: what each connection remembers, to see, correct, move or forget."""
+"""`kitestring state`: show, set, move and reset the states of connections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kitestring.types import State
 
 app = typer.Typer(
-    help="""What each connection remembers from sync to sync.
+    help="""States of connections: where the next sync of each stream continues.
 
     \b
     kitestring state list
@@ -26,7 +26,7 @@ app = typer.Typer(
     kitestring state refresh code issues --partition repository=acme/web     … or this part of it
     kitestring state export helpdesk > state.json        without a name: of all connections
     kitestring state import helpdesk state.json
-    kitestring state accept helpdesk             what its destination holds now is complete
+    kitestring state accept helpdesk             accept what its destination contains now as complete
     """,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -100,7 +100,7 @@ def set_(
     force: Annotated[bool, FORCE] = False,
     yes: Annotated[bool, YES] = False,
 ) -> None:
-    """Put a state in the place of a stream's."""
+    """Replace the state of a stream."""
     cli = cli_context(ctx)
     states = state_store(cli, state)
     new = parse_object(value, "the state")
@@ -149,7 +149,7 @@ def refresh(
     state: Annotated[str, STATE] = "",
     yes: Annotated[bool, YES] = False,
 ) -> None:
-    """Forget where one part of a stream (a repository, a project, a channel) stood: it is read from the start."""
+    """Reset one partition of a stream (a repository, a project, a channel): the next sync reads it from the start."""
     from kitestring.declarative.partition_state import refresh_partitions
     from kitestring.errors import ConfigError
 
@@ -188,7 +188,7 @@ def accept(
     connection: Annotated[str, CONNECTION],
     state: Annotated[str, STATE] = "",
 ) -> None:
-    """Take what the destination holds for complete, although it was more once: records were taken out on purpose."""
+    """Accept that the destination contains fewer records than before: they were removed on purpose."""
     from kitestring.types import COUNTS
 
     states = state_store(cli_context(ctx), state)
@@ -207,7 +207,7 @@ def import_(
     force: Annotated[bool, FORCE] = False,
     yes: Annotated[bool, YES] = False,
 ) -> None:
-    """Put the states of a file in the place of a connection's."""
+    """Replace the states of a connection by those of a file."""
     from kitestring.errors import ConfigError
 
     try:
@@ -246,7 +246,7 @@ def states_of(ctx: typer.Context, connection: str, state: str) -> dict[str, Stat
 
     states = state_store(cli_context(ctx), state)
     by_stream = states.load(connection)
-    by_stream.pop(COUNTS, None)  # the engine's own note, no state of a stream
+    by_stream.pop(COUNTS, None)  # the engine's own entry, no state of a stream
     if not by_stream:
         names = states.connections()
         raise ConfigError(
@@ -345,7 +345,7 @@ def parse_object(text: str, what: str) -> dict[str, Any]:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Go on if the user agrees. Where nobody can be asked, `--yes` must be given."""
+    """Ask for confirmation. Without a terminal, `--yes` is required."""
     from kitestring.errors import ConfigError
 
     if yes:

@@ -55,10 +55,10 @@ def restore(
     path: Annotated[str, typer.Argument(help="A file that `store backup` or an upgrade has written.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Put a copy in the place of the store. Stop every process of the server first.
+    """Replace the store by a copy. Stop every process of the server first.
 
-    What the store has now is copied to the folder `backups` before. What happened since the copy was taken is gone from
-    the store: an older state makes the next sync read a stretch again.
+    The current store is copied to the folder `backups` first. Changes since the copy was taken are lost: with an older
+    state the next sync reads some records again.
     """
     from kitestring.cli.state import confirm
     from kitestring.errors import ConfigError

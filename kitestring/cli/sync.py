@@ -1,4 +1,4 @@
-"""`kitestring sync`: runs connections of the project, or one that flags describe."""
+"""`kitestring sync`: runs connections of the project, or a connection given by flags."""
 
 from __future__ import annotations
 

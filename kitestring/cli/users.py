@@ -1,4 +1,4 @@
-"""`kitestring user` and `kitestring secrets`: who may use a server, and the key of its secrets, in its store."""
+"""`kitestring user` and `kitestring secrets`: users of a server, and the key that encrypts its secrets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kitestring.cli.global_options import cli_context
 if TYPE_CHECKING:
     from kitestring.server.context import Context
 
-app = typer.Typer(help="Who may use the server: users, passwords, roles.", no_args_is_help=True)
-secrets = typer.Typer(help="The key that secrets in the server's store are sealed with.", no_args_is_help=True)
+app = typer.Typer(help="Users of a server: passwords and roles.", no_args_is_help=True)
+secrets = typer.Typer(help="The key that encrypts the secrets in the server's store.", no_args_is_help=True)
 
 EMAIL = typer.Argument(metavar="EMAIL", help="The user's e-mail address.")
 ROLE = typer.Option(
@@ -30,7 +30,7 @@ STDIN = typer.Option("--password-stdin", help="Read the password from standard i
 
 @contextmanager
 def open_context(ctx: typer.Context) -> Iterator[Context]:
-    """The store of this machine's settings, under the name by which its changes are noted."""
+    """Open the store of this machine's settings; the audit log names the command line as the actor."""
     needs_server()
     from kitestring.server.context import Context
     from kitestring.server.observability.audit import acting
@@ -50,7 +50,7 @@ def open_context(ctx: typer.Context) -> Iterator[Context]:
 def add(
     ctx: typer.Context,
     email: Annotated[str, EMAIL],
-    name: Annotated[str, typer.Option(help="What they are called.", show_default=False)] = "",
+    name: Annotated[str, typer.Option(help="The user's name.", show_default=False)] = "",
     role: Annotated[str, ROLE] = "",
     workspace: Annotated[str, WORKSPACE] = "",
     organization: Annotated[str, ORGANIZATION] = "",
