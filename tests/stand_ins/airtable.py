@@ -8,38 +8,38 @@ schema, list records and comments, rate limits, errors, OAuth reference), read 2
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 
 TOKEN = "pat-larkspur"
 CLIENT, SECRET = "larkspur-app", "larkspur-secret"
+ERROR_TYPES = {401: "AUTHENTICATION_REQUIRED", 403: "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND"}
 FORMULA = re.compile(r"OR\(IS_AFTER\(LAST_MODIFIED_TIME\(\), DATETIME_PARSE\('(.*?)'\)\), "
                      r"IS_AFTER\(CREATED_TIME\(\), DATETIME_PARSE\('(.*?)'\)\)\)")  # fmt: skip
 
 
-class AirtableStandIn(StandIn):
+class AirtableStandIn(PagedApi):
     """Airtable on 127.0.0.1. `expire` is how many places in lists it forgets; `forbidden` names pieces of paths."""
 
     name: ClassVar[str] = "Airtable stand-in"
+    bearer: ClassVar[str] = TOKEN
+    token_path: ClassVar[str] = "/oauth2/v1/token"
+    page_parameters: ClassVar[tuple[str, str]] = ("pageSize", "offset")
+    reports_limits: ClassVar[bool] = False
+    refusals: ClassVar[Mapping[int, str]] = {401: "Authentication required", 403: "Forbidden"}
 
-    def __init__(
-        self,
-        *,
-        expire: int = 0,
-        forbidden: tuple[str, ...] = (),
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-    ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
-        self.expire, self.forbidden = expire, forbidden
+    def __init__(self, *, expire: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.expire = expire
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=3600, client_in=("header",), sent_as=("form",))
         self.bases = {"appLarkspur": "Larkspur HQ", "appSales": "Sales"}
         self.tables = {
@@ -81,27 +81,12 @@ class AirtableStandIn(StandIn):
 
     # The vendor's manners
 
-    def authorize(self, call: Call) -> Answer | None:
-        token = call.headers.get("authorization", "").removeprefix("Bearer ")
-        if call.path == "/oauth2/v1/token":
-            return None
-        if token != TOKEN and not self.tokens.allows(token):
-            return Answer(401, {"error": {"type": "AUTHENTICATION_REQUIRED", "message": "Authentication required"}})
-        if any(part in call.path for part in self.forbidden):
-            return Answer(403, {"error": {"type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", "message": "Forbidden"}})
-        return None
-
     def refuse(self, status: int, message: str) -> Answer:
         if status == 429:
             return Answer(429, {"errors": [{"error": "RATE_LIMIT_REACHED", "message": message}]})
+        if status in ERROR_TYPES:
+            return Answer(status, {"error": {"type": ERROR_TYPES[status], "message": message}})
         return Answer(status, {"error": "NOT_FOUND"} if status == 404 else {"error": {"type": message}})
-
-    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
-        return {}
-
-    @route("POST", "/oauth2/v1/token")
-    def token(self, call: Call) -> Any:
-        return self.tokens.answer(call)
 
     @route("GET", "/v0/meta/bases")
     def base_list(self, call: Call) -> Any:
@@ -118,32 +103,30 @@ class AirtableStandIn(StandIn):
     def record_list(self, call: Call, base: str, table: str) -> Any:
         if all(table_schema["id"] != table for table_schema in self.tables.get(base, ())):
             return self.refuse(404, "")
-        size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "itr/0").removeprefix("itr/"))
-        if begin and self.expire:
+        if "offset" in call.params and self.expire:
             self.expire -= 1
             return self.refuse(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
         since = FORMULA.fullmatch(call.param("filterByFormula", ""))
         if since is None and "filterByFormula" in call.params:
             return self.refuse(422, "INVALID_FILTER_BY_FORMULA")
-        metadata, end = "commentCount" in call.params.get("recordMetadata[]", []), begin + size
+        metadata = "commentCount" in call.params.get("recordMetadata[]", [])
         rows = [
             (f"rec{n:05}", row)
             for n, row in enumerate(self.records[table])
             if since is None or max(row.get("Last", ""), iso(BEGIN)) > since[1]
         ]
-        page = [
+        page = self.page_of(call, rows, prefix="itr/")
+        records = [
             {"id": key, "createdTime": iso(BEGIN), "fields": row,
              **({"commentCount": len(self.comments.get(f"{table}/{key}", ()))} if metadata else {})}
-            for key, row in rows[begin:end]
+            for key, row in page.rows
         ]  # fmt: skip
-        return {"records": page, **({"offset": f"itr/{end}"} if end < len(rows) else {})}
+        return {"records": records, **({"offset": f"itr/{page.following}"} if page.following else {})}
 
     @route("GET", "/v0/{base}/{table}/{record}/comments")
     def comment_list(self, call: Call, base: str, table: str, record: str) -> Any:
-        size, begin = int(call.param("pageSize", "100")), int(call.param("offset", "0"))
-        rows = self.comments.get(f"{table}/{record}", [])
-        following = str(begin + size) if begin + size < len(rows) else None
-        return {"comments": rows[begin : begin + size], "offset": following}
+        page = self.page_of(call, self.comments.get(f"{table}/{record}", []))
+        return {"comments": page.rows, "offset": str(page.following) if page.following else None}
 
     def _time(self, moment: int) -> str:
         return iso(moment).replace("Z", ".000Z")

@@ -6,14 +6,16 @@ developers.asana.com (pagination, input and output options, rate limits, errors,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run_with_tokens
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 Tree = dict[str, Any]
@@ -24,23 +26,21 @@ USERS_OF_WORKSPACE = 2000
 """The list below a workspace ends here; the one by parameter does not."""
 
 
-class AsanaStandIn(StandIn):
+class AsanaStandIn(PagedApi):
     """Asana on 127.0.0.1. `lacks` names pieces of paths that the plan lacks, `forbidden` those that are refused."""
 
     name: ClassVar[str] = "Asana stand-in"
+    bearer: ClassVar[str] = TOKEN
+    token_path: ClassVar[str] = "/-/oauth_token"
+    reports_limits: ClassVar[bool] = False
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "Not Authorized",
+        402: "This feature is only available to premium users.",
+        403: "You do not have access to this.",
+    }
 
-    def __init__(
-        self,
-        *,
-        tasks: int = 130,
-        lacks: tuple[str, ...] = (),
-        forbidden: tuple[str, ...] = (),
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-    ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
-        self.lacks, self.forbidden = lacks, forbidden
+    def __init__(self, *, tasks: int = 130, **options: Any) -> None:
+        super().__init__(**options)
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=3600, rotation="kept", client_in=("body",))
         self.now = END
         self.tasks: dict[str, Json] = {}
@@ -144,27 +144,8 @@ class AsanaStandIn(StandIn):
 
     # The vendor's manners
 
-    def authorize(self, call: Call) -> Answer | None:
-        if call.path == "/-/oauth_token":
-            return None
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not (token == TOKEN or self.tokens.allows(token)):
-            return self.refuse(401, "Not Authorized")
-        if any(part in call.path for part in self.lacks):
-            return self.refuse(402, "This feature is only available to premium users.")
-        if any(part in call.path for part in self.forbidden):
-            return self.refuse(403, "You do not have access to this.")
-        return None
-
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"errors": [{"message": message, "help": "For more information, see the docs."}]})
-
-    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
-        return {}
-
-    @route("POST", "/-/oauth_token")
-    def token(self, call: Call) -> Any:
-        return self.tokens.answer(call)
 
     # Lists
 
@@ -229,11 +210,9 @@ class AsanaStandIn(StandIn):
 
     def _page(self, call: Call, rows: list[Json]) -> Json:
         """Of each record its names, and what `opt_fields` asks for."""
-        size, begin = int(call.param("limit", "100")), int(call.param("offset", "0"))
-        end = begin + size
-        next_page = {"offset": str(end), "path": call.path, "uri": self.url + call.path} if end < len(rows) else None
-        tree = tree_of(call)
-        return {"data": [chosen(row, tree) for row in rows[begin:end]], "next_page": next_page}
+        page, tree = self.page_of(call, rows), tree_of(call)
+        link = {"offset": str(page.following), "path": call.path, "uri": self.url + call.path}
+        return {"data": [chosen(row, tree) for row in page.rows], "next_page": link if page.following else None}
 
     def _add_task(self, gid: str, at: int, **fields: Any) -> Json:
         problem = problems()[len(self.tasks) % 60]

@@ -12,7 +12,8 @@ import itertools
 from base64 import b64encode
 from typing import Any, ClassVar
 
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 EMAIL = "agent@larkspur.example"
@@ -22,7 +23,7 @@ SCOPED_TOKEN, SERVICE_TOKEN = "scoped-token", "service-token"
 CLIENT, SECRET, FIRST_REFRESH = "client-id", "client-secret", "refresh-0"
 
 
-class AtlassianStandIn(StandIn):
+class AtlassianStandIn(PagedApi):
     """One site with two doors. `site_key` opens the site; what has scopes opens the gateway.
 
     `lifetime` is the number of calls for which an access token from the token endpoint is good, 0 for ever.
@@ -30,6 +31,7 @@ class AtlassianStandIn(StandIn):
 
     product: ClassVar[str] = ""
     site_key: ClassVar[str] = ""
+    token_path: ClassVar[str] = "/oauth/token"
 
     def __init__(self, *, anonymous: bool = False, lifetime: int = 0, **options: Any) -> None:
         super().__init__(**options)
@@ -45,7 +47,7 @@ class AtlassianStandIn(StandIn):
         return f"/ex/{self.product}/{CLOUD_ID}"
 
     def authorize(self, call: Call) -> Answer | None:
-        if call.path in ("/oauth/token", "/_edge/tenant_info"):
+        if call.path in (self.token_path, "/_edge/tenant_info"):
             return None
         header = call.headers.get("authorization", "")
         if call.path.startswith("/ex/"):
@@ -81,8 +83,7 @@ class AtlassianStandIn(StandIn):
     def tenant_info(self, call: Call) -> Json:
         return {"cloudId": CLOUD_ID}
 
-    @route("POST", "/oauth/token")
-    def tokens(self, call: Call) -> Any:
+    def grant(self, call: Call) -> Any:
         if not call.headers.get("content-type", "").startswith("application/json"):
             return Answer(415, {"error": "unsupported_media_type"})  # the documentation has JSON only
         form = call.json()

@@ -11,15 +11,16 @@ from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from stand_ins.command_line import run
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 KEY = "discourse-key"
 DAY = 86_400
 
 
-class DiscourseStandIn(StandIn):
+class DiscourseStandIn(PagedApi):
     """`server.config` opens it. A post bumps its topic and moves `now` on by a day."""
 
     name: ClassVar[str] = "discourse"

@@ -7,38 +7,36 @@ developers.freshdesk.com/api, read 2026-11.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, END, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, Limit, route
 from stand_ins.command_line import run
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 
+CODES = {401: "invalid_credentials", 402: "require_feature", 403: "access_denied"}
 API_KEY = "larkspur-key"
 PAGES = 300
 """Further pages of a list are refused."""
 
 
-class FreshdeskStandIn(StandIn):
+class FreshdeskStandIn(PagedApi):
     """Freshdesk on 127.0.0.1. `lacks` names lists that the plan does not include, `forbidden` those it refuses."""
 
     name: ClassVar[str] = "Freshdesk stand-in"
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "You have to be logged in to do this.",
+        402: "The feature is not supported in your plan",
+        403: "You are not authorized to perform this action.",
+    }
 
-    def __init__(
-        self,
-        *,
-        tickets: int = 230,
-        lacks: tuple[str, ...] = (),
-        forbidden: tuple[str, ...] = (),
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-    ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
-        self.lacks, self.forbidden = lacks, forbidden
+    def __init__(self, *, tickets: int = 230, **options: Any) -> None:
+        super().__init__(**options)
         self.now = END
         texts = problems()
         # Three tickets share each second, as after a bulk update.
@@ -150,17 +148,12 @@ class FreshdeskStandIn(StandIn):
 
     # The vendor's manners
 
-    def authorize(self, call: Call) -> Answer | None:
-        expected = "Basic " + b64encode(f"{API_KEY}:X".encode()).decode()
-        if call.headers.get("authorization") != expected:
-            return Answer(401, {"code": "invalid_credentials", "message": "You have to be logged in to do this."})
-        if any(part in call.path for part in self.lacks):
-            return Answer(403, {"code": "require_feature", "message": "The feature is not supported in your plan"})
-        if any(part in call.path for part in self.forbidden):
-            return Answer(403, {"code": "access_denied", "message": "You are not authorized to perform this action."})
-        return None
+    def admits(self, call: Call) -> bool:
+        return call.headers.get("authorization") == "Basic " + b64encode(f"{API_KEY}:X".encode()).decode()
 
     def refuse(self, status: int, message: str) -> Answer:
+        if status in CODES:  # a list outside the plan is a 403 too
+            return Answer(403 if status == 402 else status, {"code": CODES[status], "message": message})
         return Answer(404, b"") if status == 404 else Answer(status, {"message": message})
 
     def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:

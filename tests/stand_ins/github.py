@@ -8,7 +8,7 @@ in `github_graphql.py`, who may call in `github_access.py`. The app is Iv23liLar
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode
@@ -16,22 +16,28 @@ from urllib.parse import parse_qs, urlencode
 import orjson
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route, serve
+from kitestring.testing.stand_in import Answer, Call, Limit, route, serve
 from stand_ins.command_line import argument_parser
 from stand_ins.github_access import CLIENT_ID, INSTALLATION, Access
 from stand_ins.github_graphql import root
 from stand_ins.github_query import execute
 from stand_ins.github_repository import API, OWNER, REPOSITORIES, Json, Repository, user
+from stand_ins.paged_api import PagedApi
 
 TOKEN = "ghp_larkspur"
 
 
-class GitHubStandIn(StandIn):
+class GitHubStandIn(PagedApi):
     """GitHub on 127.0.0.1. `repositories` are the objects behind it, by full name; `forbidden` names path pieces that
     answer 403, as collaborators do without push access. `enterprise`: a server of a company's own, with `/api/v3`
     before its paths, numbered pages of issues and no rate limits. `on_page` is called when a page was answered."""
 
     name: ClassVar[str] = "GitHub stand-in"
+    token_path: ClassVar[str] = "/login/oauth/access_token"
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "Bad credentials",
+        403: "Must have push access to view repository collaborators.",
+    }
     token_ends = ""
     """When the token ends, as GitHub writes it; empty for one that never does."""
 
@@ -43,16 +49,12 @@ class GitHubStandIn(StandIn):
         quotas: Mapping[str, int] | None = None,
         calls_per_token: int | None = None,
         enterprise: bool = False,
-        forbidden: Collection[str] = (),
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
+        **options: Any,
     ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
+        super().__init__(**options)
         self.token = token
         self.access = Access(token, quotas, calls_per_token)
         self.enterprise = enterprise
-        self.forbidden = forbidden
         self.on_page: Callable[[Call], None] | None = None
         self.deepest_page = 400
         self.graphql_errors: list[Json] = []
@@ -87,17 +89,14 @@ class GitHubStandIn(StandIn):
         return super().answer(call)
 
     def authorize(self, call: Call) -> Answer | None:
-        authorization = call.headers.get("authorization", "")
         if call.path.endswith("/access_tokens"):
+            authorization = call.headers.get("authorization", "")
             reason = self.access.refusal_of(authorization, time.time() + self.clock_ahead_s)
             return self.refuse(401, reason) if reason else None
-        if call.path == "/login/oauth/access_token":
-            return None
-        if not self.access.admits(authorization):
-            return self.refuse(401, "Bad credentials")
-        if any(part in call.path for part in self.forbidden):
-            return self.refuse(403, "Must have push access to view repository collaborators.")
-        return None
+        return super().authorize(call)
+
+    def admits(self, call: Call) -> bool:
+        return self.access.admits(call.headers.get("authorization", ""))
 
     def _routed(self, call: Call) -> Answer:
         resource = "graphql" if call.path == "/graphql" else "core"
@@ -130,8 +129,7 @@ class GitHubStandIn(StandIn):
         expires = iso(int(time.time()) + 3600)
         return Answer(201, {"token": self.access.issue(), "expires_at": expires, "permissions": {"contents": "read"}})
 
-    @route("POST", "/login/oauth/access_token")
-    def user_tokens(self, call: Call) -> Any:
+    def grant(self, call: Call) -> Any:
         """The refresh of a user token: each refresh token is good once; an error has the status 200."""
         form = parse_qs(call.body.decode())
         pair = self.access.refreshed(form.get("refresh_token", [""])[0])

@@ -7,14 +7,16 @@ and their notes by id, OAuth), read 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run_with_tokens
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 TOKEN = "glpat-larkspur"
@@ -24,18 +26,20 @@ GROUPS = ("larkspur", "larkspur/tools", "elsewhere")
 PATHS = ("larkspur/web", "larkspur/tools/api", "elsewhere/site")
 
 
-class GitLabStandIn(StandIn):
+class GitLabStandIn(PagedApi):
     """`server.config` opens it. A note changes what it belongs to; every change moves `now` on.
 
     `lacks` names lists that the plan of the groups does not include.
     """
 
     name: ClassVar[str] = "gitlab"
+    bearer: ClassVar[str] = TOKEN
+    token_path: ClassVar[str] = "/oauth/token"
+    refusals: ClassVar[Mapping[int, str]] = {401: "401 Unauthorized"}
 
-    def __init__(self, *, issues: int = 30, page: int = 100, lacks: tuple[str, ...] = (), **options: Any) -> None:
+    def __init__(self, *, issues: int = 30, page: int = 100, **options: Any) -> None:
         super().__init__(**options)
         self.page = page
-        self.lacks = lacks
         self.most_offset = 50_000
         """Where a list has keyset pages, numbered ones end here."""
         self.now = BEGIN
@@ -196,14 +200,9 @@ class GitLabStandIn(StandIn):
     # The vendor's manners
 
     def authorize(self, call: Call) -> Answer | None:
-        if call.path == "/oauth/token":
-            return None
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
-        if token == "glpat-no-scope":
+        if call.headers.get("authorization", "").endswith(" glpat-no-scope"):
             return Answer(403, {"error": "insufficient_scope", "scope": "api read_api"})
-        if scheme == "Bearer" and (token == TOKEN or self.tokens.allows(token)):
-            return None
-        return self.refuse(401, "401 Unauthorized")
+        return super().authorize(call)
 
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"message": message})
@@ -211,10 +210,6 @@ class GitLabStandIn(StandIn):
     @route("GET", "/api/v4/personal_access_tokens/self")
     def own_token(self, call: Call) -> Any:
         return {"id": 4, "name": "larkspur", "scopes": ["read_api"], "expires_at": "2027-03-01", "active": True}
-
-    @route("POST", "/oauth/token")
-    def token(self, call: Call) -> Any:
-        return self.tokens.answer(call)
 
     # Groups
 

@@ -7,14 +7,16 @@ forms v3), read 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 
@@ -33,22 +35,23 @@ PART = 3
 """So many of an object's associations come in one answer."""
 
 
-class HubSpotStandIn(StandIn):
+class HubSpotStandIn(PagedApi):
     """HubSpot on 127.0.0.1. `forbidden` names pieces of paths whose scope the app lacks, `most` limits a search."""
 
     name: ClassVar[str] = "HubSpot stand-in"
+    bearer: ClassVar[str] = TOKEN
+    token_path: ClassVar[str] = "/oauth/2026-03/token"
+    page_parameters: ClassVar[tuple[str, str]] = ("limit", "after")
+    page_size: ClassVar[int] = 10
+    reports_limits: ClassVar[bool] = False
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "Authentication credentials not found.",
+        403: "This app hasn't been granted all required scopes to make this call.",
+    }
 
-    def __init__(
-        self,
-        *,
-        forbidden: tuple[str, ...] = (),
-        most: int = MOST,
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-    ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
-        self.forbidden, self.most = forbidden, most
+    def __init__(self, *, most: int = MOST, **options: Any) -> None:
+        super().__init__(**options)
+        self.most = most
         self.now = END
         # Access tokens live half an hour; an answer to a refresh repeats the refresh token.
         self.tokens = TokenEndpoint(
@@ -133,16 +136,6 @@ class HubSpotStandIn(StandIn):
 
     # The vendor's manners
 
-    def authorize(self, call: Call) -> Answer | None:
-        if call.path == "/oauth/2026-03/token":
-            return None
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not (token == TOKEN or self.tokens.allows(token)):
-            return self.refuse(401, "Authentication credentials not found.")
-        if any(part in call.path for part in self.forbidden):
-            return self.refuse(403, "This app hasn't been granted all required scopes to make this call.")
-        return None
-
     def refuse(self, status: int, message: str) -> Answer:
         category = {401: "INVALID_AUTHENTICATION", 403: "MISSING_SCOPES", 404: "OBJECT_NOT_FOUND"}
         members = {"errorType": "RATE_LIMIT", "policyName": "SECONDLY"} if status == 429 else {}
@@ -150,14 +143,10 @@ class HubSpotStandIn(StandIn):
             status, {"status": "error", "message": message, "category": category.get(status, "RATE_LIMITS"), **members}
         )
 
-    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
-        return {}
-
     def rate_limited(self, wait_s: float) -> Answer:
         return self.refuse(429, "You have reached your secondly limit.")
 
-    @route("POST", "/oauth/2026-03/token")
-    def token(self, call: Call) -> Any:
+    def grant(self, call: Call) -> Answer:
         # Whatever stands in the address is refused: it would end in logs.
         return self.refuse(400, "parameters belong into the body") if call.params else self.tokens.answer(call)
 
@@ -330,11 +319,11 @@ class HubSpotStandIn(StandIn):
         return self._page(call, rows)
 
     def _page(self, call: Call, rows: list[Json], most: int = 100) -> Json:
-        size, begin = int(call.param("limit", "10")), int(call.param("after", "0"))
-        if size > most:
-            raise AssertionError(f"a page of {size}")
-        paging = {"paging": {"next": {"after": str(begin + size)}}} if begin + size < len(rows) else {}
-        return {"results": rows[begin : begin + size], **paging}
+        page = self.page_of(call, rows)
+        if page.size > most:
+            raise AssertionError(f"a page of {page.size}")
+        paging = {"paging": {"next": {"after": str(page.following)}}} if page.following else {}
+        return {"results": page.rows, **paging}
 
     def _object(self, number: int, row: Json, property_names: set[str]) -> Json:
         properties = {k: v for k, v in row.items() if k in property_names}

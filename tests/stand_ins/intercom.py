@@ -7,12 +7,14 @@ developers.intercom.com, version 2.11, read 2026-11.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END
 from kitestring.testing.help_desk.texts import FIRST_NAMES, ORGANIZATIONS, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, Limit, route
 from stand_ins.command_line import run
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 
@@ -20,22 +22,17 @@ TOKEN = "larkspur-token"
 DAY = 86_400
 
 
-class IntercomStandIn(StandIn):
+class IntercomStandIn(PagedApi):
     """Intercom on 127.0.0.1. `forbidden` names pieces of paths that the token may not read."""
 
     name: ClassVar[str] = "Intercom stand-in"
+    bearer: ClassVar[str] = TOKEN
+    page_parameters: ClassVar[tuple[str, str]] = ("per_page", "starting_after")
+    page_size: ClassVar[int] = 25
+    refusals: ClassVar[Mapping[int, str]] = {401: "Access Token Invalid", 403: "Active subscription needed."}
 
-    def __init__(
-        self,
-        *,
-        conversations: int = 320,
-        forbidden: tuple[str, ...] = (),
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-    ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
-        self.forbidden = forbidden
+    def __init__(self, *, conversations: int = 320, **options: Any) -> None:
+        super().__init__(**options)
         self.now = END
         self.scrolls: dict[str, int] = {}
         texts = problems()
@@ -106,13 +103,6 @@ class IntercomStandIn(StandIn):
         self.parts[key].append({**part, "body": body, "created_at": self.now, "updated_at": self.now})
 
     # The vendor's manners
-
-    def authorize(self, call: Call) -> Answer | None:
-        if call.headers.get("authorization") != f"Bearer {TOKEN}":
-            return self.refuse(401, "Access Token Invalid")
-        if any(part in call.path for part in self.forbidden):
-            return self.refuse(403, "Active subscription needed.")
-        return None
 
     def refuse(self, status: int, message: str) -> Answer:
         code = {401: "unauthorized", 403: "api_plan_restricted", 404: "not_found", 429: "rate_limit_exceeded"}
@@ -190,12 +180,12 @@ class IntercomStandIn(StandIn):
     def internal_articles(self, call: Call) -> Any:
         if call.headers.get("intercom-version") != "2.14":
             return self.refuse(404, "Resource Not Found")
-        size, begin = int(call.param("per_page", "25")), int(call.param("starting_after", "0"))
-        pages: Json = {"type": "pages", "page": begin // size + 1, "per_page": size,
-                       "total_pages": -(-len(self.internal) // size)}  # fmt: skip
-        if begin + size < len(self.internal):
-            pages["next"] = {"per_page": size, "starting_after": str(begin + size)}
-        return {"type": "list", "data": self.internal[begin : begin + size], "pages": pages}
+        page = self.page_of(call, self.internal)
+        pages: Json = {"type": "pages", "page": page.begin // page.size + 1, "per_page": page.size,
+                       "total_pages": -(-page.total // page.size)}  # fmt: skip
+        if page.following:
+            pages["next"] = {"per_page": page.size, "starting_after": str(page.following)}
+        return {"type": "list", "data": page.rows, "pages": pages}
 
     @route("GET", "/data_attributes")
     def attributes(self, call: Call) -> Any:

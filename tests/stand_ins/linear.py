@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run_with_tokens
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 KEY = "lin_api_larkspur"
@@ -31,15 +33,16 @@ ROOTS = (*FILTERED, "teams", "users", "issueLabels", "workflowStates", *UNFILTER
 CODES = {400: "GRAPHQL_VALIDATION_FAILED", 401: "AUTHENTICATION_ERROR", 429: "RATELIMITED"}
 
 
-class LinearStandIn(StandIn):
+class LinearStandIn(PagedApi):
     """`server.config` opens it. Every change moves `now` on by a day. `lacks` names lists that the plan has not."""
 
     name: ClassVar[str] = "linear"
+    token_path: ClassVar[str] = "/oauth/token"
+    refusals: ClassVar[Mapping[int, str]] = {401: "Authentication required"}
 
-    def __init__(self, *, issues: int = 24, page: int = 10, lacks: tuple[str, ...] = (), **options: Any) -> None:
+    def __init__(self, *, issues: int = 24, page: int = 10, **options: Any) -> None:
         super().__init__(**options)
         self.page = page
-        self.lacks = lacks
         self.hidden: set[str] = set()
         """Private teams that the key does not see."""
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=DAY, sent_as=("form",), prefix="lin_oauth")
@@ -89,13 +92,8 @@ class LinearStandIn(StandIn):
     def _time(self) -> str:
         return iso(self.now).replace("Z", ".000Z")
 
-    def authorize(self, call: Call) -> Answer | None:
-        if call.path == "/oauth/token":
-            return None
-        value = call.headers.get("authorization", "")
-        if value == KEY or (value.startswith("Bearer ") and self.tokens.allows(value.removeprefix("Bearer "))):
-            return None
-        return self.refuse(401, "Authentication required")
+    def admits(self, call: Call) -> bool:
+        return call.headers.get("authorization") == KEY or super().admits(call)
 
     def refuse(self, status: int, message: str) -> Answer:
         code = CODES.get(status, "INTERNAL_SERVER_ERROR")
@@ -108,10 +106,6 @@ class LinearStandIn(StandIn):
         reset = str(int((time.time() + wait_s) * 1000))
         answer.headers.update({"X-RateLimit-Requests-Remaining": "0", "X-RateLimit-Requests-Reset": reset})
         return answer
-
-    @route("POST", "/oauth/token")
-    def token(self, call: Call) -> Any:
-        return self.tokens.answer(call)
 
     @route("POST", "/graphql")
     def graphql(self, call: Call) -> Any:

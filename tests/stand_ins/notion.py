@@ -7,13 +7,15 @@ of the trash), read 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run_rotating
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 TOKEN = "ntn_larkspur"
@@ -30,7 +32,7 @@ def newest(rows: list[Json]) -> list[Json]:
     return sorted(rows, key=lambda row: str(row["last_edited_time"]), reverse=True)
 
 
-class NotionStandIn(StandIn):
+class NotionStandIn(PagedApi):
     """`server.config` opens it. An edit moves `now` on and the page to the front of the search.
 
     The search shows what is in the trash only where it is asked for nothing else, and leaves out `unsearchable` pages;
@@ -38,19 +40,23 @@ class NotionStandIn(StandIn):
     """
 
     name: ClassVar[str] = "notion"
+    token_path: ClassVar[str] = "/v1/oauth/token"
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "API token is invalid.",
+        403: "Insufficient permissions for this endpoint.",
+    }
 
     def __init__(
         self,
         *,
         pages: int = 24,
         page: int = 100,
-        forbidden: tuple[str, ...] = (),
         rotating: bool = False,
         trash_search: Literal["known", "refused", "ignored"] = "known",
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.page, self.forbidden, self.rotating, self.trash_search = page, forbidden, rotating, trash_search
+        self.page, self.rotating, self.trash_search = page, rotating, trash_search
         # Notion names no lifetime, and takes JSON with the client in the header.
         self.tokens = TokenEndpoint({"larkspur": "secret"}, None, client_in=("header",), sent_as=("json",))
         self.unshared: set[str] = set()
@@ -171,25 +177,18 @@ class NotionStandIn(StandIn):
         self.children.setdefault(parent, []).append(block)
         return block
 
-    def authorize(self, call: Call) -> Answer | None:
-        if call.path == "/v1/oauth/token":
-            return None
+    def admits(self, call: Call) -> bool:
         token = call.headers.get("authorization", "").removeprefix("Bearer ")
-        if not (self.tokens.allows(token) if self.rotating else token == TOKEN):
-            return self.refuse(401, "API token is invalid.")
-        if call.headers.get("notion-version") != VERSION:
+        return self.tokens.allows(token) if self.rotating else token == TOKEN
+
+    def authorize(self, call: Call) -> Answer | None:
+        if call.path != self.token_path and self.admits(call) and call.headers.get("notion-version") != VERSION:
             return self.refuse(400, "Notion-Version header failed validation")
-        if any(part in call.path for part in self.forbidden):
-            return self.refuse(403, "Insufficient permissions for this endpoint.")
-        return None
+        return super().authorize(call)
 
     def refuse(self, status: int, message: str) -> Answer:
         code = CODES.get(status, "validation_error" if status < 500 else "service_unavailable")
         return Answer(status, {"object": "error", "status": status, "code": code, "message": message})
-
-    @route("POST", "/v1/oauth/token")
-    def token(self, call: Call) -> Any:
-        return self.tokens.answer(call)
 
     @route("POST", "/v1/search")
     def search(self, call: Call) -> Any:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.objects import BEGIN, END, iso
 from kitestring.testing.help_desk.texts import FIRST_NAMES, problems
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run
 from stand_ins.graphql import Query, Selection, cost, selected
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 
@@ -56,22 +58,20 @@ STREAMS = {"product_variants": "productVariants", "draft_orders": "draftOrders",
 """The streams that are called otherwise than their list."""
 
 
-class ShopifyStandIn(StandIn):
+class ShopifyStandIn(PagedApi):
     """Shopify on 127.0.0.1. `denied` names lists whose scope the app lacks; `most_cost` is what one query may cost."""
 
     name: ClassVar[str] = "Shopify stand-in"
+    token_path: ClassVar[str] = "/admin/oauth/access_token"
+    reports_limits: ClassVar[bool] = False
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "[API] Invalid API key or access token (unrecognized login or wrong password)"
+    }
 
     def __init__(
-        self,
-        *,
-        denied: tuple[str, ...] = (),
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-        token_lifetime_s: float = 86_399,
-        most_cost: int = 1000,
+        self, *, denied: tuple[str, ...] = (), token_lifetime_s: float = 86_399, most_cost: int = 1000, **options: Any
     ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
+        super().__init__(**options)
         self.denied, self.most_cost = denied, most_cost
         self.now = END
         self.tokens = TokenEndpoint({CLIENT: SECRET}, lifetime_s=token_lifetime_s, client_in=("body",), prefix="shpat")
@@ -127,27 +127,18 @@ class ShopifyStandIn(StandIn):
 
     # The vendor's manners
 
-    def authorize(self, call: Call) -> Answer | None:
+    def admits(self, call: Call) -> bool:
         token = call.headers.get("x-shopify-access-token", "")
-        if call.path == "/admin/oauth/access_token" or token == TOKEN or self.tokens.allows(token):
-            return None
-        return self.refuse(401, "[API] Invalid API key or access token (unrecognized login or wrong password)")
+        return token == TOKEN or self.tokens.allows(token)
 
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"errors": message})
-
-    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
-        return {}
 
     def rate_limited(self, wait_s: float) -> Answer:
         """A bucket that restores 100 points a second and lacks what `wait_s` would bring."""
         bucket = {"maximumAvailable": 2000.0, "currentlyAvailable": 100 - int(wait_s * 100), "restoreRate": 100.0}
         points = {"requestedQueryCost": 100, "actualQueryCost": None, "throttleStatus": bucket}
         return Answer(200, {"errors": [_error("Throttled", "THROTTLED")], "extensions": {"cost": points}})
-
-    @route("POST", "/admin/oauth/access_token")
-    def token(self, call: Call) -> Any:
-        return self.tokens.answer(call)
 
     @route("POST", "/admin/api/2026-07/graphql.json")
     def graphql(self, call: Call) -> Any:

@@ -12,9 +12,10 @@ from urllib.parse import parse_qs
 
 from kitestring.testing.help_desk.objects import BEGIN
 from kitestring.testing.help_desk.texts import problems
-from kitestring.testing.stand_in import Answer, Call, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from stand_ins.command_line import run_rotating
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 TOKEN = "xoxb-larkspur"
@@ -31,7 +32,7 @@ METHODS = {
 """What a scope opens."""
 
 
-class SlackStandIn(StandIn):
+class SlackStandIn(PagedApi):
     """`server.config` opens it. The app is a member of all channels but `elsewhere`; `lacks` takes scopes away.
 
     With `rotating` tokens end after `lifetime_s` (Slack: 12 hours), and `rotating_config` opens it. With `team` the
@@ -39,20 +40,20 @@ class SlackStandIn(StandIn):
     """
 
     name: ClassVar[str] = "slack"
+    token_path: ClassVar[str] = "/api/oauth.v2.access"
 
     def __init__(
         self,
         *,
         messages: int = 40,
         page: int = 15,
-        lacks: tuple[str, ...] = (),
         rotating: bool = False,
         lifetime_s: float = 43_200.0,
         team: str = "",
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.page, self.lacks, self.rotating, self.team = page, lacks, rotating, team
+        self.page, self.rotating, self.team = page, rotating, team
         self.tokens = TokenEndpoint(
             {"larkspur": "secret"}, lifetime_s, sent_as=("form",), extra={"ok": True, "token_type": "bot"}
         )
@@ -120,7 +121,7 @@ class SlackStandIn(StandIn):
         message.update(subtype="tombstone", text="This message was deleted.", user="USLACKBOT")
 
     def authorize(self, call: Call) -> Answer | None:
-        if call.path == "/api/oauth.v2.access":
+        if call.path == self.token_path:
             return None
         token = call.headers.get("authorization", "").removeprefix("Bearer ")
         if self.rotating and not self.tokens.allows(token):
@@ -135,8 +136,7 @@ class SlackStandIn(StandIn):
             return self.refuse(200, "missing_argument")
         return None
 
-    @route("POST", "/api/oauth.v2.access")
-    def access(self, call: Call) -> Answer:
+    def grant(self, call: Call) -> Answer:
         """Slack tells a refusal in the body of a 200."""
         answer = self.tokens.answer(call)
         return answer if answer.status == 200 else self.refuse(200, "invalid_refresh_token")

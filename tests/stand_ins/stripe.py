@@ -7,12 +7,14 @@ docs.stripe.com/api (pagination, errors, events, objects) and docs.stripe.com/ra
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, ClassVar
 
 from kitestring.testing.help_desk.texts import FIRST_NAMES
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, route
 from stand_ins.command_line import run
+from stand_ins.paged_api import PagedApi
 
 Json = dict[str, Any]
 
@@ -40,23 +42,21 @@ INSIDE = {"invoices": "lines", "subscriptions": "items", "transfers": "reversals
 """The list that each object holds; only its first 10 are shown inside."""
 
 
-class StripeStandIn(StandIn):
+class StripeStandIn(PagedApi):
     """Stripe on 127.0.0.1. `forbidden` names lists that the key may not read; `plain` is an account without Connect and
     Issuing."""
 
     name: ClassVar[str] = "Stripe stand-in"
+    bearer: ClassVar[str] = KEY
+    reports_limits: ClassVar[bool] = False
+    refusals: ClassVar[Mapping[int, str]] = {
+        401: "Invalid API Key provided.",
+        403: "The provided key does not have the required permissions.",
+    }
 
-    def __init__(
-        self,
-        *,
-        forbidden: tuple[str, ...] = (),
-        plain: bool = False,
-        port: int = 0,
-        faults: Faults | None = None,
-        limits: tuple[Limit, ...] = (),
-    ) -> None:
-        super().__init__(port=port, faults=faults, limits=limits)
-        self.forbidden, self.plain = forbidden, plain
+    def __init__(self, *, plain: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.plain = plain
         # Events end, so that this shop lives now.
         self.begin = int(time.time()) - 14 * DAY
         self.now = self.begin + 13 * DAY
@@ -123,10 +123,8 @@ class StripeStandIn(StandIn):
     # The vendor's manners
 
     def authorize(self, call: Call) -> Answer | None:
-        if call.headers.get("authorization") != f"Bearer {KEY}":
-            return self.refuse(401, "Invalid API Key provided.")
-        if any(part in call.path for part in self.forbidden):
-            return self.refuse(403, "The provided key does not have the required permissions.")
+        if refusal := super().authorize(call):
+            return refusal
         if self.plain and "/issuing/" in call.path:
             return self.refuse(
                 400, "Your account is not set up to use Issuing. Please visit the dashboard to get started."
@@ -139,9 +137,6 @@ class StripeStandIn(StandIn):
         kind = "api_error" if status >= 500 else "invalid_request_error"
         code = {"code": "rate_limit"} if status == 429 else {"code": "resource_missing"} if status == 404 else {}
         return Answer(status, {"error": {"type": kind, "message": message, **code}})
-
-    def rate_headers(self, limit: Limit, remaining: int, reset_s: float) -> dict[str, str]:
-        return {}
 
     def rate_limited(self, wait_s: float) -> Answer:
         return self.refuse(429, "Request rate limit exceeded.")
