@@ -39,7 +39,7 @@ for _ in range(order["times"]):
 
 
 def orders(folder: Path, pages: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is synced, by name."""
+    """The syncs, by name."""
     places = {
         "duckdb": ["duckdb", {"path": str(folder / "all.duckdb")}],
         **{kind: ["files", {"path": str(folder / kind), "format": kind}] for kind in ("parquet", "jsonl", "csv")},
@@ -72,7 +72,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 def spent(checkout: Path, order: dict[str, Any], folder: Path) -> Usage:
-    """What a sync with its children takes, into an empty folder."""
+    """The cost of a sync into an empty folder, child processes included."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     command = [str(checkout / ".venv" / "bin" / "python"), "-W", "ignore", "-c", PROGRAM, json.dumps(order)]

@@ -26,7 +26,7 @@ PROC = Path("/proc")
 
 @dataclass
 class Usage:
-    """What a command took. `cpu_s` holds all children that were waited for; `samples` are (seconds, ours, apart)."""
+    """The cost of a command. `cpu_s` holds all children that were waited for; `samples` are (seconds, ours, apart)."""
 
     status: int = 0
     wall_s: float = 0.0

@@ -37,7 +37,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run took. `server_cpu_s` is what the database server worked meanwhile."""
+    """The cost of one run. `server_cpu_s` is the CPU time of the database server meanwhile."""
 
     wall_s: float
     cpu_s: float

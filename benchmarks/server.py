@@ -151,7 +151,7 @@ def requests(homes: list[str], ids: list[str], job_count: int) -> dict[str, str]
 
 
 def processor_s() -> float:
-    """What this process and its fork server have used."""
+    """The resources that this process and its fork server have used."""
     total = sum(os.times()[:2])
     for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         with contextlib.suppress(OSError):
@@ -192,7 +192,7 @@ def measure(url: str, folder: Path, words: argparse.Namespace) -> None:
 
 
 def looks(context: Context, ids: list[str]) -> dict[str, Callable[[], Any]]:
-    """What the scheduler and a worker do, without the HTTP around it."""
+    """The work of the scheduler and a worker, without HTTP."""
     scheduler = Scheduler(context)
 
     def cycle() -> None:

@@ -1,4 +1,4 @@
-"""What it costs to start: the form of a manifest beside Airbyte's engine, the help, and a sync of nothing.
+"""The cost of starting: the form of a manifest beside Airbyte's engine, the help, and a sync of nothing.
 
     python benchmarks/startup.py [--rounds 5] [--manifest FILE] [--cdk PYTHON]
 

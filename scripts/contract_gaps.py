@@ -1,4 +1,4 @@
-"""What connectors declare that they cannot meet of their contract, as Markdown: python scripts/contract_gaps.py"""
+"""The declared gaps of connectors in their contracts, as Markdown: python scripts/contract_gaps.py"""
 
 from __future__ import annotations
 

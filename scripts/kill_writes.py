@@ -1,4 +1,4 @@
-"""Kill syncs of every way to write at random moments, and compare what stands at the end with what should.
+"""Kill syncs of every way to write at random moments, and compare the result with the expected one.
 
     python scripts/kill_writes.py --destination duckdb --kills 50 --events 4000 --seed 1
 
@@ -71,7 +71,7 @@ WRITES = {name_of(write): write for write in EVERY_WRITE}
 
 
 def events(seed: int, count: int) -> Iterator[dict[str, Any] | Truncate]:
-    """So many events of the history of this seed: versions of records, and deletions (one in five); at times all
+    """The first events of the history of this seed: versions of records, and deletions (one in five); at times all
     records are deleted at once, in front of a version."""
     dice = random.Random(seed)
     for version in range(1, count + 1):
@@ -246,7 +246,7 @@ def child(order: dict[str, Any]) -> int:
     return 0 if result.ok else 1
 
 
-# -- what stands -----------------------------------------------------------------------------------------------------
+# -- stored rows -----------------------------------------------------------------------------------------------------
 
 
 def expected(write: Write, seed: int, count: int) -> Counter[tuple[int, int, bool]]:

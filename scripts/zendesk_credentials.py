@@ -5,7 +5,7 @@
 Two connections of one source run at the same time, each in a process of its own: the help desk, and the help centers
 of two brands in three locales. A stand-in for Zendesk ends access tokens after --lifetime seconds, and with each
 refresh the pair before it. The processes get SIGKILL at random moments and are started again; the desk changes
-meanwhile. At the end every record must be as it stands at Zendesk, no two refreshes may have been open at once, and
+meanwhile. At the end every record must be as it is at Zendesk, no two refreshes may have been open at once, and
 none was refused.
 
 A kill between the sending of a refresh and the keeping of its answer loses the pair, with every client there is.
@@ -145,7 +145,7 @@ def change(desk: HelpDesk, dice: random.Random) -> None:
 
 
 def truth(desk: HelpDesk) -> dict[str, dict[int, tuple[str, ...]]]:
-    """What stands at Zendesk, by stream and id."""
+    """The records at Zendesk, by stream and id."""
     centers = [(desk.help_centers[brand["subdomain"]], brand) for brand in desk.brands]
     comments = [
         {**comment, "ticket_id": ticket["id"]}

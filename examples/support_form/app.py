@@ -8,7 +8,7 @@ from datetime import date
 import streamlit as st
 from collection import Article, Collection, Ticket
 from helpdesk import HelpDesk
-from request import Draft, Incomplete, Outcome, Refused, Sent, Similar, Unchecked, Visit, told
+from request import Draft, Incomplete, Outcome, Refused, Sent, Similar, Unchecked, Visit, error_texts
 from settings import Settings, from_environment
 
 from kitestring.errors import KitestringError
@@ -89,7 +89,7 @@ def form(visit: Visit, settings: Settings) -> None:
         try:
             visit.send(draft, collection_of(settings), helpdesk_of(settings), compare=not anyway)
         except Exception as error:  # noqa: BLE001 - whatever happens, the visitor keeps the text
-            visit.outcome = Refused(*told(error, settings))
+            visit.outcome = Refused(*error_texts(error, settings))
     st.rerun()
 
 
@@ -100,7 +100,7 @@ def organization(settings: Settings) -> int | None:
     try:
         known = organizations_of(settings)
     except Exception as error:  # noqa: BLE001 - the form does without
-        small(f"The list of organizations cannot be shown: {told(error, settings)[0]}.")
+        small(f"The list of organizations cannot be shown: {error_texts(error, settings)[0]}.")
         known = {}
     chosen = st.selectbox(
         "Organization (optional)",
@@ -195,7 +195,7 @@ def show_article(article: Article, url: str, settings: Settings) -> None:
 
 
 def about(settings: Settings) -> None:
-    """What the form runs on: for whoever tries it, not for customers."""
+    """The settings that the form uses: for whoever tries it, not for customers."""
     with st.expander("About this demo", icon=":material/info:"):
         desk = settings.zendesk_base_url or "the made-up one of the demo, in this process"
         st.markdown(

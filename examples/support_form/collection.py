@@ -50,7 +50,7 @@ class Article:
 
 
 class TooSlow(TransientError):
-    """No answer while somebody waits."""
+    """No answer in the time that a visitor waits."""
 
 
 class Collection:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from request import Draft
 
 DEMO_CLIENT = ("larkspur", "larkspur-secret")
-"""What the stand-in takes (kitestring.testing.zendesk)."""
+"""The token that the stand-in accepts (kitestring.testing.zendesk)."""
 LONGEST_TEXT = 65_535
 """Characters of a description that the form sends; Zendesk keeps no longer comments."""
 
@@ -71,7 +71,7 @@ class HelpDesk:
         try:
             return int(response.json()["ticket"]["id"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ConnectorError("the help desk took the request, and told no number") from error
+            raise ConnectorError("the help desk accepted the request but returned no number") from error
 
     def link(self, url: str) -> str:
         """Where an article can be read: as it is, and for the made-up help desk where that runs."""

@@ -22,7 +22,7 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 @dataclass(frozen=True)
 class Draft:
-    """What somebody typed."""
+    """The visitor's input."""
 
     name: str
     email: str
@@ -36,7 +36,7 @@ class Draft:
         return f"{self.subject}\n\n{self.description}"
 
     def problems(self) -> list[str]:
-        """What is missing or cannot be, a sentence each."""
+        """The missing and invalid fields, one sentence each."""
         fields = {
             "your name": self.name,
             "your email": self.email,
@@ -104,7 +104,7 @@ Outcome = Incomplete | Similar | Unchecked | Refused | Sent
 
 
 class Visit:
-    """What the page remembers of a visitor from one run of its script to the next, and how a request is sent once.
+    """The state of a visitor's page from one run of its script to the next, and how a request is sent once.
 
     A click while the script runs begins another run at once, beside the old one, and the old one ends where it next
     touches the page or the session's state: what it was about to note there is lost
@@ -115,7 +115,7 @@ class Visit:
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
         self.name = self.email = ""
-        """Who wrote the request that was sent: the next one need not say it again."""
+        """The author of the sent request, filled in for the next."""
         self._key = uuid.uuid4().hex
         self._sending = threading.Lock()
 
@@ -143,20 +143,20 @@ def submit(draft: Draft, collection: Collection, helpdesk: HelpDesk, *, visit: s
         try:
             similar = collection.similar_tickets(draft.text, draft.organization_id)
         except Exception as error:  # noqa: BLE001 - whatever happens, the visitor keeps the text
-            return Unchecked(*told(error, collection.settings))
+            return Unchecked(*error_texts(error, collection.settings))
         if similar:
             return Similar(similar)
     try:
         number = helpdesk.create(draft, draft.key(visit))
     except Exception as error:  # noqa: BLE001 - as above
-        return Refused(*told(error, collection.settings), getattr(error, "retry_after_s", None))
+        return Refused(*error_texts(error, collection.settings), getattr(error, "retry_after_s", None))
     try:
         return Sent(number, draft, collection.articles(draft.text))
     except Exception as error:  # noqa: BLE001 - the ticket is there, and nothing may look as if it were not
-        return Sent(number, draft, trouble=told(error, collection.settings)[0])
+        return Sent(number, draft, trouble=error_texts(error, collection.settings)[0])
 
 
-def told(error: Exception, settings: Settings) -> tuple[str, str]:
+def error_texts(error: Exception, settings: Settings) -> tuple[str, str]:
     """An error as a sentence and a next action, without secrets. What nobody foresaw goes to the log."""
     if isinstance(error, KitestringError):
         log.warning("%s", settings.masked(error.message), extra={"kind": type(error).__name__})

@@ -1,4 +1,4 @@
-"""What the form runs on: read from the environment, checked once."""
+"""The settings of the form: read from the environment, checked once."""
 
 from __future__ import annotations
 

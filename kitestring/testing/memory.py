@@ -1,4 +1,4 @@
-"""A source and a destination in memory: real connectors for tests of whatever stands between two ends."""
+"""A source and a destination in memory: real connectors for tests of the parts between them."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back: bytes as they are, anything else as JSON."""
+    """A response: bytes as they are, anything else as JSON."""
 
     status: int = 200
     body: Any = None
@@ -392,7 +392,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
 
 def serve(stand_in: StandIn) -> None:
-    """Run until Ctrl-C; prints the address on a line of its own. For people and for other processes."""
+    """Run until Ctrl-C; prints the address on a line of its own, for users and for other processes."""
     with stand_in:
         try:
             sys.stdout.write(stand_in.url + "\n")

@@ -34,7 +34,7 @@ GRANTS = ("client_credentials", "authorization_code", "refresh_token")
 
 @dataclass(slots=True)
 class Exchange:
-    """One request for a token: who asked for what, the answer's status, and the moments at both ends."""
+    """One request for a token: its client and grant, the answer's status, and when it began and ended."""
 
     grant: str
     client: str
@@ -134,7 +134,7 @@ class TokenEndpoint:
             return self._new_pair(client or next(iter(self.clients)), scope or self.scope, refreshable)
 
     def code(self, client: str = "", *, scope: str = "", challenge: str = "", redirect_uri: str = "") -> str:
-        """What the vendor's consent page hands back; it works once. `challenge` is the S256 one of PKCE."""
+        """The code that the vendor's consent page returns; it works once. `challenge` is the S256 one of PKCE."""
         code = f"code-{next(self._numbers)}"
         self._codes[code] = _Code(client or next(iter(self.clients)), scope or self.scope, challenge, redirect_uri)
         return code

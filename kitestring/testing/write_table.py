@@ -1,4 +1,4 @@
-"""What every way to write leaves of a few events: the table that the contract suite runs and the docs show."""
+"""The result of every write mode for a few events: the table that the contract suite runs and the docs show."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def left_by(write: Write, syncs: Sequence[Sequence[Record | Truncate]] = EVENTS)
 def after_deletion(
     rows: list[tuple[int, str, bool]], write: Write, key: int | None = None
 ) -> list[tuple[int, str, bool]]:
-    """What is left when the record of a key, or each where there is none, was deleted."""
+    """The rows that remain after the record of a key, or every record where there is none, was deleted."""
     if write.deletes == "remove":
         return [row for row in rows if key not in (None, row[0])]
     if write.deletes == "mark":

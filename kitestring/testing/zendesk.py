@@ -1,6 +1,6 @@
 """A stand-in for Zendesk: the documented API over a small help desk, with its paging, credentials, limits and faults.
 
-For people: `python -m kitestring.testing.zendesk --port 8080` prints its address; its OAuth client is larkspur with the
+By hand: `python -m kitestring.testing.zendesk --port 8080` prints its address; its OAuth client is larkspur with the
 secret larkspur-secret. Facts: developer.zendesk.com/api-reference (ticketing, help_center), read 2026-11.
 """
 
@@ -116,7 +116,7 @@ class ZendeskStandIn(Records):
         """The option `credentials` with an API token."""
         return {"credentials": "api_token", "email": self.email, "api_token": self.api_token}
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     @route("POST", "/oauth/tokens")
     def token(self, call: Call) -> Answer:

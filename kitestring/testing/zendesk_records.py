@@ -11,7 +11,7 @@ from kitestring.testing.zendesk_paging import integer
 
 
 class Records(Guide):
-    """Answers for what stands beside tickets, people and articles."""
+    """Answers for the lists besides tickets, people and articles."""
 
     @route("GET", "/api/v2/guide/survey_responses")
     def survey_responses(self, call: Call) -> Any:

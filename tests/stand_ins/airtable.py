@@ -1,6 +1,6 @@
 """A stand-in for Airtable: bases, their tables, records and comments, with paging, limits, refusals and OAuth.
 
-For people: `python -m stand_ins.airtable --port 8080` prints its address; the token is pat-larkspur, the
+By hand: `python -m stand_ins.airtable --port 8080` prints its address; the token is pat-larkspur, the
 OAuth client larkspur-app with the secret larkspur-secret. Facts: airtable.com/developers/web/api (list bases, get base
 schema, list records and comments, rate limits, errors, OAuth reference), read 2026-11.
 """
@@ -79,7 +79,7 @@ class AirtableStandIn(PagedApi):
         """A record of a table with the field Last changes."""
         self.records[table][index].update(fields, Last=self._time(at))
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def refuse(self, status: int, message: str) -> Answer:
         if status == 429:

@@ -1,6 +1,6 @@
 """A stand-in for Asana: workspaces, projects, tasks of all levels, stories and files, with their paging and refusals.
 
-For people: `python -m stand_ins.asana --port 8080` prints its address; the token is larkspur-token. Facts:
+By hand: `python -m stand_ins.asana --port 8080` prints its address; the token is larkspur-token. Facts:
 developers.asana.com (pagination, input and output options, rate limits, errors, OAuth) and asana 5.4, read 2026-11.
 """
 
@@ -84,7 +84,7 @@ class AsanaStandIn(PagedApi):
 
     @property
     def oauth_config(self) -> Json:
-        """A configuration with a refresh token that somebody has just consented to."""
+        """A configuration with a refresh token from a fresh consent."""
         credentials = {"option_title": "OAuth Credentials", "client_id": CLIENT, "client_secret": SECRET,
                        "refresh_token": self.tokens.granted().refresh_token}  # fmt: skip
         return {**self.config, "credentials": credentials}
@@ -115,7 +115,7 @@ class AsanaStandIn(PagedApi):
         return task
 
     def add_lonely_task(self, gid: str, assignee: str) -> Json:
-        """A task without a project that is somebody's."""
+        """A task without a project, with an assignee."""
         self.now += 60
         return self._add_task(gid, self.now, projects=[], assignee={"gid": assignee, "name": assignee})
 
@@ -142,7 +142,7 @@ class AsanaStandIn(PagedApi):
         self.touch(task)
         self.files.setdefault(task, []).append(self._file(gid, task, self.now))
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"errors": [{"message": message, "help": "For more information, see the docs."}]})
@@ -251,7 +251,7 @@ def tree_of(call: Call) -> Tree:
 
 
 def chosen(value: Any, tree: Tree) -> Any:
-    """Of an object its gid and kind, and what is asked for; an object that is asked for without fields is compact."""
+    """The gid, the kind and the selected fields of an object; without selected fields it is compact."""
     if isinstance(value, list):
         return [chosen(item, tree) if isinstance(item, dict) else {"gid": item} for item in value]
     if not isinstance(value, dict):

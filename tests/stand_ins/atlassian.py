@@ -1,4 +1,4 @@
-"""What the stand-ins of Jira and Confluence share: the site, the gateway at `api.atlassian.com/ex/…`, and the tokens.
+"""The base of the stand-ins of Jira and Confluence: the site, the gateway at `api.atlassian.com/ex/…`, and the tokens.
 
 Facts, read 2026-11: support.atlassian.com "Manage API tokens for your Atlassian account" and "… for service accounts"
 (tokens with scopes work at the gateway only, the others at the site only), "Create OAuth 2.0 credential for service

@@ -36,7 +36,7 @@ class ConfluenceStandIn(AtlassianStandIn):
         self.hidden: set[str] = set()
         """Ids of what the account may not see: pages, spaces with what is in them."""
         self.links: Json | None = {}
-        """What `_links` of a page holds in place of what is true; None for a page without them."""
+        """Overrides of a page's `_links`; None for a page without them."""
         self.now = BEGIN
         self.rows: dict[str, list[Json]] = {name: [] for name in COLLECTIONS}
         self.rows["spaces"] = [{"id": str(n), "key": f"S{n}", "name": f"Space {n}", "type": "global",

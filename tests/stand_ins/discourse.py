@@ -1,6 +1,6 @@
 """A stand-in for a Discourse forum's API: topics and posts in a few categories.
 
-For people: `python -m stand_ins.discourse --port 8080` prints its address; the key is discourse-key. Facts:
+By hand: `python -m stand_ins.discourse --port 8080` prints its address; the key is discourse-key. Facts:
 docs.discourse.org and github.com/discourse/discourse (posts by descending number in pages of 50, topics by
 activity, refusals), read 2026-11.
 """

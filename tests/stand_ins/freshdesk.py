@@ -1,6 +1,6 @@
 """A stand-in for Freshdesk: the documented lists of a small help desk, with their paging, filters and refusals.
 
-For people: `python -m stand_ins.freshdesk --port 8080` prints its address; the API key is larkspur-key. Facts:
+By hand: `python -m stand_ins.freshdesk --port 8080` prints its address; the API key is larkspur-key. Facts:
 developers.freshdesk.com/api, read 2026-11.
 """
 
@@ -146,7 +146,7 @@ class FreshdeskStandIn(PagedApi):
         if parent:
             self.folders[parent]["sub_folders_count"] += 1
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def admits(self, call: Call) -> bool:
         return call.headers.get("authorization") == "Basic " + b64encode(f"{API_KEY}:X".encode()).decode()

@@ -1,6 +1,6 @@
 """A stand-in for GitHub's REST API: a few repositories with issues, pull requests and what belongs to them.
 
-For people: `python -m stand_ins.github --port 8080` prints its address; the token is ghp_larkspur. Facts:
+By hand: `python -m stand_ins.github --port 8080` prints its address; the token is ghp_larkspur. Facts:
 docs.github.com/rest (paging by Link header, rate limits, each list's order and filters, apps), read 2026-11. GraphQL is
 in `github_graphql.py`, who may call in `github_access.py`. The app is Iv23liLarkspur, its installation 4711.
 """
@@ -58,7 +58,7 @@ class GitHubStandIn(PagedApi):
         self.on_page: Callable[[Call], None] | None = None
         self.deepest_page = 400
         self.graphql_errors: list[Json] = []
-        """What the next GraphQL calls are answered with, in place of data."""
+        """Answers for the next GraphQL calls, instead of data."""
         repositories = [Repository(name, count, seed) for name, count in REPOSITORIES.items()]
         self.repositories = {r.full_name: r for r in repositories}
 

@@ -1,4 +1,4 @@
-"""Who may call the GitHub stand-in: personal tokens with their quotas, and an app whose installation tokens end."""
+"""Access to the GitHub stand-in: personal tokens with their quotas, and an app whose installation tokens end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Access:
         self.reset_s = int(time.time()) + 3600
         self.counted = quotas is not None
         self.expiry = ""
-        """What `github-authentication-token-expiration` says; nothing for a token without an end."""
+        """The header `github-authentication-token-expiration`; empty for a token that does not expire."""
         self._calls_per_token = calls_per_token
         self._installed: dict[str, int | None] = {}
         self.issued = 0

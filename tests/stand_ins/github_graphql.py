@@ -23,7 +23,7 @@ Order = Callable[[Json], Any]
 
 
 def root(repositories: dict[str, Repository]) -> Object:
-    """What a query begins with."""
+    """The root object of a query."""
 
     def repository(owner: str, name: str) -> Object:
         repository_data = repositories.get(f"{owner}/{name}")

@@ -10,7 +10,7 @@ from stand_ins.graphql import Query, Selection
 
 
 class QueryError(Exception):
-    """What the API refuses, with the members of the error object beside its message."""
+    """An error of the API, with the members of the error object beside its message."""
 
     def __init__(self, message: str, **members: Any) -> None:
         super().__init__(message)

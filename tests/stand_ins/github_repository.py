@@ -1,4 +1,4 @@
-"""What a repository of the GitHub stand-in holds: issues, pull requests, reviews, commits, discussions, reactions."""
+"""The data of a repository of the GitHub stand-in: issues, pull requests, reviews, commits, discussions, reactions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ API, SITE = "https://api.github.example", "https://github.example"
 
 
 class Repository:
-    """What one repository holds. `now` moves on by a minute with each change."""
+    """The data of one repository. `now` moves on by a minute with each change."""
 
     def __init__(self, name: str, count: int, seed: int) -> None:
         self.full_name = f"{OWNER}/{name}"

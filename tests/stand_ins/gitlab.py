@@ -1,6 +1,6 @@
 """A stand-in for GitLab's REST API: groups with epics, and their projects with issues, merge requests, code and jobs.
 
-For people: `python -m stand_ins.gitlab --port 8080` prints its address; the token is glpat-larkspur, the group
+By hand: `python -m stand_ins.gitlab --port 8080` prints its address; the token is glpat-larkspur, the group
 larkspur. Facts: docs.gitlab.com/api (paging by Link header, encoded paths, filters and order of each list, epics by iid
 and their notes by id, OAuth), read 2026-11.
 """
@@ -66,7 +66,7 @@ class GitLabStandIn(PagedApi):
 
     @property
     def oauth_config(self) -> Json:
-        """A configuration with a pair that somebody has just consented to."""
+        """A configuration with a pair from a fresh consent."""
         pair = self.tokens.granted()
         credentials = {"auth_type": "oauth2.0", "client_id": CLIENT, "client_secret": SECRET,
                        "access_token": pair.access_token, "refresh_token": pair.refresh_token}  # fmt: skip
@@ -184,7 +184,7 @@ class GitLabStandIn(PagedApi):
         return {"id": self.count, "created_at": time, "updated_at": time, **fields}
 
     def _plain(self, **fields: Any) -> Json:
-        """What has no times of its own."""
+        """An object without times of its own."""
         self.count += 1
         return {"id": self.count, **fields}
 
@@ -197,7 +197,7 @@ class GitLabStandIn(PagedApi):
         name = FIRST_NAMES[number]
         return {"id": number + 1, "username": name.lower(), "name": name, "state": "active", **fields}
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def authorize(self, call: Call) -> Answer | None:
         if call.headers.get("authorization", "").endswith(" glpat-no-scope"):
@@ -235,7 +235,7 @@ class GitLabStandIn(PagedApi):
 
     @route("GET", "/api/v4/groups/{path}/epics/{id}/notes")
     def notes_of_epic(self, call: Call, path: str, id: str) -> Any:
-        """By the epic's id: another epic's notes come where somebody gives its iid."""
+        """By the epic's id: with an iid another epic's notes come."""
         for (group, kind, iid), notes in self.notes.items():
             if kind == "epics" and str(self.rows[group, kind][iid - 1]["id"]) == id:
                 return self._sorted_list(call, notes)
@@ -350,7 +350,7 @@ class GitLabStandIn(PagedApi):
 
 
 def place_of(row: Json) -> str:
-    """Where a row stands in a list by time."""
+    """The position of a row in a list by time."""
     return f"{row['updated_at']} {row['id']:09}"
 
 

@@ -1,4 +1,4 @@
-"""GraphQL as far as stand-ins need it: selections with arguments, aliases, variables and inline fragments."""
+"""A subset of GraphQL for stand-ins: selections with arguments, aliases, variables and inline fragments."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ Connection = Callable[[list[Any], Selection], Any]
 
 
 def selected(value: Any, selections: list[Selection], connection: Connection) -> Any:
-    """What the selections show of a value; `connection` makes of a list what a selection of `nodes` asks for."""
+    """The selected fields of a value; `connection` turns a list into what a selection of `nodes` names."""
     if isinstance(value, list):
         return [selected(item, selections, connection) for item in value]
     if not isinstance(value, dict):
@@ -142,7 +142,7 @@ def _fields(value: dict[str, Any], selections: list[Selection], connection: Conn
 
 
 def cost(selections: list[Selection]) -> int:
-    """An object is a point, a connection two and those of as many nodes as are asked for, a scalar none.
+    """The points of a query: one per object, none per scalar, two per connection plus those of its requested nodes.
 
     shopify.dev/docs/api/usage/limits, and Shopify's article about it (2021): newer figures are not published.
     """

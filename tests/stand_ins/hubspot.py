@@ -1,6 +1,6 @@
 """A stand-in for HubSpot: the CRM with its searches, associations and deletions, forms, e-mails, tokens and limits.
 
-For people: `python -m stand_ins.hubspot --port 8080` prints its address; the token is pat-larkspur. Facts:
+By hand: `python -m stand_ins.hubspot --port 8080` prints its address; the token is pat-larkspur. Facts:
 developers.hubspot.com/docs/api-reference (version 2026-03: search the CRM, associations, properties, owners, OAuth;
 forms v3), read 2026-11.
 """
@@ -32,7 +32,7 @@ TIED = {"tickets": ("contacts", "companies", "deals"), "deals": ("contacts", "co
                          "feedback_submissions"), ("contacts", "tickets"))}  # fmt: skip
 """Which kinds the objects of a kind are tied to: object n to object n of the other kind, where there is one."""
 PART = 3
-"""So many of an object's associations come in one answer."""
+"""The number of an object's associations in one answer."""
 
 
 class HubSpotStandIn(PagedApi):
@@ -134,7 +134,7 @@ class HubSpotStandIn(PagedApi):
             self.threads[thread]["latestMessageTimestamp"] = message["createdAt"]
         return message
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def refuse(self, status: int, message: str) -> Answer:
         category = {401: "INVALID_AUTHENTICATION", 403: "MISSING_SCOPES", 404: "OBJECT_NOT_FOUND"}
@@ -147,7 +147,7 @@ class HubSpotStandIn(PagedApi):
         return self.refuse(429, "You have reached your secondly limit.")
 
     def grant(self, call: Call) -> Answer:
-        # Whatever stands in the address is refused: it would end in logs.
+        # Parameters in the address are refused: they would end in logs.
         return self.refuse(400, "parameters belong into the body") if call.params else self.tokens.answer(call)
 
     # The CRM

@@ -1,6 +1,6 @@
 """A stand-in for Intercom: searches, lists and the scroll over companies, as its API reference describes them.
 
-For people: `python -m stand_ins.intercom --port 8080` prints its address; the token is larkspur-token. Facts:
+By hand: `python -m stand_ins.intercom --port 8080` prints its address; the token is larkspur-token. Facts:
 developers.intercom.com, version 2.11, read 2026-11.
 """
 
@@ -102,7 +102,7 @@ class IntercomStandIn(PagedApi):
         part = self._part(key, len(self.parts[key]))
         self.parts[key].append({**part, "body": body, "created_at": self.now, "updated_at": self.now})
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def refuse(self, status: int, message: str) -> Answer:
         code = {401: "unauthorized", 403: "api_plan_restricted", 404: "not_found", 429: "rate_limit_exceeded"}

@@ -189,7 +189,7 @@ class JiraStandIn(AtlassianStandIn):
 
     @route("GET", "/rest/api/3/users/search")
     def users(self, call: Call) -> Any:
-        """What a page has is chosen behind its place, so that any page may be short."""
+        """A page is filtered after it is cut, so any page may be short."""
         start = int(call.param("startAt", "0"))
         page = [person(n) for n in range(self.people)][start : start + int(call.param("maxResults", "50"))]
         return [user for user in page if user["accountId"] not in self.hidden]

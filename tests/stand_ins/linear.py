@@ -1,6 +1,6 @@
 """A stand-in for Linear's GraphQL API: issues, comments, projects, documents and customers of a workspace.
 
-It understands the queries of the manifest: one root list with its arguments and a selection of fields. For people:
+It understands the manifest's queries: one root list with its arguments and a selection of fields. By hand:
 `python -m stand_ins.linear --port 8080` prints its address; the API key is lin_api_larkspur. Facts:
 linear.app/developers (paging, filtering, errors, rate limits, OAuth) and the types of @linear/sdk 98, read 2026-11.
 """
@@ -34,7 +34,7 @@ CODES = {400: "GRAPHQL_VALIDATION_FAILED", 401: "AUTHENTICATION_ERROR", 429: "RA
 
 
 class LinearStandIn(PagedApi):
-    """`server.config` opens it. Every change moves `now` on by a day. `lacks` names lists that the plan has not."""
+    """`server.config` opens it. Every change moves `now` on by a day. `lacks` names lists outside the plan."""
 
     name: ClassVar[str] = "linear"
     token_path: ClassVar[str] = "/oauth/token"
@@ -63,7 +63,7 @@ class LinearStandIn(PagedApi):
 
     @property
     def oauth_config(self) -> Json:
-        """A configuration with a pair that somebody has just consented to."""
+        """A configuration with a pair from a fresh consent."""
         pair = self.tokens.granted()
         credentials = {"auth_type": "OAuth2.0", "client_id": CLIENT, "client_secret": SECRET,
                        "access_token": pair.access_token, "refresh_token": pair.refresh_token}  # fmt: skip

@@ -35,7 +35,7 @@ def newest(rows: list[Json]) -> list[Json]:
 class NotionStandIn(PagedApi):
     """`server.config` opens it. An edit moves `now` on and the page to the front of the search.
 
-    The search shows what is in the trash only where it is asked for nothing else, and leaves out `unsearchable` pages;
+    The search shows either the trash or everything else, and leaves out `unsearchable` pages;
     sharing a page does not move its time. With `rotating`, a refresh ends the pair before, `rotating_config` opens it.
     """
 

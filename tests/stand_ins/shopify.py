@@ -1,6 +1,6 @@
 """A stand-in for Shopify's GraphQL Admin API: lists with their search, sorting, cursors, costs and errors, and tokens.
 
-For people: `python -m stand_ins.shopify --port 8080` prints its address; the token is shpat_larkspur, the
+By hand: `python -m stand_ins.shopify --port 8080` prints its address; the token is shpat_larkspur, the
 client larkspur-app with the secret shpss_larkspur. It answers queries of the form that the source sends, not GraphQL at
 large. Facts: shopify.dev/docs/api and shopify.dev/docs/apps/build/authentication-authorization, read 2026-11.
 """
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 TOKEN = "shpat_larkspur"
 CLIENT, SECRET = "larkspur-app", "shpss_larkspur"
 DEEPEST = 25_000
-"""So many records of a list can be paged through (shopify.dev/docs/api/usage/limits)."""
+"""The number of a list's records that paging reaches (shopify.dev/docs/api/usage/limits)."""
 TYPES = {
     "products": "Product", "collections": "Collection", "pages": "Page", "articles": "Article", "blogs": "Blog",
     "customers": "Customer", "orders": "Order", "productVariants": "ProductVariant", "comments": "Comment",
@@ -39,7 +39,7 @@ SORTS = {
     **{kind: {"ID"} for kind in ("blogs", "locations", "productVariants")},
     "comments": {"ID", "CREATED_AT"}, "abandonedCheckouts": {"ID", "CREATED_AT"}, "events": {"ID", "CREATED_AT"},
 }  # fmt: skip
-"""The sort keys of each list, as far as the source might ask for them; the others have none."""
+"""The sort keys of each list that the source may use; the other lists have none."""
 LISTS = {
     "products": 130, "collections": 12, "pages": 5, "articles": 30, "blogs": 2, "customers": 60, "orders": 70,
     "productVariants": 160, "comments": 10, "draftOrders": 5, "abandonedCheckouts": 4, "locations": 3,
@@ -125,7 +125,7 @@ class ShopifyStandIn(PagedApi):
         self.events.append(self._event(subject, row["id"], "destroy"))
         return row
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def admits(self, call: Call) -> bool:
         token = call.headers.get("x-shopify-access-token", "")
@@ -275,7 +275,7 @@ def _number(key: str) -> int:
 
 
 def _fits(row: Json, search: str) -> bool:
-    """Shopify's search, as far as the source uses it: terms with AND."""
+    """The part of Shopify's search that the source uses: terms with AND."""
     for term in filter(None, search.split(" AND ")):
         name, _, value = term.partition(":")
         match re.fullmatch(r"(>=|<=|>|)'?(.*?)'?", value), name:

@@ -29,7 +29,7 @@ METHODS = {
     "channels:join": ("conversations.join",),
     "usergroups:read": ("usergroups.list",),
 }
-"""What a scope opens."""
+"""The methods that a scope opens."""
 
 
 class SlackStandIn(PagedApi):

@@ -1,6 +1,6 @@
 """A stand-in for Stripe: its lists, newest first, single objects, events, with paging, filters, limits and errors.
 
-For people: `python -m stand_ins.stripe --port 8080` prints its address; the key is sk_test_larkspur. Facts:
+By hand: `python -m stand_ins.stripe --port 8080` prints its address; the key is sk_test_larkspur. Facts:
 docs.stripe.com/api (pagination, errors, events, objects) and docs.stripe.com/rate-limits, read 2026-11.
 """
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 KEY = "sk_test_larkspur"
 DAY = 86_400
 RETENTION_S = 30 * DAY
-"""So long Stripe keeps events."""
+"""The time that Stripe keeps events."""
 COUNTS = {
     "customers": 230, "products": 12, "prices": 20, "coupons": 3, "subscriptions": 110, "invoices": 120, "charges": 205,
     "payment_intents": 205, "refunds": 6, "disputes": 4, "payouts": 9, "balance_transactions": 330, "events": 250,
@@ -120,7 +120,7 @@ class StripeStandIn(PagedApi):
         self._event(kind, "deleted", row)
         return row
 
-    # The vendor's manners
+    # Credentials, errors and rate limits
 
     def authorize(self, call: Call) -> Answer | None:
         if refusal := super().authorize(call):
@@ -203,7 +203,7 @@ class StripeStandIn(PagedApi):
         return {"object": "list", "url": call.path, "data": rows[: int(size)], "has_more": len(rows) > int(size)}
 
     def _with_inner_list(self, kind: str, row: Json, expand: list[str]) -> Json:
-        """An object with the first ten of the list inside it; a session's only where they are asked for."""
+        """An object with the first ten of the list inside it; a session's only on request."""
         inner = INSIDE.get(kind)
         if inner is None or (inner == "line_items" and f"data.{inner}" not in expand):
             return row

@@ -201,7 +201,7 @@ class ChangeCases(DestinationSuite):
             assert keys == sorted([*range(50), *repeated])
 
     def assert_left(self, folder: Path, write: Write, expected: list[tuple[int, str, bool]]) -> None:
-        """What stands there is this: key, text, and whether it is marked; and the count agrees."""
+        """Check the stored rows (key, text, marked or not) and the destination's own count."""
         stream = replace(self.stream(write), schema=WITH_DELETIONS)
         rows = self.seen_of(folder, stream)
         assert sorted((int(row["id"]), row["text"], bool(row.get(DELETED_AT))) for row in rows) == expected

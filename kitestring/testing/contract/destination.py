@@ -23,7 +23,7 @@ from kitestring.types import Checkpoint, Partition, States
 
 
 class DestinationContract(ValueCases, KeyCases, ChangeCases):
-    """What every destination keeps: `make` and `stored` say how to get at yours, `expected` what its values become."""
+    """The contract of every destination: `make` and `stored` reach yours, `expected` gives the form of its values."""
 
     def test_check_accepts_it_and_creates_nothing(self, tmp_path: Path) -> None:
         folder = tmp_path / "d"

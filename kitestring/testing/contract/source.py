@@ -28,7 +28,7 @@ from kitestring.types import Checkpoint, Record, State, States, Stream, SyncMode
 
 @dataclass
 class Reading:
-    """What was read of a stream: its records, how many the last state covers, the states, and the one at the end."""
+    """The result of reading a stream: its records, the number that the last state covers, all states, the last one."""
 
     stream: Stream
     records: list[Record] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Reading:
 
 
 class SourceContract(Gaps):
-    """What every source keeps. `make` gives a source that reads a little data, the same each time.
+    """The contract of every source. `make` gives a source that reads a little data, the same each time.
 
     The streams are read once for the whole class and looked at by several cases; incrementally where they can be.
     """

@@ -25,7 +25,7 @@ AIRBYTE_COLUMNS = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", 
 
 
 class SqlContract(DestinationContract):
-    """What every SQL destination keeps. `types` and `widened` say which types its columns have, `schema` where the
+    """The contract of every SQL destination. `types` and `widened` say which types its columns have, `schema` where the
     tables of streams without a namespace are."""
 
     types: ClassVar[Mapping[str, str]]

@@ -149,7 +149,7 @@ class DestinationSuite(Gaps):
             destination.close()
 
     def by_id(self, folder: Path, mode: str) -> dict[int, Record]:
-        """The records by `id`, none of which stands twice."""
+        """The records by `id`; none occurs twice."""
         rows = self.seen(folder, mode)
         records = {int(row["id"]): row for row in rows}
         assert len(records) == len(rows), f"{len(rows)} records for the keys {sorted(records)}"

@@ -1,4 +1,4 @@
-"""What it means that a value arrived: `same`, and `Text` for one that the destination has as a text."""
+"""The test for a value that arrived: `same`, and `Text` for one that the destination has as a text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def same(stored: Any, expected: Any) -> bool:
 
 
 def exact(number: Number) -> Decimal:
-    """The number that is meant: a float stands for the shortest decimal that gives it."""
+    """The exact number: a float counts as the shortest decimal that gives it."""
     return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 

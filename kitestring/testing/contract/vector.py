@@ -25,7 +25,7 @@ PARTS = LONG.split("\n\n")
 
 
 class VectorContract(FilterCases):
-    """What every vector store keeps. A reader is `VectorDestination.search`; the embedder is the fake one."""
+    """The contract of every vector store. A reader is `VectorDestination.search`; the embedder is the fake one."""
 
     # -- only changes are embedded -------------------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ class VectorContract(FilterCases):
             assert destination.count(self.things()) == 30
 
     def test_the_index_is_the_ledger(self, tmp_path: Path) -> None:
-        """What is stored beside the chunks is all that another process needs to know."""
+        """Another process needs nothing but the data stored beside the chunks."""
         with self.opened(tmp_path) as destination:
             self.put(destination, [{"id": 1, "text": LONG, "status": "new", "old": {"x": 1}}])
         with self.opened(tmp_path, shadow_folder=str(tmp_path / "other")) as destination:

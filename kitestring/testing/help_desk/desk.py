@@ -194,7 +194,7 @@ class HelpDesk(Objects):
         )
 
     def _once(self, name: str, make: Callable[[], list[Json]]) -> list[Json]:
-        """A list that is made again only after a change: a large export is asked for page by page."""
+        """A list that is rebuilt only after a change: a large export is read page by page."""
         with self.lock:
             version, rows = self._cached.get(name, (-1, []))
             if version != self._version:
@@ -443,7 +443,7 @@ class HelpDesk(Objects):
         ]  # fmt: skip
 
     def deleted_tickets(self) -> list[Json]:
-        """What the list of deleted tickets shows."""
+        """A ticket as the list of deleted tickets shows it."""
         actor = {"id": self.users[0]["id"], "name": self.users[0]["name"]}
         return [
             {"id": t["id"], "subject": t["subject"], "description": t["description"], "actor": actor,

@@ -19,11 +19,11 @@ OPENINGS = {
     "pt-br": "Esta página também existe em português.",
 }
 ARTICLE_IDS = 1_000_000
-"""So far apart are the ids of the articles of two brands."""
+"""The distance between the article ids of two brands."""
 
 
 class HelpCenter:
-    """What one brand publishes. `articles`, `sections` and `categories` may be changed; the rest follows from them.
+    """The help center of one brand. `articles`, `sections` and `categories` may be changed; the rest follows from them.
 
     The translation in the source locale is the article itself; those in other locales are made from it once, and stay
     as they are when it is edited (`translate` changes them).
@@ -115,7 +115,7 @@ class HelpCenter:
         }
 
     def comments(self, article_id: int) -> list[Json]:
-        """What readers wrote below an article, oldest first."""
+        """The comments on an article, oldest first."""
         article = self.articles[article_id]
         if article_id not in self._comments:
             rng = random.Random(f"{self._desk.seed}:article-comments:{article_id}")

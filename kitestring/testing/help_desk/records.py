@@ -28,7 +28,7 @@ def identities(desk: HelpDesk, user: Json) -> list[Json]:
 
 
 def audit_logs(desk: HelpDesk) -> list[Json]:
-    """What administrators changed, the newest first."""
+    """The changes by administrators, newest first."""
     return [
         {
             "id": 498_000 + n,
@@ -59,7 +59,7 @@ def skips(desk: HelpDesk) -> list[Json]:
 
 
 def activities(desk: HelpDesk) -> list[Json]:
-    """What happened to the agent's own tickets in the last 30 days."""
+    """The activity on the agent's own tickets in the last 30 days."""
     since = desk.now - 30 * 86400
     rows = [t for t in desk.live_tickets() if t["assignee_id"] == 9000 and seconds_of(t["updated_at"]) > since]
     return [

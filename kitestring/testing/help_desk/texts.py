@@ -1,4 +1,4 @@
-"""What the people of the sample help desk write: the problems of a made-up product, and the words around them."""
+"""The texts of the sample help desk: the problems of an invented product, and phrases for tickets about them."""
 
 from __future__ import annotations
 
