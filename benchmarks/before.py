@@ -89,18 +89,18 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="only syncs whose name holds this (may be given several times)")
     arguments = parser.parse_args()
     other = arguments.other.resolve()
-    here = HERE.parent
+    checkout_now = HERE.parent
     print(f"{'sync':48} {'before s':>9} {'now s':>8} {'ratio':>6}   (least to most)    peak MB before, now, load")
     with tempfile.TemporaryDirectory() as place, serving(Path(place)) as pages:
         folder = Path(place) / "run"
         for name, order in orders(folder, pages):
             if not any(part in name for part in arguments.only or [""]):
                 continue
-            sides: dict[Path, list[Usage]] = {other: [], here: []}
+            sides: dict[Path, list[Usage]] = {other: [], checkout_now: []}
             for number in range(arguments.pairs):
-                for checkout in (other, here) if number % 2 == 0 else (here, other):
+                for checkout in (other, checkout_now) if number % 2 == 0 else (checkout_now, other):
                     sides[checkout].append(spent(checkout, order, folder))
-            ratios = [now.cpu_s / before.cpu_s for before, now in zip(sides[other], sides[here], strict=True)]
+            ratios = [now.cpu_s / before.cpu_s for before, now in zip(sides[other], sides[checkout_now], strict=True)]
             before, now = (statistics.median(usage.cpu_s for usage in side) for side in sides.values())
             peaks = [max(usage.peak_mb for usage in side) for side in sides.values()]
             print(

@@ -103,11 +103,11 @@ def rate(work: Callable[[], int], nbytes: int, repeat: int) -> tuple[float, floa
 
 
 def others(size: int) -> list[tuple[str, Callable[[str], Sequence[str]]]]:
-    found: list[tuple[str, Callable[[str], Sequence[str]]]] = []
+    splitters: list[tuple[str, Callable[[str], Sequence[str]]]] = []
     try:
         from semantic_text_splitter import TextSplitter
 
-        found.append(
+        splitters.append(
             ("semantic-text-splitter", TextSplitter.from_tiktoken_model("text-embedding-3-small", size).chunks)
         )
     except ImportError:
@@ -118,10 +118,10 @@ def others(size: int) -> list[tuple[str, Callable[[str], Sequence[str]]]]:
         splitter = RecursiveCharacterTextSplitter(
             chunk_size=size, chunk_overlap=0, length_function=cl100k().count, separators=["\n\n", "\n", " ", ""]
         )
-        found.append(("langchain (our table)", splitter.split_text))
+        splitters.append(("langchain (our table)", splitter.split_text))
     except ImportError:
         pass
-    return found
+    return splitters
 
 
 def main() -> None:
@@ -133,8 +133,8 @@ def main() -> None:
     print(f"{'texts':>14} {'chunk':>6}  {'what':24} {'MB/cpu-s':>9} {'chunks/cpu-s':>13}  of the tokenizer")
     for size in (200, 2_000, 20_000, 1_000_000):
         texts = corpus(int(chosen.megabytes * 1e6), size)
-        nbytes = sum(len(one.encode()) for one in texts)
-        bare, _ = rate(lambda t=texts: sum(cl100k().count(one) for one in t), nbytes, chosen.repeat)
+        nbytes = sum(len(text.encode()) for text in texts)
+        bare, _ = rate(lambda t=texts: sum(cl100k().count(text) for text in t), nbytes, chosen.repeat)
         print(f"{len(texts):>6} x {size:>5} {'':>6}  {'tokenizer':24} {bare:9.1f} {'':>13}")
         for tokens, overlap in ((250, 0), (1000, 0), (1000, 100)):
             splitter = Splitter(Processing.load({"chunk_size": tokens, "chunk_overlap": overlap}), Fake())
@@ -142,9 +142,9 @@ def main() -> None:
             if overlap == 0:
                 rows += others(tokens)
             for name, split in rows:
-                speed, chunks = rate(lambda t=texts, s=split: sum(len(s(one)) for one in t), nbytes, chosen.repeat)
+                speed, chunks = rate(lambda t=texts, s=split: sum(len(s(text)) for text in t), nbytes, chosen.repeat)
                 print(f"{'':>14} {tokens:>6}  {name:24} {speed:9.1f} {chunks:13,.0f}  {speed / bare:.2f}")
-    pages = [f"<h1>T</h1><p>{one.replace(chr(10) * 2, '</p><p>')}</p>" for one in corpus(2_000_000, 4_000)]
+    pages = [f"<h1>T</h1><p>{text.replace(chr(10) * 2, '</p><p>')}</p>" for text in corpus(2_000_000, 4_000)]
     speed, _ = rate(lambda: sum(bool(html_to_text(page)) for page in pages), sum(map(len, pages)), chosen.repeat)
     print(f"{len(pages):>6} x {4000:>5} {'':>6}  {'HTML to text':24} {speed:9.1f}")
 

@@ -77,7 +77,7 @@ def main() -> int:
         for number in range(asked.rounds):
             AirbyteSource.discover = discover  # type: ignore[method-assign]
             source = AirbyteSource.load({"package": asked.package, "config": config})
-            (users,) = [one for one in source.discover() if one.name == "users"]
+            (users,) = [stream for stream in source.discover() if stream.name == "users"]
             (partition,) = source.partitions([users], {})
             files = {"config.json": config, "catalog.json": partition.data["catalog"]}
             once = alone(source, files, folder, subprocess.DEVNULL)
@@ -86,10 +86,10 @@ def main() -> int:
                     alone(source, files, folder, file)
             count, seconds, own = through(source, "users")
             AirbyteSource.discover = discover  # type: ignore[method-assign]
-            said = json.dumps(
+            catalog = json.dumps(
                 {"type": "CATALOG", "catalog": {"streams": [partition.data["catalog"]["streams"][0]["stream"]]}}
             )
-            (folder / "catalog").write_text(said + "\n")
+            (folder / "catalog").write_text(catalog + "\n")
             script = f'if [ "$1" = discover ]; then cat {folder}/catalog; else cat {folder}/messages; fi'
             replay = AirbyteSource.load({"command": ["sh", "-c", script, "sh"]})
             replayed, replay_s, replay_own = through(replay, "users")

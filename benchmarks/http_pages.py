@@ -129,9 +129,9 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,1000")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cdk", default="")
-    given = parser.parse_args()
+    options = parser.parse_args()
     server = subprocess.Popen(
-        [sys.executable, str(HERE / "page_server.py"), "--records", str(given.records)],
+        [sys.executable, str(HERE / "page_server.py"), "--records", str(options.records)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -139,13 +139,13 @@ def main() -> None:
         assert server.stdout is not None
         port = int(server.stdout.readline())
         with tempfile.TemporaryDirectory() as folder:
-            for size in map(int, given.sizes.split(",")):
-                measure(given, port, size, Path(folder))
+            for size in map(int, options.sizes.split(",")):
+                measure(options, port, size, Path(folder))
     finally:
         server.kill()
 
 
-def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> None:
+def measure(options: argparse.Namespace, port: int, size: int, folder: Path) -> None:
     path, config, catalog = folder / "pages.yaml", folder / "config.json", folder / "catalog.json"
     path.write_text(json.dumps(manifest(port, size)))
     config.write_text(json.dumps({}))
@@ -156,12 +156,12 @@ def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> No
     read = ["read", "--manifest-path", str(path), "--config", str(config), "--catalog", str(catalog)]
     commands = {
         "plain loop": [sys.executable, "-c", PLAIN, str(port), str(size)],
-        "kitestring sync": [sys.executable, "-c", OURS, str(path), str(given.records)],
+        "kitestring sync": [sys.executable, "-c", OURS, str(path), str(options.records)],
         "kitestring protocol": [sys.executable, "-m", "kitestring.airbyte.manifest_command", *read],
     }
-    if given.cdk:
+    if options.cdk:
         program = "from airbyte_cdk.cli.source_declarative_manifest import run; run()"
-        commands["airbyte-cdk"] = [given.cdk, "-c", program, *read]
+        commands["airbyte-cdk"] = [options.cdk, "-c", program, *read]
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     reading: dict[str, list[float]] = {name: [] for name in commands}
     computing: dict[str, list[float]] = {name: [] for name in commands}
@@ -170,7 +170,7 @@ def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> No
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for command in commands.values():
         timed(command, env)
-    for _ in range(given.rounds):
+    for _ in range(options.rounds):
         for name, command in commands.items():
             spent, computed, peak, last = timed(command, env)
             seconds[name].append(spent)
@@ -178,12 +178,12 @@ def measure(given: argparse.Namespace, port: int, size: int, folder: Path) -> No
             reading[name].append(float(last) if name in ("plain loop", "kitestring sync") else spent)
             memory[name] = max(peak, memory.get(name, 0))
     floor = statistics.median(reading["plain loop"])
-    print(f"\n{given.records:,} records in pages of {size}, medians of {given.rounds}")
+    print(f"\n{options.records:,} records in pages of {size}, medians of {options.rounds}")
     print(f"{'':24}{'seconds':>9}{'CPU s':>9}{'reading':>9}{'records/s':>12}{'of plain':>10}{'peak MB':>9}")
     for name, spent in seconds.items():
         median = statistics.median(reading[name])
         whole, computed = statistics.median(spent), statistics.median(computing[name])
-        rate, share = given.records / median, floor / median
+        rate, share = options.records / median, floor / median
         print(f"{name:24}{whole:9.2f}{computed:9.2f}{median:9.2f}{rate:12,.0f}{share:10.2f}{memory[name]:9.0f}")
     if "airbyte-cdk" in seconds:
         for name in ("kitestring sync", "kitestring protocol"):

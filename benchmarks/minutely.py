@@ -35,24 +35,24 @@ def call(url: str, method: str, path: str, body: Any = None) -> Any:
 
 def family(pid: int) -> list[int]:
     """A process and all below it."""
-    found, waiting = [], [pid]
+    pids, waiting = [], [pid]
     while waiting:
-        one = waiting.pop()
-        found.append(one)
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
+        parent = waiting.pop()
+        pids.append(parent)
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
             waiting += map(int, task.read_text().split())
-    return found
+    return pids
 
 
 def used(pid: int) -> tuple[float, int]:
     """Seconds of CPU so far (ended children included), and bytes of memory of the processes that are there."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     seconds, memory = sum(map(int, fields[11:15])) / HERTZ, 0
-    for one in family(pid):
+    for member in family(pid):
         try:
-            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
-            if one != pid:
-                more = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            if member != pid:
+                more = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
                 seconds += sum(map(int, more[11:15])) / HERTZ
         except OSError:
             continue
@@ -74,18 +74,18 @@ def main() -> None:
         stderr=(folder / "log").open("w"),
     )
     try:
-        while not (said := re.search(r"is up at (\S+)", (folder / "log").read_text())):
+        while not (address := re.search(r"is up at (\S+)", (folder / "log").read_text())):
             time.sleep(0.1)
-        url = said[1]
+        url = address[1]
         workspace = call(url, "GET", "/v1/workspaces")["data"][0]["workspaceId"]
 
-        def made(kind: str, connector: str, config: dict[str, Any]) -> str:
+        def create(kind: str, connector: str, config: dict[str, Any]) -> str:
             known = call(url, "GET", f"/api/kitestring/v1/connectors/{kind}/{connector}")["definitionId"]
             body = {"name": connector, "workspaceId": workspace, "definitionId": known, "configuration": config}
             return str(call(url, "POST", f"/v1/{kind}s", body)[f"{kind}Id"])
 
-        source = made("source", "sample", {"count": 20})
-        destination = made("destination", "files", {"path": str(folder / "out"), "format": "jsonl"})
+        source = create("source", "sample", {"count": 20})
+        destination = create("destination", "files", {"path": str(folder / "out"), "format": "jsonl"})
         for number in range(words.connections):
             body = {
                 "name": f"connection {number}",
@@ -113,15 +113,15 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait(60)
-    ended = [one for one in jobs if one["endedAtMs"]]
-    waits = sorted((one["startedAtMs"] - one["createdAtMs"]) / 1000 for one in ended if one["startedAtMs"])
+    ended = [job for job in jobs if job["endedAtMs"]]
+    waits = sorted((job["startedAtMs"] - job["createdAtMs"]) / 1000 for job in ended if job["startedAtMs"])
     runs: dict[str, list[tuple[int, int]]] = {}
-    for one in ended:
-        runs.setdefault(one["connectionId"], []).append((one["startedAtMs"], one["endedAtMs"]))
+    for job in ended:
+        runs.setdefault(job["connectionId"], []).append((job["startedAtMs"], job["endedAtMs"]))
     twice = sum(b[0] < a[1] for each in runs.values() for a, b in zip(sorted(each), sorted(each)[1:], strict=False))
-    status = {word: sum(one["status"] == word for one in jobs) for word in {one["status"] for one in jobs}}
+    status = {word: sum(job["status"] == word for job in jobs) for word in {job["status"] for job in jobs}}
     rate = len(ended) / took * 60
-    for message in sorted({one["error"]["message"] for one in jobs if one["error"]}):
+    for message in sorted({job["error"]["message"] for job in jobs if job["error"]}):
         print(f"failed: {message}")
     print(f"{words.connections} connections for {took / 60:.1f} min: {rate:.0f} jobs a minute, {status}")
     print(

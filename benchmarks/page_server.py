@@ -40,8 +40,8 @@ class Pages(asyncio.Protocol):
         self.rest += data
         while b"\r\n\r\n" in self.rest:
             head, _, self.rest = self.rest.partition(b"\r\n\r\n")
-            found = TARGET.match(head)
-            query = dict(part.split(b"=") for part in found.group(1).split(b"&")) if found else {}
+            target = TARGET.match(head)
+            query = dict(part.split(b"=") for part in target.group(1).split(b"&")) if target else {}
             body = self.page(int(query.get(b"page", 1)), int(query.get(b"per_page", 100)))
             self.transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body

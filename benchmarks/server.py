@@ -39,13 +39,13 @@ def fill(context: Context, count: int, job_count: int) -> tuple[list[str], list[
     """Ten workspaces with a tenth of the connections each, and their jobs of the last hundred days."""
     store = context.store
     homes = [new_id() for _ in range(10)]
-    made = []
+    connection_rows = []
     with store.write() as db:
         now = store.now_ms(db)
         owner = new_id()
         db.execute(insert(organizations).values(id=owner, name="bench", email="", created_at_ms=now))
-        one = {"organization_id": owner, "name": "bench", "notifications": {}, "created_at_ms": now}
-        db.execute(insert(workspaces), [{"id": home, **one} for home in homes])
+        workspace = {"organization_id": owner, "name": "bench", "notifications": {}, "created_at_ms": now}
+        db.execute(insert(workspaces), [{"id": home, **workspace} for home in homes])
         actor = {"name": "bench", "definition_id": new_id(), "config": {}, "created_at_ms": now, "updated_at_ms": now}
         ends = [(home, new_id(), new_id()) for home in homes]
         for table, connector, at in ((sources, "sample", 1), (destinations, "files", 2)):
@@ -54,7 +54,7 @@ def fill(context: Context, count: int, job_count: int) -> tuple[list[str], list[
         stream = {"name": "users", "syncMode": "full_refresh_overwrite"}
         for number in range(count):
             home, source, destination = ends[number % 10]
-            made.append(
+            connection_rows.append(
                 {
                     "id": new_id(),
                     "workspace_id": home,
@@ -73,9 +73,12 @@ def fill(context: Context, count: int, job_count: int) -> tuple[list[str], list[
                     "updated_at_ms": now,
                 }
             )
-        db.execute(insert(connections), made)
+        db.execute(insert(connections), connection_rows)
         db.execute(text("CREATE TEMPORARY TABLE numbered (n INTEGER PRIMARY KEY, c TEXT, w TEXT, s TEXT)"))
-        rows = [{"n": n, "c": row["id"], "w": row["workspace_id"], "s": row["source_id"]} for n, row in enumerate(made)]
+        rows = [
+            {"n": n, "c": row["id"], "w": row["workspace_id"], "s": row["source_id"]}
+            for n, row in enumerate(connection_rows)
+        ]
         db.execute(text("INSERT INTO numbered VALUES (:n, :c, :w, :s)"), rows)
         counted = (
             "WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < :jobs)"
@@ -104,31 +107,31 @@ def fill(context: Context, count: int, job_count: int) -> tuple[list[str], list[
         )
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
         db.execute(text("ANALYZE" if store.sqlite else "VACUUM ANALYZE"))  # as PostgreSQL does by itself a minute later
-    return homes, [row["id"] for row in made]
+    return homes, [row["id"] for row in connection_rows]
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, float]:
     """Milliseconds: the median, and the slowest of all but the first."""
     call()
-    found = []
+    times = []
     for _ in range(TRIES):
         began = time.perf_counter()
         call()
-        found.append((time.perf_counter() - began) * 1000)
-    return statistics.median(found), max(found)
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times), max(times)
 
 
 def requests(homes: list[str], ids: list[str], job_count: int) -> dict[str, str]:
     from kitestring.server.clock import iso, now_ms
 
     newest = "limit=100&orderBy=createdAt|DESC"
-    now, one, home = now_ms(), ids[4321 % len(ids)], homes[3]
+    now, connection, home = now_ms(), ids[4321 % len(ids)], homes[3]
     own = "/api/kitestring/v1/jobs"
     return {
         "jobs, first page": "/v1/jobs?limit=100",
         "jobs, newest first": "/v1/jobs?limit=100&orderBy=createdAt|DESC",
-        "jobs of a connection": f"/v1/jobs?connectionId={one}&limit=100",
-        "jobs of a connection, newest": f"/v1/jobs?connectionId={one}&limit=1&orderBy=createdAt|DESC",
+        "jobs of a connection": f"/v1/jobs?connectionId={connection}&limit=100",
+        "jobs of a connection, newest": f"/v1/jobs?connectionId={connection}&limit=1&orderBy=createdAt|DESC",
         "failed jobs of a workspace, newest": f"/v1/jobs?workspaceIds={home}&status=failed&{newest}",
         "running jobs (none)": "/v1/jobs?status=running&limit=100",
         "cleared": "/v1/jobs?jobType=clear&limit=100&orderBy=createdAt|DESC",
@@ -146,7 +149,7 @@ def requests(homes: list[str], ids: list[str], job_count: int) -> dict[str, str]
         "connections, first page": "/v1/connections?limit=100",
         "connections of a workspace, page 5": f"/v1/connections?workspaceIds={home}&limit=100&offset=400",
         "connections, far behind": f"/v1/connections?limit=100&offset={len(ids) * 9 // 10}",
-        "a connection": f"/v1/connections/{one}",
+        "a connection": f"/v1/connections/{connection}",
     }
 
 
@@ -173,8 +176,8 @@ def measure(url: str, folder: Path, words: argparse.Namespace) -> None:
             for name, path in requests(homes, ids, words.jobs).items():
 
                 def call(path: str = path) -> None:
-                    found = http.request("GET", server.url + quote(path, safe="/?&=:"))
-                    assert found.status == 200, found.data
+                    response = http.request("GET", server.url + quote(path, safe="/?&=:"))
+                    assert response.status == 200, response.data
 
                 median, most = timed(call)
                 print(f"{name:40} {median:8.1f} ms   slowest {most:8.1f} ms{'   OVER 50' if median > 50 else ''}")
@@ -197,9 +200,9 @@ def looks(context: Context, ids: list[str]) -> dict[str, Callable[[], Any]]:
 
     def cycle() -> None:
         """A job is enqueued, claimed, renewed, and ended."""
-        one = ids[int(time.time_ns() // 1000) % len(ids)]
+        connection = ids[int(time.time_ns() // 1000) % len(ids)]
         with context.store.write() as db:
-            context.queue.enqueue(db, one, run_after_ms=0)
+            context.queue.enqueue(db, connection, run_after_ms=0)
         claim = context.queue.claim("bench")
         if claim is not None:  # else the worker of this process was faster
             context.queue.heartbeat(claim)
@@ -224,9 +227,9 @@ def postgres() -> Iterator[str]:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integration"))
     from postgres_server import running
 
-    with running("-c fsync=off -c shared_buffers=512MB -c max_connections=60") as one:
-        password = quote(one.password, safe="")
-        yield f"postgresql://{one.username}:{password}@{one.host}:{one.port}/{one.name}"
+    with running("-c fsync=off -c shared_buffers=512MB -c max_connections=60") as database:
+        password = quote(database.password, safe="")
+        yield f"postgresql://{database.username}:{password}@{database.host}:{database.port}/{database.name}"
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def spent(command: list[str], folder: str) -> tuple[float, float, float]:
 
 def commands(path: str, cdk: str) -> dict[str, list[str]]:
     spec = ["spec", "--manifest-path", path]
-    found = {
+    commands_by_name = {
         "spec, as a module": [sys.executable, "-m", "kitestring.airbyte.manifest_command", *spec],
         "spec, as kitestring": [*KITESTRING, "airbyte", "manifest", *spec],
         "kitestring --help": [*KITESTRING, "--help"],
@@ -48,8 +48,8 @@ def commands(path: str, cdk: str) -> dict[str, list[str]]:
     }
     if cdk:
         program = "from airbyte_cdk.cli.source_declarative_manifest import run; run()"
-        found["spec, airbyte-cdk"] = [cdk, "-c", program, *spec]
-    return found
+        commands_by_name["spec, airbyte-cdk"] = [cdk, "-c", program, *spec]
+    return commands_by_name
 
 
 def main() -> None:
@@ -57,17 +57,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--manifest", default="")
     parser.add_argument("--cdk", default="")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(given.manifest or Path(folder) / "pages.yaml").absolute()
-        if not given.manifest:
+        path = Path(options.manifest or Path(folder) / "pages.yaml").absolute()
+        if not options.manifest:
             path.write_text(json.dumps(manifest(1, 100)))
-        asked = commands(str(path), given.cdk)
-        runs = {name: [spent(command, folder) for _ in range(given.rounds)] for name, command in asked.items()}
+        asked = commands(str(path), options.cdk)
+        runs = {name: [spent(command, folder) for _ in range(options.rounds)] for name, command in asked.items()}
     median = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in runs.items()}
-    print(
-        f"medians of {given.rounds}; the manifest has {path.stat().st_size if given.manifest else 'about 1,300'} bytes"
-    )
+    size = path.stat().st_size if options.manifest else "about 1,300"
+    print(f"medians of {options.rounds}; the manifest has {size} bytes")
     print(f"{'':24}{'CPU s':>9}{'wall s':>9}{'peak MB':>9}")
     for name, (cpu, wall, memory) in median.items():
         print(f"{name:24}{cpu:9.2f}{wall:9.2f}{memory:9.0f}")

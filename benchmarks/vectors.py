@@ -55,15 +55,15 @@ def bare(folder: Path, records: list[dict[str, Any]], vectors: Any) -> None:
             "bare",
             [
                 {
-                    "id": f"tickets:{one['id']}",
+                    "id": f"tickets:{record['id']}",
                     "vector": vector,
-                    "text": one["description"],
-                    "subject": one["subject"],
-                    "status": one["status"],
-                    "organization_id": one["organization_id"],
-                    "updated_at": one["updated_at"],
+                    "text": record["description"],
+                    "subject": record["subject"],
+                    "status": record["status"],
+                    "organization_id": record["organization_id"],
+                    "updated_at": record["updated_at"],
                 }
-                for one, vector in zip(records[start : start + BATCH], vectors[start : start + BATCH], strict=True)
+                for record, vector in zip(records[start : start + BATCH], vectors[start : start + BATCH], strict=True)
             ],
         )
     client.close()
@@ -136,7 +136,7 @@ def main() -> None:
             for name, spent in (("first", first), ("second", second)):
                 ratios[name].append(spent[0] / floor[0])
                 ratios[f"{name}, CPU"].append(spent[1] / floor[1])
-    medians = {name: statistics.median(found) for name, found in ratios.items()}
+    medians = {name: statistics.median(values) for name, values in ratios.items()}
     print("medians: " + "   ".join(f"{name} {median:.2f}x" for name, median in medians.items()))
     print("targets: first at most 1.3x, second below 1x")
 

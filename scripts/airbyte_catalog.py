@@ -13,10 +13,12 @@ from kitestring.airbyte.registry_client import RegistryClient
 
 if __name__ == "__main__":
     before = index().entries
-    entries = [replace(one, changes=()) for one in RegistryClient(sys.argv[1] if len(sys.argv) > 1 else "").entries()]
+    entries = [
+        replace(entry, changes=()) for entry in RegistryClient(sys.argv[1] if len(sys.argv) > 1 else "").entries()
+    ]
     SHIPPED.write_text(index_text(entries), "utf-8")
-    found = difference(before, entries)
+    changes = difference(before, entries)
     sys.stdout.write(
         f"{len(entries)} connectors, {SHIPPED.stat().st_size:,} bytes: "
-        f"{len(found.added)} new, {len(found.removed)} gone, {len(found.changed)} with another version\n"
+        f"{len(changes.added)} new, {len(changes.removed)} gone, {len(changes.changed)} with another version\n"
     )

@@ -44,14 +44,14 @@ class Unbuilt(Exception):
 
 def sources() -> str:
     """The digest of all that the build is made of."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(UI.rglob("*")):
         inside = path.relative_to(UI)
         if inside.parts[0] in ("node_modules", "dist") or path.name.endswith((".gen.ts", ".tsbuildinfo")):
             continue
         if path.is_file():
-            found.update(f"{inside.as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()
+            digest.update(f"{inside.as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def fresh() -> bool:
@@ -117,10 +117,10 @@ def build(npm: list[str] | None = None) -> None:
     npm = npm or node(install=False)
     packages(npm)
     print("Building the web interface …", flush=True)
-    made = sources()
+    digest = sources()
     run([*npm, "run", "--silent", "build"], "the web interface could not be built")
     run([shutil.which("node") or "node", "-e", PACK], "the files of the interface could not be packed")
-    DIGEST.write_text(made)
+    DIGEST.write_text(digest)
 
 
 def trust() -> None:

@@ -177,14 +177,14 @@ def truth(desk: HelpDesk) -> dict[str, dict[int, tuple[str, ...]]]:
 def stored(folder: Path) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
     import duckdb
 
-    found = {}
+    rows_by_stream = {}
     for name, streams in STREAMS.items():
         with duckdb.connect(str(folder / f"{name}.duckdb"), read_only=True) as database:
             for stream in streams:
                 columns = ", ".join(f'"{column}"' for column in COLUMNS[stream])
                 rows = database.execute(f'SELECT id, {columns} FROM "{stream}"').fetchall()  # noqa: S608
-                found[stream] = [(row[0], tuple(str(value) for value in row[1:])) for row in rows]
-    return found
+                rows_by_stream[stream] = [(row[0], tuple(str(value) for value in row[1:])) for row in rows]
+    return rows_by_stream
 
 
 def differences(desk: HelpDesk, folder: Path) -> dict[str, Any]:
@@ -197,14 +197,14 @@ def differences(desk: HelpDesk, folder: Path) -> dict[str, Any]:
         if stream == "ticket_comments":
             # What was said in a ticket that was deleted since stays: the export of events tells no deletions.
             by_id = {number: row for number, row in by_id.items() if int(row[1]) in wanted["tickets"]}
-        found = {
+        differing = {
             "missing": sorted(expected.keys() - by_id.keys())[:5],
             "too many": sorted(by_id.keys() - expected.keys())[:5],
             "doubled": len(rows) - len(dict(rows)),
             "other": [number for number, row in by_id.items() if number in expected and row != expected[number]][:5],
         }
-        if any(found.values()):
-            wrong[stream] = found
+        if any(differing.values()):
+            wrong[stream] = differing
     return wrong
 
 
@@ -263,11 +263,11 @@ def main() -> None:
     parser.add_argument("--lifetime", type=float, default=60.0, help="seconds that an access token lives")
     parser.add_argument("--pause", type=float, default=10.0, help="seconds between kills, on average")
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = run(
-            given.kind, Path(folder), kills=given.kills, tickets=given.tickets, articles=given.articles,
-            lifetime_s=given.lifetime, pause_s=given.pause, seed=given.seed,
+            options.kind, Path(folder), kills=options.kills, tickets=options.tickets, articles=options.articles,
+            lifetime_s=options.lifetime, pause_s=options.pause, seed=options.seed,
         )  # fmt: skip
     print(json.dumps(figures, indent=2))
     refused = figures["refused token requests"] and not figures["consents again"]

@@ -31,7 +31,7 @@ def helpdesk_of(settings: Settings) -> HelpDesk:
 
 @st.cache_data(show_spinner=False, ttl=300)
 def organizations_of(settings: Settings) -> dict[str, int]:
-    return {one.name: one.id for one in helpdesk_of(settings).organizations()}
+    return {organization.name: organization.id for organization in helpdesk_of(settings).organizations()}
 
 
 def page() -> None:

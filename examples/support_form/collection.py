@@ -81,7 +81,7 @@ class Collection:
             "organization_id": organization_id,
         }
         hits = self._search(text, where, self.settings.ticket_threshold)
-        found = [
+        tickets = [
             Ticket(
                 number=number_of(hit),
                 subject=str(hit.get("subject") or first_line(hit)),
@@ -91,12 +91,12 @@ class Collection:
             )
             for hit in hits
         ]
-        return found[:MOST_TICKETS]
+        return tickets[:MOST_TICKETS]
 
     def articles(self, text: str) -> list[Article]:
         """The articles that are about the same thing, nearest first."""
         hits = self._search(text, {"_ab_stream": "articles"}, self.settings.article_threshold)
-        found = [
+        articles = [
             Article(
                 title=str(hit.get("title") or first_line(hit)),
                 url=str(hit.get("html_url") or ""),
@@ -106,7 +106,7 @@ class Collection:
             for hit in hits
             if str(hit.get("html_url") or "").startswith(("https://", "http://"))
         ]
-        return found[:MOST_ARTICLES]
+        return articles[:MOST_ARTICLES]
 
     def _search(self, text: str, where: Mapping[str, Any], threshold: float | None) -> list[dict[str, Any]]:
         self._check_folder()

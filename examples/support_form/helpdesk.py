@@ -49,7 +49,10 @@ class HelpDesk:
     def organizations(self) -> list[Organization]:
         """The customers by name, at most 100."""
         rows = self._session.get("/api/v2/organizations.json", {"per_page": 100})["organizations"]
-        return sorted((Organization(row["id"], row["name"]) for row in rows), key=lambda one: one.name.casefold())
+        return sorted(
+            (Organization(row["id"], row["name"]) for row in rows),
+            key=lambda organization: organization.name.casefold(),
+        )
 
     def create(self, draft: Draft, key: str) -> int:
         """Create the ticket and return its number.
@@ -76,8 +79,8 @@ class HelpDesk:
     def link(self, url: str) -> str:
         """Where an article can be read: as it is, and for the made-up help desk where that runs."""
         parts = urlsplit(url)
-        made_up = (parts.hostname or "").endswith(".zendesk.example")
-        return self.url + parts.path if made_up else url
+        fictional = (parts.hostname or "").endswith(".zendesk.example")
+        return self.url + parts.path if fictional else url
 
 
 def credentials(settings: Settings, url: str) -> Auth:

@@ -43,15 +43,15 @@ class Draft:
             "a subject": self.subject,
             "a description": self.description,
         }
-        found = [f"Please enter {label}." for label, value in fields.items() if not value]
+        problems = [f"Please enter {label}." for label, value in fields.items() if not value]
         if self.email and not EMAIL.fullmatch(self.email):
-            found.append("This email address is not complete. It looks like name@example.com.")
+            problems.append("This email address is not complete. It looks like name@example.com.")
         if len(self.description) > LONGEST_TEXT:
-            found.append(
+            problems.append(
                 f"The description has {len(self.description):,} characters, the help desk takes {LONGEST_TEXT:,}."
                 " Please shorten it; log files are better sent as an answer to the confirmation."
             )
-        return found
+        return problems
 
     def key(self, visit: str) -> str:
         """The same for the same request of the same visit."""

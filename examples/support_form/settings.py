@@ -86,7 +86,9 @@ class Settings:
             zendesk_api_token=text("ZENDESK_API_TOKEN"),
             zendesk_oauth_token=text("ZENDESK_OAUTH_TOKEN"),
             organization_id=int(organization) if organization else None,
-            ticket_statuses=tuple(one.strip() for one in text("TICKET_STATUSES", "new").split(",") if one.strip()),
+            ticket_statuses=tuple(
+                status.strip() for status in text("TICKET_STATUSES", "new").split(",") if status.strip()
+            ),
             ticket_threshold=number("TICKET_THRESHOLD", tickets),
             article_threshold=number("ARTICLE_THRESHOLD", articles),
             search_timeout_s=number("SEARCH_TIMEOUT_S", cls.search_timeout_s),

@@ -52,7 +52,7 @@ def main() -> None:
     tickets = [
         (desk._problem_of(t["id"])[1].title, text_of(t["subject"], t["description"])) for t in desk.live_tickets()
     ]
-    made = [
+    rows = [
         (other._problem_of(t["id"])[1].title, text_of(t["subject"], t["description"])) for t in other.live_tickets()
     ]
     lines = [line.split("|") for line in BY_HAND.strip().splitlines()]
@@ -66,7 +66,7 @@ def main() -> None:
 
     stored = embedder.embed([text for _, text in tickets])
     parts = embedder.embed([text for _, text in chunks])
-    for name, requests in (("generated", made), ("by hand", by_hand)):
+    for name, requests in (("generated", rows), ("by hand", by_hand)):
         asked = embedder.embed([text for _, text in requests])
         titles = np.array([title for title, _ in requests])
         topics = np.array([of.get(title, "") for title in titles])
