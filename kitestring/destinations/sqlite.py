@@ -217,7 +217,7 @@ class SqliteConnection(NoteTable):
 
     @contextmanager
     def staged(self, rows: pa.Table) -> Iterator[str]:
-        columns = [bound(column) for column in rows.columns]
+        columns = [sqlite_values(column) for column in rows.columns]
         marks = ", ".join("?" * len(columns))
         with self.translated():
             self.db.execute(f"CREATE TEMP TABLE {OWN}incoming ({', '.join(rows.column_names)})")
@@ -309,7 +309,7 @@ def is_simple(path: FieldPath) -> bool:
     return all(part and '"' not in part and "\\" not in part for part in path[1:])
 
 
-def bound(column: pa.ChunkedArray) -> list[Any]:
+def sqlite_values(column: pa.ChunkedArray) -> list[Any]:
     """The values of a column as SQLite stores them: decimals, moments and NaN as text."""
     import pyarrow as pa
 

@@ -74,17 +74,17 @@ def of_texts(name: str, texts: pa.Array, type_: pa.DataType, start: int) -> pa.A
     if arrow.is_text(type_):
         return texts.cast(type_)
     try:
-        array = texts.cast(type_) if spells_alike(texts, type_) else None
+        array = texts.cast(type_) if parses_alike(texts, type_) else None
     except pa.ArrowException:
         array = None  # not all have the form that Arrow reads
     # Arrow turns a number beyond floats into infinity.
     if array is None or (pa.types.is_floating(type_) and has_new_infinity(array, texts)):
-        spell = speller(type_)
+        spell = text_parser(type_)
         return of_values(name, [None if text is None else spell(text) for text in texts.to_pylist()], type_, start)
     return array
 
 
-def spells_alike(texts: pa.Array, type_: pa.DataType) -> bool:
+def parses_alike(texts: pa.Array, type_: pa.DataType) -> bool:
     """Whether Arrow parses these texts by the same rules. (It accepts `0x1F` as an integer.)"""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -109,7 +109,7 @@ def has_new_infinity(numbers: pa.Array, texts: pa.Array) -> bool:
     return bool(pc.any(pc.and_(pc.is_inf(numbers), pc.invert(spelled_out))).as_py())
 
 
-def speller(type_: pa.DataType) -> Callable[[str], Any]:
+def text_parser(type_: pa.DataType) -> Callable[[str], Any]:
     """A function that parses a text in a column of this type to a JSON value."""
     import pyarrow as pa
 
@@ -135,7 +135,7 @@ def json_of(text: str) -> Any:
         return text
 
 
-def spelled(text: str) -> Any:
+def parse_text(text: str) -> Any:
     """The value of a text without quotes and without a declared type: number, boolean, date-time, date; or the text."""
     if NUMBER.fullmatch(text):
         return number_of(text)

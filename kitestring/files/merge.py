@@ -76,7 +76,7 @@ class Merge:
                 replaced.add(name)
                 parts.append(part)
         files.fill(staging, parts, marks, self.stream.schema.get("properties"))
-        return replaced, receipt_of(codes, numbers, kinds, counted(pa.concat_arrays(counts), len(self.keys)))
+        return replaced, receipt_of(codes, numbers, kinds, counts_of(pa.concat_arrays(counts), len(self.keys)))
 
     def _distinct(self, names: Sequence[str]) -> bool:
         """Whether these files have only records, with distinct keys, if that is cheap to check.
@@ -204,7 +204,7 @@ def by_code(table: pa.Table, name: str, count: int) -> Any:
     return table.column(name).combine_chunks().take(places)
 
 
-def counted(codes: Any, count: int) -> Any:
+def counts_of(codes: Any, count: int) -> Any:
     """How often each code occurs."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -166,7 +166,7 @@ def parts_of(values: Any, kind: str) -> pa.Array:
     """The texts of an Arrow column of one part of the key. A text stays a text, unless another kind is declared."""
     import pyarrow as pa
 
-    values = combined(values)
+    values = combine_chunks(values)
     is_, type_ = pa.types, values.type
     if isinstance(type_, pa.BaseExtensionType):
         return parts(arrow_values.values(values), declared_part(kind))
@@ -176,18 +176,18 @@ def parts_of(values: Any, kind: str) -> pa.Array:
         return pa.nulls(len(values), pa.large_string())
     if is_.is_string(type_) or is_.is_large_string(type_):
         if kind in ("", "text", "number"):
-            return prefixed("'", values)
+            return add_prefix("'", values)
     elif kind == "text":
         return parts(arrow_values.values(values), declared_part(kind))
     elif is_.is_integer(type_) or (is_.is_decimal128(type_) and type_.scale == 0):
         return values.cast(pa.large_string())
     elif is_.is_timestamp(type_) and type_.unit != "ns":
-        return prefixed("m", values.cast(pa.timestamp("us", type_.tz)).cast(pa.int64()))
+        return add_prefix("m", values.cast(pa.timestamp("us", type_.tz)).cast(pa.int64()))
     elif is_.is_timestamp(type_):
         ticks = values.cast(pa.int64()).to_pylist()
         return parts(ticks, lambda tick: None if tick is None else tick_text(tick))
     elif is_.is_date(type_):
-        return prefixed("d", values.cast(pa.date32()).cast(pa.int32()))
+        return add_prefix("d", values.cast(pa.date32()).cast(pa.int32()))
     return parts(arrow_values.values(values), declared_part(kind))
 
 
@@ -197,7 +197,7 @@ def parts(values: Iterable[Any], part: Callable[[Any], str | None]) -> pa.Array:
     return pa.array([part(value) for value in values], pa.large_string())
 
 
-def prefixed(letter: str, values: Any) -> pa.Array:
+def add_prefix(letter: str, values: Any) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -205,11 +205,11 @@ def prefixed(letter: str, values: Any) -> pa.Array:
     return pc.binary_join_element_wise(pa.scalar(letter, text), values.cast(text), pa.scalar("", text))
 
 
-def combined(values: Any) -> Any:
+def combine_chunks(values: Any) -> Any:
     return values.combine_chunks() if hasattr(values, "combine_chunks") else values
 
 
-def joined(columns: Sequence[Any]) -> Any:
+def join_parts(columns: Sequence[Any]) -> Any:
     """One text per row of these columns of parts; different keys have different texts."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -223,7 +223,7 @@ def joined(columns: Sequence[Any]) -> Any:
 
 def readings(columns: Sequence[Sequence[Any]]) -> list[Any]:
     """The keys of rows whose parts have one or several readings, one array for each combination."""
-    return [joined(choice) for choice in itertools.product(*columns)]
+    return [join_parts(choice) for choice in itertools.product(*columns)]
 
 
 def json_parts(values: Iterable[Any], path: Path, kind: str) -> pa.Array:

@@ -48,11 +48,11 @@ def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch) -> PreparedBat
         names = arrow_values.distinct_names(names)
         table = table.rename_columns(names)
     if dialect.has_json:
-        table = with_json(stream.schema, table, None if batch.is_table else accepted(batch.rows(), rejects))
+        table = with_json(stream.schema, table, None if batch.is_table else without_rejects(batch.rows(), rejects))
     values: dict[str, Sequence[Any]] = {}
     if not batch.is_table:
         texts = [name for name in typed_fields(stream) if name in names and is_string(table.schema.field(name).type)]
-        rows = accepted(batch.rows(), rejects) if texts else []
+        rows = without_rejects(batch.rows(), rejects) if texts else []
         values = {name: [row.get(name) for row in rows] for name in texts}
     duplicates, last = 0, None if batch.is_table else last_versions(stream, table, values)
     if last is not None:
@@ -63,7 +63,7 @@ def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch) -> PreparedBat
     return PreparedBatch(batch.stream, plain(dialect, table), rejects, duplicates, keys)
 
 
-def accepted(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
+def without_rejects(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
     """The rows without the rejects, which are in the same order."""
     if not rejects:
         return rows

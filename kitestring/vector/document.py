@@ -133,7 +133,7 @@ class DocumentBuilder:
         if self.processing.html:
             fields = {name: clean_html(value) for name, value in fields.items()}
         if self.processing.field_names:
-            return without_surrogates(labelled(fields))
+            return without_surrogates(label_fields(fields))
         parts = (text_in(value) for value in fields.values())
         return without_surrogates("\n\n".join(part for part in parts if part))
 
@@ -217,18 +217,18 @@ def text_in(value: Any) -> str:
     return str(value)
 
 
-def labelled(fields: Mapping[str, Any]) -> str:
+def label_fields(fields: Mapping[str, Any]) -> str:
     """Airbyte's form of a document: a line `name: value` per field, a nested object in lines below its name."""
-    return "".join(f"{name}: {labelled_value(value)}\n" for name, value in fields.items())
+    return "".join(f"{name}: {label_value(value)}\n" for name, value in fields.items())
 
 
-def labelled_value(value: Any) -> str:
+def label_value(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return "\n" + labelled(value)
+        return "\n" + label_fields(value)
     if isinstance(value, list):
-        return "\n".join(map(labelled_value, value))
+        return "\n".join(map(label_value, value))
     return str(value)
 
 

@@ -166,7 +166,7 @@ class Store(ABC):
         rows = {chunk.row for chunk in chunks}
         live = [s for s in self._whole(chunks) if s.row in rows and s.chunk is not None and not s.marked]
         if live:
-            self.upsert([marked(s.chunk, deleted_at) for s in live if s.chunk is not None])
+            self.upsert([with_deletion_mark(s.chunk, deleted_at) for s in live if s.chunk is not None])
             if not self.replaces:
                 self.delete(live)
 
@@ -209,7 +209,7 @@ class Store(ABC):
         return [stored for group in self.find(list(refs.values()), whole=True).values() for stored in group]
 
 
-def marked(chunk: Chunk, deleted_at: str) -> Chunk:
+def with_deletion_mark(chunk: Chunk, deleted_at: str) -> Chunk:
     """The chunk as one of a deleted record."""
     metadata = {**chunk.metadata, DELETED_AT: deleted_at}
     return replace(chunk, metadata=metadata, metadata_digest=MARKED + chunk.metadata_digest)

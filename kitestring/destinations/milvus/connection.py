@@ -174,7 +174,7 @@ def connect_server(indexing: Indexing) -> MilvusClient:
         if tls.server_name:
             options["server_name"] = tls.server_name
     if indexing.address is not None:
-        options |= pinned(indexing, options)
+        options |= pinned_options(indexing, options)
     try:
         return MilvusClient(**options)
     except Exception as error:
@@ -188,7 +188,7 @@ def connect_server(indexing: Indexing) -> MilvusClient:
         ) from error
 
 
-def pinned(indexing: Indexing, options: Mapping[str, Any]) -> dict[str, Any]:
+def pinned_options(indexing: Indexing, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that tie a connection to the checked address, whatever else the host name could mean.
 
     gRPC resolves no address by DNS and uses no proxy of the environment; the certificate must match the name.

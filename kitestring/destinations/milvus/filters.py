@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from kitestring.destinations.milvus.fitting import typed
+from kitestring.destinations.milvus.fitting import convert
 from kitestring.destinations.milvus.layout import Field, Layout
 from kitestring.errors import ConfigError
 from kitestring.json_codec import dumps_text, without_surrogates
@@ -51,7 +51,7 @@ def condition(where: Filter | str | None, layout: Layout) -> str:
     """`where` as a filter in Milvus's language; a text is one already. Fields have their names in the record."""
     if where is None or isinstance(where, str):
         return where or ""
-    return positive(resolve_fields(where, layout), layout)
+    return render(resolve_fields(where, layout), layout)
 
 
 def resolve_fields(tree: Filter, layout: Layout) -> Filter:
@@ -103,19 +103,19 @@ def column_value(value: Any, field: Field) -> Any:
         return value
     if field.type != "VARCHAR" and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return value
-    return typed(value, field)
+    return convert(value, field)
 
 
-def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = frozenset()) -> str:
+def render(tree: Filter, layout: Layout, present_fields: frozenset[str] = frozenset()) -> str:
     """The filter of a resolved tree. `present_fields`: fields that exist in every row at this point."""
     match tree:
         case Not(inner):
-            return negative(inner, layout, present_fields)
+            return render_not(inner, layout, present_fields)
         case And(parts):
             present_fields |= {part.field for part in parts if isinstance(part, Exists)}
-            return joined([positive(part, layout, present_fields) for part in parts], True, layout)
+            return join_filters([render(part, layout, present_fields) for part in parts], True, layout)
         case Or(parts):
-            return joined([positive(part, layout, present_fields) for part in parts], False, layout)
+            return join_filters([render(part, layout, present_fields) for part in parts], False, layout)
         case Exists(stored):
             return present(stored, layout)
         case OneOf(stored, values):
@@ -125,7 +125,7 @@ def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = froz
             texts = [
                 among(stored, same) if len(same) > 1 else f"{stored} == {quote(same[0])}" for same in kinds.values()
             ]
-            return joined(texts, False, layout)
+            return join_filters(texts, False, layout)
         case Bound(stored, order, value):
             return f"{stored} {ORDERS[order]} {quote(value if isinstance(value, str) else near(value))}"
         case Contains(stored, value):
@@ -134,27 +134,27 @@ def positive(tree: Filter, layout: Layout, present_fields: frozenset[str] = froz
             return f"{verb}({stored}, {quote(value)})"
 
 
-def negative(tree: Filter, layout: Layout, present_fields: frozenset[str]) -> str:
+def render_not(tree: Filter, layout: Layout, present_fields: frozenset[str]) -> str:
     """The filter of rows that fail a resolved tree. If a field is missing or of another type, the row fails both a
     comparison and its `not` on Lite, and passes the `not` on a server: so the filter is explicit about such rows."""
     match tree:
         case Not(inner):
-            return positive(inner, layout, present_fields)
+            return render(inner, layout, present_fields)
         case And(parts):
-            return joined([negative(part, layout, present_fields) for part in parts], False, layout)
+            return join_filters([render_not(part, layout, present_fields) for part in parts], False, layout)
         case Or(parts):
-            return joined([negative(part, layout, present_fields) for part in parts], True, layout)
+            return join_filters([render_not(part, layout, present_fields) for part in parts], True, layout)
         case Exists(stored):
             return absent(stored, layout)
     texts = [] if tree.field in present_fields else [absent(tree.field, layout)]
-    texts.append(f"(not ({positive(tree, layout)}))")
+    texts.append(f"(not ({render(tree, layout)}))")
     if isinstance(tree, Bound) and tree.field not in layout.fields:
         other = quote("") if not isinstance(tree.value, str) else quote(-sys.float_info.max)
         texts.append(f"{tree.field} >= {other}")
-    return joined(texts, False, layout)
+    return join_filters(texts, False, layout)
 
 
-def joined(parts: Sequence[str], every: bool, layout: Layout) -> str:
+def join_filters(parts: Sequence[str], every: bool, layout: Layout) -> str:
     """All of these filters, or any of them."""
     yes, no = (NOTHING.format(layout.primary.name) for NOTHING in ("(not ({} in []))", "{} in []"))
     decisive, neutral = (no, yes) if every else (yes, no)
@@ -173,14 +173,14 @@ def present(stored: str, layout: Layout) -> str:
     field = layout.fields.get(stored)
     if field is None:
         return f"(exists {stored})"
-    return f"{stored} is not null" if field.nullable else joined([], True, layout)
+    return f"{stored} is not null" if field.nullable else join_filters([], True, layout)
 
 
 def absent(stored: str, layout: Layout) -> str:
     field = layout.fields.get(stored)
     if field is None:
         return f"(not (exists {stored}))"
-    return f"{stored} is null" if field.nullable else joined([], False, layout)
+    return f"{stored} is null" if field.nullable else join_filters([], False, layout)
 
 
 def near(value: float | Decimal) -> float | int:

@@ -18,10 +18,10 @@ ABSENT = object()
 """Marks a value that a column fills by its default."""
 
 
-def fitted(value: Any, field: Field) -> Any:
+def fit_value(value: Any, field: Field) -> Any:
     """A value for a column. A value that does not fit becomes null, or the type's empty value if null is not
     allowed."""
-    value = typed(value, field)
+    value = convert(value, field)
     if value is not None:
         return value
     if field.nullable:
@@ -29,7 +29,7 @@ def fitted(value: Any, field: Field) -> Any:
     return ABSENT if field.default else EMPTY.get(field.type, 0)
 
 
-def typed(value: Any, field: Field) -> Any:
+def convert(value: Any, field: Field) -> Any:
     """A value in the column's type, None if the type has no such value. A text is cut to the column's length."""
     kind = field.type
     if value is None:
@@ -39,9 +39,9 @@ def typed(value: Any, field: Field) -> Any:
         text = value if isinstance(value, str) else None if value is None else dumps_text(value)
         return None if text is None else truncate_text(text, field.max_length or MAX_VARCHAR)
     if kind in INTEGERS:
-        return whole(value, INTEGERS[kind])
+        return to_integer(value, INTEGERS[kind])
     if kind in ("FLOAT", "DOUBLE"):
-        return real(value, kind)
+        return to_float(value, kind)
     if kind == "BOOL":
         return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
     if kind == "JSON":
@@ -49,7 +49,7 @@ def typed(value: Any, field: Field) -> Any:
     if kind == "ARRAY":
         items: Iterable[Any] = value if isinstance(value, list | tuple | set) else [value]
         element = Field(field.name, field.element, MAX_VARCHAR if field.element == "VARCHAR" else 0)
-        fitting = [item for item in (typed(inner, element) for inner in items) if item is not None]
+        fitting = [item for item in (convert(inner, element) for inner in items) if item is not None]
         return fitting[: field.max_length] if field.max_length else fitting
     return None
 
@@ -70,7 +70,7 @@ def is_whole(value: Any, stored: Any, field: Field) -> bool:
     return True
 
 
-def whole(value: Any, bits: int) -> int | None:
+def to_integer(value: Any, bits: int) -> int | None:
     if isinstance(value, bool):
         return int(value)
     try:
@@ -84,7 +84,7 @@ def whole(value: Any, bits: int) -> int | None:
     return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 
-def real(value: Any, kind: str) -> float | None:
+def to_float(value: Any, kind: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -8,10 +8,10 @@ from typing import Any
 from kitestring.destinations.milvus.fitting import (
     ABSENT,
     DYNAMIC_ROOM,
-    fitted,
+    convert,
+    fit_value,
     holds_json,
     is_whole,
-    typed,
 )
 from kitestring.destinations.milvus.layout import MAX_VARCHAR, Layout
 from kitestring.json_codec import dumps, dumps_text
@@ -59,13 +59,13 @@ class RowBuilder:
         columns, extra = self._metadata(chunk.metadata, limit)
         row = dict(columns)
         for name in ours.keys() & fields.keys():
-            value = fitted(ours[name], fields[name])
+            value = fit_value(ours[name], fields[name])
             if value is not ABSENT:
                 row[name] = value
         if layout.text is not None and layout.text in fields:
             text = fields[layout.text]
             if self.text_field is None:
-                row[layout.text] = fitted(None, text)
+                row[layout.text] = fit_value(None, text)
             else:
                 row[layout.text] = truncate_text(chunk.text, text.max_length or MAX_VARCHAR)
                 self.cut += row[layout.text] != chunk.text
@@ -115,12 +115,12 @@ class RowBuilder:
         columns = {}
         for field in self.rest:
             value = values.pop(field.name, None)
-            stored = fitted(value, field)
+            stored = fit_value(value, field)
             if stored is not ABSENT:
                 columns[field.name] = self._json(stored) if field.type == "JSON" else stored
-            if value is not None and not is_whole(value, typed(value, field), field):
+            if value is not None and not is_whole(value, convert(value, field), field):
                 self.cut += 1
-                if stored is ABSENT or typed(value, field) is None:
+                if stored is ABSENT or convert(value, field) is None:
                     values[marked(field.name, field.name)] = value
         extra = {}
         if self.layout.dynamic and values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kitestring.destinations.pgvector.rows import clean, cleaned
+from kitestring.destinations.pgvector.rows import clean_text, clean_value
 from kitestring.json_codec import dumps_text
 from kitestring.vector.filters import And, Bound, Contains, Exists, Filter, Not, OneOf, Or
 
@@ -34,16 +34,16 @@ def condition(tree: Filter | str, values: dict[str, Any]) -> str:
         values[f"p{len(values)}"] = value
         return f"%(p{len(values) - 1})s"
 
-    value = OF_ROWS.get(tree.field) or f"metadata -> {parameter(clean(tree.field))}::text"
+    value = OF_ROWS.get(tree.field) or f"metadata -> {parameter(clean_text(tree.field))}::text"
     match tree:
         case Exists():
             test = f"jsonb_typeof({value}) <> 'null'"
         case OneOf(_, items):
-            test = f"{value} = ANY ({parameter([dumps_text(cleaned(item)) for item in items])}::text[]::jsonb[])"
+            test = f"{value} = ANY ({parameter([dumps_text(clean_value(item)) for item in items])}::text[]::jsonb[])"
         case Contains(_, item):
-            test = f"jsonb_typeof({value}) = 'array' AND {value} @> {parameter(dumps_text([cleaned(item)]))}::jsonb"
+            test = f"jsonb_typeof({value}) = 'array' AND {value} @> {parameter(dumps_text([clean_value(item)]))}::jsonb"
         case Bound(_, order, bound) if isinstance(bound, str):
-            text = f"({value} #>> '{{}}') COLLATE \"C\" {ORDERS[order]} {parameter(clean(bound))}::text"
+            text = f"({value} #>> '{{}}') COLLATE \"C\" {ORDERS[order]} {parameter(clean_text(bound))}::text"
             test = f"jsonb_typeof({value}) = 'string' AND {text}"
         case Bound(_, order, bound):
             test = f"jsonb_typeof({value}) = 'number' AND {value} {ORDERS[order]} {parameter(dumps_text(bound))}::jsonb"

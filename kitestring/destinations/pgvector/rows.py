@@ -36,7 +36,7 @@ class CopyEncoder:
         last: tuple[Any, bytes] = (None, b"")
         for chunk in chunks:
             if last[0] is not chunk.metadata:  # the chunks of a record share it
-                metadata, lost = fitted(chunk.metadata)
+                metadata, lost = encode_metadata(chunk.metadata)
                 self.cut += lost
                 last = (chunk.metadata, metadata)
             yield self.row(chunk, last[1])
@@ -45,9 +45,9 @@ class CopyEncoder:
     def row(self, chunk: Chunk, metadata: bytes) -> bytes:
         texts = (chunk.id, chunk.stream, chunk.namespace or "", chunk.record_id)
         values = [
-            *(clean(text).encode() for text in texts),
+            *(clean_text(text).encode() for text in texts),
             struct.pack(">i", chunk.number),
-            clean(chunk.text).encode(),
+            clean_text(chunk.text).encode(),
             b"\x01" + metadata,  # the version of jsonb's format
             chunk.digest.encode(),
             chunk.metadata_digest.encode(),
@@ -56,26 +56,26 @@ class CopyEncoder:
         return struct.pack(">h", len(values)) + b"".join(struct.pack(">i", len(value)) + value for value in values)
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """A text that PostgreSQL can store: without NUL."""
     return without_surrogates(text).replace("\0", "\ufffd")
 
 
-def cleaned(value: Any) -> Any:
+def clean_value(value: Any) -> Any:
     """A value of JSON whose texts and names are clean."""
     if isinstance(value, str):
-        return clean(value)
+        return clean_text(value)
     if isinstance(value, Mapping):
-        return {clean(str(name)): cleaned(inner) for name, inner in value.items()}
-    return [cleaned(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {clean_text(str(name)): clean_value(inner) for name, inner in value.items()}
+    return [clean_value(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def fitted(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
+def encode_metadata(metadata: Mapping[str, Any]) -> tuple[bytes, int]:
     """Metadata as JSON for jsonb, and how many values were cut. Fields with a column are left out."""
     fields = {name: value for name, value in metadata.items() if name not in ("_ab_stream", "_ab_record_id")}
     data, lost = dumps(fields), 0
     if b"\\u0000" in data:
-        fields = cleaned(fields)
+        fields = clean_value(fields)
         data = dumps(fields)
     if len(data) > METADATA_ROOM:
         fields, lost = payload.fit_values(fields, METADATA_ROOM)

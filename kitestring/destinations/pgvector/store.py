@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.pgvector.filters import condition
 from kitestring.destinations.pgvector.indexing import Indexing
-from kitestring.destinations.pgvector.rows import COLUMNS, LEDGER, WHOLE, CopyEncoder, clean, hit_of, stored_of
+from kitestring.destinations.pgvector.rows import COLUMNS, LEDGER, WHOLE, CopyEncoder, clean_text, hit_of, stored_of
 from kitestring.errors import ConfigError, KitestringError, RecordError
 from kitestring.json_codec import dumps_text
 from kitestring.types import DELETED_AT
@@ -331,7 +331,7 @@ class PgvectorStore(Store):
         while self.dimension is not None:
             page = self.rows(
                 f"SELECT {LEDGER} FROM {self.table} WHERE stream = %s AND id > %s ORDER BY id LIMIT {PAGE}",
-                clean(stream),
+                clean_text(stream),
                 last,
             )
             if not page:
@@ -341,13 +341,13 @@ class PgvectorStore(Store):
 
     def other_namespace(self, stream: str, namespace: str) -> str | None:
         query = f"SELECT namespace FROM {self.table} WHERE stream = %s AND namespace <> %s LIMIT 1"
-        rows = self.rows(query, clean(stream), clean(namespace)) if self.dimension is not None else []
+        rows = self.rows(query, clean_text(stream), clean_text(namespace)) if self.dimension is not None else []
         return rows[0][0] if rows else None
 
     def count(self, stream: str) -> int:
         live = f"stream = %s AND chunk_number = 0 AND NOT starts_with(metadata_digest, '{MARKED}')"
         query = f"SELECT count(*) FROM {self.table} WHERE {live}"
-        return int(self.rows(query, clean(stream))[0][0]) if self.dimension is not None else 0
+        return int(self.rows(query, clean_text(stream))[0][0]) if self.dimension is not None else 0
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -374,7 +374,7 @@ class PgvectorStore(Store):
             connection.execute(
                 f"UPDATE {self.table} SET metadata = metadata || jsonb_build_object(%s::text, %s::text),"
                 " metadata_digest = %s || metadata_digest WHERE id = ANY (%s) AND NOT starts_with(metadata_digest, %s)",
-                [DELETED_AT, clean(deleted_at), MARKED, rows, MARKED],
+                [DELETED_AT, clean_text(deleted_at), MARKED, rows, MARKED],
             )
 
     @contextmanager
@@ -410,7 +410,7 @@ class PgvectorStore(Store):
         conditions = [] if include_deleted else [f"NOT starts_with(metadata_digest, '{MARKED}')"]
         if stream:
             conditions.append("stream = %(stream)s")
-            values["stream"] = clean(stream)
+            values["stream"] = clean_text(stream)
         if where is not None:
             conditions.append(condition(where, values))
         try:
@@ -426,7 +426,7 @@ class PgvectorStore(Store):
             hits = [hit_of(row) for row in near]
             sign = 1 if self.indexing.metric == "L2" else -1
             return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
-        values["words"] = clean(text)
+        values["words"] = clean_text(text)
         words_query = "replace(plainto_tsquery('simple', %(words)s)::text, '&', '|')::tsquery"
         matching = self._select([*conditions, f"words @@ {words_query}"], values, f"-ts_rank_cd(words, {words_query})")
         scores: dict[str, float] = {}

@@ -186,7 +186,7 @@ class PostgresConnection(Connection):
     def staged(self, rows: pa.Table) -> Iterator[str]:
         name = f"{OWN}incoming_{next(self._numbers)}"
         reference = f"pg_temp.{name}"
-        self._unstaged[reference] = storable(rows)
+        self._unstaged[reference] = without_nul(rows)
         try:
             yield reference
         finally:
@@ -436,7 +436,7 @@ def fetch_value(server: psycopg.Connection[Any], query: str) -> Any:
         return (cursor.execute(query).fetchone() or (None,))[0]
 
 
-def storable(rows: pa.Table) -> pa.Table:
+def without_nul(rows: pa.Table) -> pa.Table:
     """The rows with U+FFFD for NUL, which PostgreSQL cannot store in texts or JSON."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from kitestring import arrow, arrow_values, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
-from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compressed
+from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compress
 from kitestring.files.record_table import by_kind, is_open, split_storable, table_of
 from kitestring.paths import at
 from kitestring.schema import DECIMAL_DIGITS
@@ -114,7 +114,7 @@ class Csv(Format):
 
     def encode(self, tables: Sequence[pa.Table]) -> Any:
         lines = [line for table in tables for line in table.column("line").to_pylist()]
-        return compressed(b"\n".join([header_of(tables[0]), *lines, b""]), self.compression)
+        return compress(b"\n".join([header_of(tables[0]), *lines, b""]), self.compression)
 
     def keys(self, table: pa.Table, stream: Stream, exact: bool) -> list[Any]:
         fields = list(dict.fromkeys(path[0] for path in stream.primary_key))
@@ -149,7 +149,7 @@ class Csv(Format):
 
         sink = pa.BufferOutputStream()
         csv.write_csv(flat(table), sink)
-        return compressed(sink.getvalue(), self.compression)
+        return compress(sink.getvalue(), self.compression)
 
     def _records(self, file: BinaryIO) -> Iterator[list[bytes]]:
         """The raw records of a file in blocks, the header included; a text may contain line breaks."""
@@ -255,7 +255,7 @@ def cells_of(record: bytes, count: int = 0, number: int = 0) -> list[bytes]:
 def value_of(cell: bytes) -> Any:
     """The value of a cell without a declared type: in quotes a text, else the value that it spells."""
     text = text_of(cell)
-    return text if text is None or cell[:1] == b'"' else column.spelled(text)
+    return text if text is None or cell[:1] == b'"' else column.parse_text(text)
 
 
 def texts_of(lines: Sequence[bytes], places: Sequence[int], count: int, start: int) -> list[pa.Array]:

@@ -128,7 +128,7 @@ class Format(ABC):
         return table
 
 
-def compressed(data: Any, compression: str) -> Any:
+def compress(data: Any, compression: str) -> Any:
     """The bytes, compressed as a whole."""
     import pyarrow as pa
 

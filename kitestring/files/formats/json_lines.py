@@ -11,7 +11,7 @@ import orjson
 from kitestring import arrow, json_codec
 from kitestring.batch import Batch
 from kitestring.files import column, row_key
-from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compressed
+from kitestring.files.formats.format import DamageError, EncodedFiles, Format, blocks, compress
 from kitestring.files.record_table import split_storable, with_safe_names
 from kitestring.paths import at
 from kitestring.types import Record, Stream
@@ -32,7 +32,7 @@ class JsonLines(Format):
         text = json_codec.lines(rows)
         if REPLACEMENT in text:
             text = json_codec.lines(with_safe_names(rows))
-        return EncodedFiles([compressed(text, self.compression)] if rows else [], len(rows), rejects)
+        return EncodedFiles([compress(text, self.compression)] if rows else [], len(rows), rejects)
 
     def empty(self, stream: Stream) -> None:
         return None
@@ -65,7 +65,7 @@ class JsonLines(Format):
 
     def encode(self, tables: Sequence[pa.Table]) -> Any:
         lines = [text for table in tables for text in table.column("line").to_pylist()]
-        return compressed(b"\n".join([*lines, b""]), self.compression)
+        return compress(b"\n".join([*lines, b""]), self.compression)
 
     def raw(self, file: BinaryIO, columns: Iterable[str] | None = None) -> Iterator[pa.Table]:
         import pyarrow as pa

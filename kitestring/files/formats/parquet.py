@@ -71,15 +71,15 @@ class Parquet(Format):
             for number in range(parquet.num_row_groups):
                 group = parquet.metadata.row_group(number)
                 most = max(1, READ_BYTES * group.num_rows // max(1, group.total_byte_size))
-                with intact(number):
+                with naming_row_group(number):
                     batches = parquet.iter_batches(most, row_groups=[number], columns=present)
                 while True:
-                    with intact(number):
+                    with naming_row_group(number):
                         batch = next(batches, None)
                     if batch is None:
                         break
                     table = pa.Table.from_batches([batch]).replace_schema_metadata()
-                    yield table if target is None else typed(table, target, start)
+                    yield table if target is None else with_schema(table, target, start)
                     start += table.num_rows
 
     def count(self, file: BinaryIO, without: str | None = None) -> int:
@@ -97,7 +97,7 @@ class Parquet(Format):
         with pq.ParquetFile(file) as parquet:
             present = [name for name in columns if name in parquet.schema_arrow.names] if columns is not None else None
             for number in range(parquet.num_row_groups):
-                with intact(number):
+                with naming_row_group(number):
                     table = parquet.read_row_group(number, columns=present)
                 yield table
 
@@ -113,7 +113,7 @@ class Parquet(Format):
             pq.write_table(table, sink, compression=self.compression, row_group_size=self.row_group_rows)
         except pa.ArrowNotImplementedError:  # Parquet has no intervals and no structs without fields
             sink = pa.BufferOutputStream()
-            table = storable(table)
+            table = with_storable_types(table)
             pq.write_table(table, sink, compression=self.compression, row_group_size=self.row_group_rows)
         return sink.getvalue()
 
@@ -148,7 +148,7 @@ class Parquet(Format):
 
 
 @contextmanager
-def intact(number: int) -> Iterator[None]:
+def naming_row_group(number: int) -> Iterator[None]:
     """Add the row group to errors."""
     import pyarrow as pa
 
@@ -158,7 +158,7 @@ def intact(number: int) -> Iterator[None]:
         raise DamageError(f"row group {number + 1:,}: {error}") from error
 
 
-def typed(table: pa.Table, schema: pa.Schema, start: int) -> pa.Table:
+def with_schema(table: pa.Table, schema: pa.Schema, start: int) -> pa.Table:
     """The table with the columns of a schema."""
     import pyarrow as pa
 
@@ -183,7 +183,7 @@ def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool)
 
     if path[0] not in table.column_names:
         return [pa.nulls(table.num_rows, pa.large_string())]
-    values = row_key.combined(table.column(path[0]))
+    values = row_key.combine_chunks(table.column(path[0]))
     if len(path) > 1 and isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
     for place, name in enumerate(path[1:], 1):
@@ -201,7 +201,7 @@ def parts_at(table: pa.Table, path: Path, kind: str, is_json: bool, exact: bool)
     return [as_text] if exact else [as_text, row_key.parts(values.to_pylist(), row_key.spelled_part)]
 
 
-def storable(table: pa.Table) -> pa.Table:
+def with_storable_types(table: pa.Table) -> pa.Table:
     """The table with JSON texts for types that Parquet does not have."""
     import pyarrow as pa
     import pyarrow.parquet as pq

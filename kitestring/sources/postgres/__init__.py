@@ -16,7 +16,7 @@ from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
 from kitestring.source import Item, Source
 from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, stream_of
-from kitestring.sources.postgres.result import exact, tables_of
+from kitestring.sources.postgres.result import tables_of, with_decimals
 from kitestring.sources.postgres.sorted_watermark import SortedWatermark
 from kitestring.types import Catalog, Partition, State, States, Stream, Suspicion
 from kitestring.vendors.postgres import (
@@ -132,13 +132,13 @@ class Postgres(PostgresConfig, Source):
         stream, data = partition.stream, partition.data
         with self._connected() as connection:
             if stream.incremental:
-                yield from changed(connection, stream, data, states.get(stream.key, {}))
+                yield from read_changes(connection, stream, data, states.get(stream.key, {}))
                 return
             if data["snapshot"]:
                 run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
             query = f"SELECT {data['columns']} FROM {data['from']}"  # noqa: S608 - quoted
             for read in tables_of(connection, query, BATCH_BYTES):
-                table, rejects = exact(read, data["decimals"])
+                table, rejects = with_decimals(read, data["decimals"])
                 yield from rejects
                 if table.num_rows:
                     yield Batch(stream.key, table=table)
@@ -151,7 +151,9 @@ class Postgres(PostgresConfig, Source):
 
     def _columns(self, connection: Any, stream: Stream) -> list[Column]:
         """The columns to read: the selected ones, the primary key and the cursor."""
-        tables = columns_of(connection, f"format('%I.%I', n.nspname, c.relname) = format('%I.%I', {named(stream)})")
+        tables = columns_of(
+            connection, f"format('%I.%I', n.nspname, c.relname) = format('%I.%I', {qualified_literals(stream)})"
+        )
         if not tables:
             raise ConfigError(
                 f"{self.place} no longer has a table {stream.key}",
@@ -161,7 +163,7 @@ class Postgres(PostgresConfig, Source):
         names = {path[0] for path in [*stream.fields, *stream.primary_key, *([stream.cursor] if stream.cursor else [])]}
         chosen = [c for c in columns if c.readable and (c.column in names or not stream.fields)]
         if not chosen:
-            raise denied(self.place, stream.key)
+            raise denied_error(self.place, stream.key)
         return chosen
 
     # -- connecting ----------------------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ class Snapshot:
                 self._connection = None
 
 
-def denied(place: Place, table: str) -> ConfigError:
+def denied_error(place: Place, table: str) -> ConfigError:
     return ConfigError(
         f"the user {place.user} may not read {table} in {place}",
         hint=f"GRANT SELECT ON {table} TO {place.user}; and USAGE on its schema.",
@@ -231,7 +233,7 @@ def in_schemas(schemas: Sequence[str]) -> str:
     return "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'"
 
 
-def named(stream: Stream) -> str:
+def qualified_literals(stream: Stream) -> str:
     return f"{literal(stream.namespace or 'public')}, {literal(stream.name)}"
 
 
@@ -269,7 +271,7 @@ def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
             yield f"{name}:{start}", f"{name} AS t WHERE t.ctid >= '({start},0)'{below}"
 
 
-def changed(connection: Any, stream: Stream, data: Mapping[str, Any], state: State) -> Iterator[Item]:
+def read_changes(connection: Any, stream: Stream, data: Mapping[str, Any], state: State) -> Iterator[Item]:
     """The rows from the state's cursor value on, in its order, without those that an earlier sync wrote."""
     table, column = table_of(stream), f"t.{quoted(data['cursor'])}"
     clock = rows(connection, "SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now")[0]["now"]
@@ -279,7 +281,7 @@ def changed(connection: Any, stream: Stream, data: Mapping[str, Any], state: Sta
     where = "" if mark.since is None else f"WHERE {column} >= {literal(str(mark.since))}"
     query = f"SELECT {data['columns']} FROM {table} AS t {where} ORDER BY {column} NULLS FIRST"  # noqa: S608 - quoted
     for read in () if mark.stuck else tables_of(connection, query, BATCH_BYTES):
-        part, rejects = exact(read, data["decimals"])
+        part, rejects = with_decimals(read, data["decimals"])
         yield from rejects
         if not part.num_rows:
             continue

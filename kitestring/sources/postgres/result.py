@@ -23,7 +23,7 @@ def tables_of(connection: Any, query: str, batch_bytes: int) -> Iterator[pa.Tabl
                 yield pa.Table.from_batches([batch])
 
 
-def exact(table: pa.Table, decimals: Mapping[str, tuple[int, int]]) -> tuple[pa.Table, list[Reject]]:
+def with_decimals(table: pa.Table, decimals: Mapping[str, tuple[int, int]]) -> tuple[pa.Table, list[Reject]]:
     """The table with its decimals as decimals; rows with the decimal NaN, which Arrow does not have, are rejected."""
     import pyarrow as pa
     import pyarrow.compute as pc

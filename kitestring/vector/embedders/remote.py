@@ -194,7 +194,7 @@ class Remote(Embedder):
                 size = encoding.count(text)
             if size > self.max_tokens:
                 cut, lost = cut + 1, lost + size - self.max_tokens
-                text, size = shortened(text, encoding, self.max_tokens)
+                text, size = truncate_to_tokens(text, encoding, self.max_tokens)
             sizes.append(size)
             # A chunk is never empty; a question may be, and the APIs refuse an empty text.
             out.append(text or " ")
@@ -238,7 +238,7 @@ class Remote(Embedder):
                 raise
         if not vectors:
             if len(texts) == 1:
-                return self._fetch(call, [self._shortened(texts[0])], sizes)
+                return self._fetch(call, [self._shorten(texts[0])], sizes)
             if refusal == "many":
                 self._most_texts = min(self._most_texts or len(texts), (len(texts) + 1) // 2)
                 log.info("the server takes fewer texts at a time", extra={"texts": len(texts), "now": self._most_texts})
@@ -259,7 +259,7 @@ class Remote(Embedder):
         halves = [(texts[:middle], sizes[:middle]), (texts[middle:], sizes[middle:])]
         return np.concatenate([self._fetch(call, part, counts) for part, counts in halves])
 
-    def _shortened(self, text: str) -> str:
+    def _shorten(self, text: str) -> str:
         """The text a fifth shorter, since the server counts more tokens than we do."""
         beginning = text[: len(text) * 4 // 5]
         log.warning(
@@ -348,7 +348,7 @@ class RequestPool:
         self.session.close()
 
 
-def shortened(text: str, encoding: Encoding, most: int) -> tuple[str, int]:
+def truncate_to_tokens(text: str, encoding: Encoding, most: int) -> tuple[str, int]:
     """The beginning of a text that has at most `most` tokens, and how many it has."""
     text, keep, size = text[: most * LONGEST_TOKEN], most, most + 1
     while size > most:

@@ -76,7 +76,7 @@ class ChunkSpans:
         self.ascii = text.isascii()
 
     def spans(self, a: int, b: int, level: int) -> Iterator[Span]:
-        a, b = self.trimmed(a, b)
+        a, b = self.trim(a, b)
         if a >= b:
             return
         if self.fits(a, b):
@@ -99,7 +99,7 @@ class ChunkSpans:
         end = a  # of the last chunk: the next one must bring more
         while a < b:
             match = (b, b) if self.fits(a, b) else self.last_fitting(a, b, matches)
-            span = self.trimmed(a, match[0]) if match is not None else (a, a)
+            span = self.trim(a, match[0]) if match is not None else (a, a)
             if match is not None and span[1] > max(end, span[0]):
                 yield span
                 end, fresh = span[1], match[1]
@@ -127,7 +127,7 @@ class ChunkSpans:
             following = matches.next(begin, b)[0]
             start = matches.next(max(self.token_counts.back(end, self.overlap) - 1, a), b)[1]
             while start < end:
-                first, last = self.trimmed(start, end)
+                first, last = self.trim(start, end)
                 if first < last and self.count(first, last) <= self.overlap and self.fits(start, following):
                     return start
                 start = matches.next(start, b)[1]
@@ -139,7 +139,7 @@ class ChunkSpans:
         last = a
         while a < b:
             end = b if self.fits(a, b) else self.last_fitting_token(a, b)
-            span = self.trimmed(a, end)
+            span = self.trim(a, end)
             if span[1] > max(last, span[0]):
                 yield span
                 last, fresh = span[1], end
@@ -165,7 +165,7 @@ class ChunkSpans:
         if not self.overlap:
             return end
         start = max(self.token_counts.back(end, self.overlap), a + 1)
-        while start < end and self.count(*self.trimmed(start, end)) > self.overlap:
+        while start < end and self.count(*self.trim(start, end)) > self.overlap:
             start += 1
         return start
 
@@ -173,12 +173,12 @@ class ChunkSpans:
         """A cut at or before `end` that never separates accents, variation selectors and joiners from their
         character."""
         for place in range(end, max(a, end - 16), -1):
-            if place >= len(self.text) or not joined(self.text[place - 1], self.text[place]):
+            if place >= len(self.text) or not are_joined(self.text[place - 1], self.text[place]):
                 return place
         return end
 
     def fits(self, a: int, b: int) -> bool:
-        a, b = self.trimmed(a, b)
+        a, b = self.trim(a, b)
         if b - a <= self.size and (self.ascii or len(self.text[a:b].encode()) <= self.size):
             return True
         return self.token_counts.between(a, b) <= self.size and self.token_counts.exact(a, b) <= self.size
@@ -191,14 +191,14 @@ class ChunkSpans:
             a += 1
         return a
 
-    def trimmed(self, a: int, b: int) -> Span:
+    def trim(self, a: int, b: int) -> Span:
         a = self.first_visible(a, b)
         while b > a and self.text[b - 1].isspace():
             b -= 1
         return a, b
 
 
-def joined(before: str, after: str) -> bool:
+def are_joined(before: str, after: str) -> bool:
     """Whether two characters are shown as one."""
     if after < "\u0300":
         return after == "\n" and before == "\r"

@@ -71,11 +71,11 @@ def fields(column: pa.Array) -> list[pa.Array]:
         return [column.cast(pa.large_binary())]
     if is_.is_string(type_) or is_.is_large_string(type_) or is_.is_binary(type_) or is_.is_large_binary(type_):
         return texts(column, version)
-    values = fixed(column)
+    values = fixed_size_values(column)
     whole = np.empty(len(column), [("length", ">i4"), ("value", values.dtype, values.shape[1:])])
     whole["length"] = values[:1].nbytes
     whole["value"] = values
-    return [binary(whole, column)]
+    return [binary_values(whole, column)]
 
 
 def texts(column: pa.Array, version: bytes) -> list[pa.Array]:
@@ -92,10 +92,10 @@ def texts(column: pa.Array, version: bytes) -> list[pa.Array]:
     before = np.empty(len(data), [("length", ">i4"), ("version", "u1", len(version))])
     before["length"] = lengths
     before["version"] = JSONB
-    return [binary(before, column), data.fill_null(b"")]
+    return [binary_values(before, column), data.fill_null(b"")]
 
 
-def binary(values: np.ndarray[Any, Any], column: pa.Array) -> pa.Array:
+def binary_values(values: np.ndarray[Any, Any], column: pa.Array) -> pa.Array:
     """The bytes of each value, null where the column is."""
     import numpy as np
     import pyarrow as pa
@@ -108,7 +108,7 @@ def binary(values: np.ndarray[Any, Any], column: pa.Array) -> pa.Array:
     )
 
 
-def fixed(column: pa.Array) -> np.ndarray[Any, Any]:
+def fixed_size_values(column: pa.Array) -> np.ndarray[Any, Any]:
     """The values of a fixed-size type in PostgreSQL's byte order. Values at nulls are arbitrary."""
     import numpy as np
     import pyarrow as pa

@@ -11,7 +11,7 @@ import pytest
 
 from kitestring.destination import Destination
 from kitestring.destinations.pgvector import Pgvector
-from kitestring.destinations.pgvector.rows import clean
+from kitestring.destinations.pgvector.rows import clean_text
 from kitestring.json_codec import loads
 from kitestring.names import mark
 from kitestring.testing.contract import DestinationContract, VectorContract
@@ -70,7 +70,7 @@ class TestPgvector(DestinationContract):
 
     def expected(self, record: Record) -> Record:
         """PostgreSQL has no NUL."""
-        return {name: clean(value) if isinstance(value, str) else value for name, value in record.items()}
+        return {name: clean_text(value) if isinstance(value, str) else value for name, value in record.items()}
 
 
 class TestPgvectorAsStore(VectorContract):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kitestring.destinations.milvus.errors import translate
 from kitestring.destinations.milvus.filters import condition, quote
-from kitestring.destinations.milvus.fitting import DYNAMIC_ROOM, fitted
+from kitestring.destinations.milvus.fitting import DYNAMIC_ROOM, fit_value
 from kitestring.destinations.milvus.indexing import Indexing
 from kitestring.destinations.milvus.layout import Field, Layout
 from kitestring.destinations.milvus.rows import RowBuilder
@@ -64,7 +64,7 @@ def chunk(text: str = "hello", **metadata: Any) -> Chunk:
     ],
 )
 def test_a_typed_column_gets_a_value_it_takes(field: Field, value: Any, stored: Any) -> None:
-    assert fitted(value, field) == stored
+    assert fit_value(value, field) == stored
 
 
 def test_dynamic_values_become_json_that_milvus_takes() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kitestring import arrow, arrow_values
 from kitestring.batch import Batch
 from kitestring.errors import ConfigError, SchemaError
-from kitestring.files.column import TypeSample, spelled
+from kitestring.files.column import TypeSample, parse_text
 from kitestring.files.data_file import DataFiles
 from kitestring.files.formats import FORMATS, DamageError, Format, format_of
 from kitestring.files.formats import format as format_module
@@ -227,8 +227,8 @@ def test_a_number_that_its_column_does_not_hold_is_no_other_number() -> None:
         with pytest.raises(SchemaError, match=r"record 2: field a: .* does not fit"):
             csv_rows(f"a,b\n1,x\n{text},y\n", pa.schema([("a", type_)]))
     assert csv_rows("a\n1e400\n") == [{"a": "1e400"}]
-    assert spelled("-0") == 0
-    assert math.copysign(1, spelled("-0")) == -1
+    assert parse_text("-0") == 0
+    assert math.copysign(1, parse_text("-0")) == -1
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])

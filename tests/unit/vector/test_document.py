@@ -9,7 +9,7 @@ import pytest
 from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError, RecordError
 from kitestring.types import Stream
-from kitestring.vector.document import DocumentBuilder, labelled
+from kitestring.vector.document import DocumentBuilder, label_fields
 from kitestring.vector.processing import Processing
 from kitestring.vector.record_key import record_id, record_key
 
@@ -38,7 +38,7 @@ def test_field_names_restores_airbyte_s_lines() -> None:
 
 
 def test_labels_follow_nested_lists_of_objects() -> None:
-    assert labelled({"a": [{"b": 1}, "c"]}) == "a: \nb: 1\n\nc\n"
+    assert label_fields({"a": [{"b": 1}, "c"]}) == "a: \nb: 1\n\nc\n"
 
 
 def test_paths_reach_nested_fields_lists_and_names_with_dots() -> None:

@@ -16,7 +16,7 @@ from kitestring.errors import ConfigError
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.embedders.local import Local
 from kitestring.vector.processing import Processing
-from kitestring.vector.split.splitter import ChunkSpans, Splitter, joined
+from kitestring.vector.split.splitter import ChunkSpans, Splitter, are_joined
 from kitestring.vector.tokenizer import cl100k
 
 SIGNS = [
@@ -122,7 +122,7 @@ def test_neighbours_share_no_more_than_the_overlap(
 
 def one_sign(text: str) -> bool:
     """Whether a chunk is a single character with what belongs to it: the one thing that is never cut."""
-    return all(joined(before, after) for before, after in pairwise(text))
+    return all(are_joined(before, after) for before, after in pairwise(text))
 
 
 @settings(PATIENT, max_examples=100)
