@@ -1,4 +1,4 @@
-"""The Python face: `ks.source`, `ks.destination`, `ks.sync` and `ks.search`."""
+"""The Python API: `ks.source`, `ks.destination`, `ks.sync` and `ks.search`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ HOME = ".kitestring"
 
 
 class Handle(Generic[C]):
-    """A connector with its configuration, checked when made; after `close` it is built again on the next use."""
+    """A connector with its checked configuration. After `close` it is built again on the next use."""
 
     kind: Literal["source", "destination"]
 
@@ -68,7 +68,7 @@ class Handle(Generic[C]):
 
     @property
     def connector(self) -> C:
-        """The connector itself, as the contract has it."""
+        """The connector itself: a `Source` or a `Destination`."""
         if self._built is None:
             self._built = self._build()
         return self._built
@@ -78,7 +78,7 @@ class Handle(Generic[C]):
         return self._connector.spec()
 
     def secrets(self) -> list[str]:
-        """The secret strings of the configuration, for whoever writes a log."""
+        """The secret strings of the configuration, for redaction in logs."""
         return list(secrets_in(self.config, self.spec()))
 
     def check(self) -> None:
@@ -86,7 +86,7 @@ class Handle(Generic[C]):
         self.connector.check()
 
     def close(self) -> None:
-        """Let go of connections. The handle can be used again."""
+        """Close connections. The handle can be used again."""
         if self._built is not None:
             built, self._built = self._built, None
             built.close()
@@ -102,7 +102,7 @@ class Handle(Generic[C]):
 
 
 class SourceHandle(Handle[Source]):
-    """A source that can be checked, discovered, read, and given to `sync`."""
+    """A source to check, discover, read, and pass to `sync`."""
 
     kind = "source"
 
@@ -116,7 +116,7 @@ class SourceHandle(Handle[Source]):
 
 
 class DestinationHandle(Handle[Destination]):
-    """A destination that can be checked, searched (where it can), and given to `sync`."""
+    """A destination to check, search (a vector store), and pass to `sync`."""
 
     kind = "destination"
 
@@ -155,7 +155,7 @@ class Records:
 
     @property
     def stream(self) -> Stream:
-        """The stream as it is read: completely, whatever a sync has seen already."""
+        """The stream as it is read: from the beginning, independent of syncs."""
         catalog = self._source.discover()
         stream = catalog.get(self._name)
         if stream is None:
@@ -236,7 +236,7 @@ class Records:
 
 @contextlib.contextmanager
 def finished(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
-    """Close a generator that is not read to its end, so that its connections go back at once."""
+    """Close a generator that is not exhausted, so that its connections return to the pool at once."""
     try:
         yield items
     finally:
@@ -252,7 +252,7 @@ def head(batch: Batch, count: int) -> Batch:
 
 @contextlib.contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Say how to install what an import inside did not find."""
+    """Turn an `ImportError` inside into a `ConfigError` with the way to install the extra."""
     try:
         yield
     except ImportError as error:
@@ -287,9 +287,9 @@ def sync(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Result:
-    """Copy streams from a source to a destination; the result says what happened. Both connectors are closed then.
+    """Copy streams from a source to a destination, close both, and return the result.
 
-    A request that cannot be (an unknown stream, refused credentials) is raised; what fails later stands in the result.
+    An impossible request (an unknown stream, refused credentials) is raised; later errors are in the result.
 
     `streams`: names or `Selection`s; None for all. `state`: where the next sync finds how far this one came, a file
     (`.json`: readable and editable; else SQLite), False for nowhere; default `.kitestring/state.sqlite` (or in
@@ -320,7 +320,7 @@ def sync(
             progress=progress,
             cancel=cancel,
         )
-    except KitestringError:  # refused before it began: otherwise the engine has closed both
+    except KitestringError:  # raised before the start; otherwise the engine has closed both
         reader.close()
         writer.close()
         raise
@@ -389,7 +389,7 @@ def search(
 
 
 def detach(end: Handle[C] | C) -> C:
-    """The connector, given away: a handle builds itself another when it is used again."""
+    """The connector, no longer owned by its handle, which builds another on its next use."""
     if not isinstance(end, Handle):
         return end
     connector, end._built = end.connector, None
@@ -397,7 +397,7 @@ def detach(end: Handle[C] | C) -> C:
 
 
 def states_at(state: StateStore | str | os.PathLike[str] | Literal[False] | None) -> StateStore | None:
-    """The states of a path (`.json` or SQLite), of the default place (None), or None for nowhere (False)."""
+    """The states at a path (`.json` or SQLite), at the default place (None), or None for False."""
     from kitestring.engine import JsonStates, SqliteStates
 
     if state is False:
@@ -450,7 +450,7 @@ def home(folder: str | os.PathLike[str] | None = None) -> Path:
 
 
 def private(folder: Path) -> Path:
-    """Make a folder that git leaves alone: rejected records are somebody's data."""
+    """Create a folder that git ignores: rejected records are private data."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), (folder / ".gitignore").open("x") as file:

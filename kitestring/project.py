@@ -104,7 +104,7 @@ class ConnectionEntry(Config):
 
 
 class NotificationEntry(Config):
-    """Whom a server tells of one event. `{}` is nobody."""
+    """Where a server sends notifications of one event. `{}`: nowhere."""
 
     webhook: str | None = None
     """The address that gets a POST with `text` and `blocks`, as Slack takes them."""
@@ -135,7 +135,7 @@ class File(Config):
     connections: dict[str, ConnectionEntry] = option(default_factory=dict)
     """What `kitestring sync` runs, by a name of your choice."""
     notifications: dict[EventName, NotificationEntry] = option(default_factory=dict)
-    """Whom a server tells of what, by event. Events that are not named stay as the server has them."""
+    """Notifications of a server, by event. Events that are not named stay as the server has them."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class Project:
         return pins
 
     def repin(self, kind: Literal["source", "destination"], name: str, version: str) -> bool:
-        """Write another version into the file, in its line, all else as it stands; False where it cannot be found."""
+        """Replace the version in its line of the file and leave the rest; False where it cannot be found."""
         entry = (self.file.sources if kind == "source" else self.file.destinations)[name]
         number = self.lines.get((f"{kind}s", name, "version"))
         if number is None or entry.version is None:
@@ -277,7 +277,7 @@ class Project:
         return True
 
     def desired_config(self) -> dict[str, Any]:
-        """All that the file asks for, as a server takes it: variables filled in, manifests by their content."""
+        """The configuration of the file as a server takes it: variables filled in, manifests by their content."""
         from kitestring.declarative.manifest import parse
 
         out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
@@ -365,7 +365,7 @@ class Project:
 
 
 def timing(value: str | Mapping[str, Any]) -> dict[str, Any]:
-    """A schedule of the file in the words of a server, which checks it (`kitestring.server.connections.schedule`)."""
+    """A schedule of the file in the form of a server, which validates it (`kitestring.server.connections.schedule`)."""
     if isinstance(value, Mapping):
         if "cron" in value:
             return {"type": "cron", "expression": value["cron"], **{k: v for k, v in value.items() if k != "cron"}}
@@ -427,8 +427,8 @@ def loosened(form: Any) -> Any:
 def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[str, ...]], str]) -> Any:
     """`values` with every `${NAME}` and `${NAME:-default}` in its strings replaced; `$${` stands for `${`.
 
-    `where(path)` says the place of a value, for the error when variables without a default are not set: it names all of
-    them. The replaced value stays text.
+    `where(path)` is the place of a value, for the error about variables that are not set and have no default: it names
+    all of them. The replaced value stays text.
     """
     missing: dict[str, str] = {}
 
@@ -532,7 +532,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
 
 
 def file_error(error: ValidationError, path: Path, lines: Lines) -> ConfigError:
-    """The first thing that is wrong with a project file, by line, and how many more there are."""
+    """The first error of a project file by line, and the number of further ones."""
     problems = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         loc = tuple(str(part) for part in item["loc"])
@@ -553,7 +553,7 @@ def file_error(error: ValidationError, path: Path, lines: Lines) -> ConfigError:
 
 
 def siblings(loc: tuple[str, ...]) -> list[str]:
-    """The known words where an unknown one stood."""
+    """The known keys at the place of an unknown one."""
     if len(loc) == 1:
         return list(File.model_fields)
     if len(loc) == 3 and loc[0] in ("sources", "destinations"):

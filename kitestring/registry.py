@@ -1,4 +1,4 @@
-"""From a connector's name to its class or manifest: found without importing, imported on first use.
+"""Finds a connector's class or manifest by its name, without importing it; imported on first use.
 
 A source is a module in `sources/`, a manifest in `sources/manifests/`, or an entry point of another package in the
 group `kitestring.sources`; a destination is a module in `destinations/` or an entry point in `kitestring.destinations`.
@@ -37,7 +37,7 @@ MOST_ICON_BYTES = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A connector that can be built: where it comes from is one of module, manifest, entry point or installation.
+    """A connector that can be built. It comes from a module, a manifest, an entry point or an installation.
 
     An installation with a manifest has its path in `manifest` too; without one it is a program of its own.
     """
@@ -72,7 +72,7 @@ class Connector:
                 )
         except ModuleNotFoundError as error:
             raise missing_package(self.name, error, distribution=self.distribution) from error
-        except Exception as error:  # whatever the module of another package does while it is imported
+        except Exception as error:  # the module of another package may raise anything
             raise ConnectorError(
                 f"the {self.kind} {self.name} cannot be imported: {type(error).__name__}: {error}",
                 hint=f"Report it to the authors of {self.distribution or 'Kitestring'}.",
@@ -157,7 +157,7 @@ class Connector:
 
     @property
     def distribution(self) -> str:
-        """The package of somebody else that it comes from."""
+        """The name of the third-party package that it comes from; empty for Kitestring's own."""
         dist = self.entry_point.dist if self.entry_point is not None else None
         return dist.name if dist is not None else ""
 
@@ -189,7 +189,7 @@ def missing_package(name: str, error: ImportError, extra: str = "", distribution
 
 
 def connectors(kind: Kind | None = None, folder: Path | None = None) -> Iterator[Connector]:
-    """Every connector that is there, sources first, by name. `folder`: one with manifests of the project's own."""
+    """All connectors, sources first, by name. `folder` has the project's own manifests."""
     for connector_kind in ("source", "destination"):
         if kind in (None, connector_kind):
             yield from sorted(
