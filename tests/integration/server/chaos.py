@@ -53,19 +53,19 @@ class Chaos:
         self.context = Context.of(Settings(home=folder / "home", database_url=self.url))
         self.processes: list[subprocess.Popen[bytes]] = []
         self.did: Counter[str] = Counter()
-        here = workspace(self.context)
+        workspace_id = workspace(self.context)
         self.folders = [folder / f"connection {number}" for number in range(count)]
         self.connections = [
             new_connection(
                 self.context,
-                {"folder": str(one), "count": 100, "at_a_time": 5, "pause_s": 0.1},
-                {"folder": str(one)},
+                {"folder": str(place), "count": 100, "at_a_time": 5, "pause_s": 0.1},
+                {"folder": str(place)},
                 [{"name": "numbers"}],
                 source_connector="slow_count",
                 destination_connector="guarded",
-                workspace_id=here,
+                workspace_id=workspace_id,
             )
-            for one in self.folders
+            for place in self.folders
         ]
         with self.context.store.write() as db:
             now = self.context.store.now_ms(db)
@@ -113,10 +113,10 @@ class Chaos:
                 self.gone(victim)
             case "kill all":  # the whole server, as when its machine goes down
                 victims = list(self.processes)
-                for one in victims:
-                    one.kill()
-                for one in victims:
-                    self.gone(one)
+                for process in victims:
+                    process.kill()
+                for process in victims:
+                    self.gone(process)
             case "kill child":
                 for pid in children_of(children_of([victim.pid])):
                     with suppress(ProcessLookupError):
@@ -131,9 +131,9 @@ class Chaos:
                 self.gone(victim)
             case "cancel":
                 with suppress(KitestringError), self.context.store.write() as db:
-                    found = list(db.execute(select(jobs.c.id).where(jobs.c.ended_at_ms.is_(None))).scalars())
-                    if found:
-                        self.context.queue.cancel(db, self.random.choice(found))
+                    candidates = list(db.execute(select(jobs.c.id).where(jobs.c.ended_at_ms.is_(None))).scalars())
+                    if candidates:
+                        self.context.queue.cancel(db, self.random.choice(candidates))
             case "due":
                 with suppress(KitestringError), self.context.store.write() as db:
                     now = self.context.store.now_ms(db)
@@ -155,19 +155,19 @@ class Chaos:
             db.execute(update(connections).values(next_run_at_ms=None))
         while True:
             with self.context.store.read() as db:
-                left = list(db.execute(select(jobs).where(jobs.c.ended_at_ms.is_(None))))
-            if not left:
+                remaining = list(db.execute(select(jobs).where(jobs.c.ended_at_ms.is_(None))))
+            if not remaining:
                 return time.monotonic() - began
-            assert time.monotonic() - began < within_s, f"still there after {within_s} s: {left}"
+            assert time.monotonic() - began < within_s, f"still there after {within_s} s: {remaining}"
             time.sleep(0.2)
 
     def end(self) -> None:
-        for one in self.processes:
+        for process in self.processes:
             with suppress(ProcessLookupError):
-                one.send_signal(signal.SIGCONT)
-            one.terminate()
-        for one in self.processes:
-            one.wait(60)
+                process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self.processes:
+            process.wait(60)
         self.context.close()
 
     # -- what must hold ------------------------------------------------------------------------------------------------
@@ -205,9 +205,9 @@ class Chaos:
             rows = list(db.execute(select(attempts).order_by(attempts.c.job_id, attempts.c.number)))
         lost = Counter(row.job_id for row in rows if row.status == "lost")
         waits = [
-            (two.started_at_ms - one.ended_at_ms) / 1000
-            for one, two in itertools.pairwise(rows)
-            if one.job_id == two.job_id and one.status in ("lost", "incomplete")
+            (two.started_at_ms - item.ended_at_ms) / 1000
+            for item, two in itertools.pairwise(rows)
+            if item.job_id == two.job_id and item.status in ("lost", "incomplete")
         ]
         return {
             "jobs": by_status,
@@ -223,7 +223,7 @@ def children_of(pids: Any) -> list[int]:
     for pid in pids:
         with suppress(OSError):
             for task in Path(f"/proc/{pid}/task").iterdir():
-                found += [int(one) for one in (task / "children").read_text().split()]
+                found += [int(pid) for pid in (task / "children").read_text().split()]
     return found
 
 

@@ -37,9 +37,9 @@ SEED = int(os.environ.get("KITESTRING_SEED", "3"))
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
     monkeypatch.setenv("PYTHONPATH", str(installed(tmp_path)))
-    made = Context.of(Settings(home=tmp_path / "home", workers=8))
-    yield made
-    made.close()
+    server = Context.of(Settings(home=tmp_path / "home", workers=8))
+    yield server
+    server.close()
 
 
 def slow(context: Context, folder: Path, in_workspace: str, **stays: dict[str, object]) -> str:
@@ -74,16 +74,16 @@ def test_wrong_clocks_and_a_database_that_restarts_lose_no_job(tmp_path: Path) -
 
 def test_a_cancel_ends_a_job_in_every_phase(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kitestring.server.jobs.attempt.CANCEL_S", 2.0)
-    here = workspace(context)
+    workspace_id = workspace(context)
     phases = {"discover": "source", "read": "source", "prepare": "destination", "write": "destination"}
     phases["commit"] = "destination"
-    made = {}
+    connection_ids = {}
     for phase, end in phases.items():
         stay = {"stay_in": phase, "stay_s": 120}
-        made[phase] = slow(context, tmp_path / phase, here, **{end: stay})
+        connection_ids[phase] = slow(context, tmp_path / phase, workspace_id, **{end: stay})
     worker = Worker(context, plan_of)
-    numbers = {phase: enqueue(context, one) for phase, one in made.items()}
-    pending = enqueue(context, slow(context, tmp_path / "pending", here))
+    numbers = {phase: enqueue(context, connection_id) for phase, connection_id in connection_ids.items()}
+    pending = enqueue(context, slow(context, tmp_path / "pending", workspace_id))
     with context.store.write() as db:
         assert context.queue.cancel(db, pending) == "cancelled"
     worker.start()
@@ -95,8 +95,8 @@ def test_a_cancel_ends_a_job_in_every_phase(context: Context, tmp_path: Path, mo
                 context.queue.cancel(db, number)
         for phase, number in numbers.items():
             assert ended(context, number, within_s=30).status == "cancelled", phase
-        for phase, one in made.items():
-            state = context.queue.states(one).get("numbers", {}).get("n", 0)
+        for phase, connection_id in connection_ids.items():
+            state = context.queue.states(connection_id).get("numbers", {}).get("n", 0)
             assert set(range(1, state + 1)) <= written(tmp_path / phase)
     finally:
         worker.stop(drain_s=1)
@@ -106,20 +106,20 @@ def test_a_full_disk_fails_the_sync_and_the_next_goes_on(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
-    made = slow(context, tmp_path / "out", workspace(context))
+    connection_id = slow(context, tmp_path / "out", workspace(context))
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     worker = Worker(context, plan_of)
     worker.start()
     try:
-        assert ended(context, enqueue(context, made)).status == "succeeded"
+        assert ended(context, enqueue(context, connection_id)).status == "succeeded"
         size = (tmp_path / "out" / "numbers.txt").stat().st_size
         resource.prlimit(context.runner.fork_server.pid, resource.RLIMIT_FSIZE, (size + 10, most))
-        row = ended(context, enqueue(context, made))
+        row = ended(context, enqueue(context, connection_id))
         assert (row.status, row.attempts) == ("failed", 3)
         assert "File too large" in row.error["message"]
-        assert context.queue.states(made)["numbers"]["n"] == 40
+        assert context.queue.states(connection_id)["numbers"]["n"] == 40
         resource.prlimit(context.runner.fork_server.pid, resource.RLIMIT_FSIZE, (most, most))
-        assert ended(context, enqueue(context, made)).status == "succeeded"
+        assert ended(context, enqueue(context, connection_id)).status == "succeeded"
         assert set(range(1, 81)) <= written(tmp_path / "out")
     finally:
         worker.stop()
@@ -152,8 +152,8 @@ def test_a_full_disk_of_the_store_itself_is_told_and_no_job_is_lost(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(installed(tmp_path)))
     context = Context.of(Settings(home=small_disk / "home", workers=2, lease_s=2))
-    here = workspace(context)
-    long, other = (slow(context, tmp_path / name, here, source={"count": 300}) for name in ("long", "other"))
+    workspace_id = workspace(context)
+    long, other = (slow(context, tmp_path / name, workspace_id, source={"count": 300}) for name in ("long", "other"))
     worker = Worker(context, plan_of)
     worker.start()
     filler = small_disk / "filler"
@@ -184,14 +184,14 @@ def test_a_full_disk_of_the_store_itself_is_told_and_no_job_is_lost(
 def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tmp_path: Path) -> None:
     from sqlalchemy import func, select, update
 
-    here, count = workspace(context), 12
-    made = [
+    workspace_id, count = workspace(context), 12
+    connection_ids = [
         new_connection(
             context,
             {"count": 10},
             {"path": str(tmp_path / f"out {n}"), "format": "jsonl"},
             [{"name": "users"}],
-            workspace_id=here,
+            workspace_id=workspace_id,
         )
         for n in range(count)
     ]
@@ -202,7 +202,7 @@ def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tm
             )
         )
     schedulers = [Scheduler(context), Scheduler(context)]
-    threads = [threading.Thread(target=one.run_due) for one in schedulers for _ in range(2)]
+    threads = [threading.Thread(target=item.run_due) for item in schedulers for _ in range(2)]
     worker = Worker(context, plan_of)
     worker.start()
     try:
@@ -216,10 +216,10 @@ def test_two_schedulers_and_one_worker_run_many_small_syncs(context: Context, tm
                 rows = db.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
                 return {status: number for status, number in rows}  # noqa: C416 - rows are no pairs to mypy
 
-        until(by_status, lambda found: found == {"succeeded": count})
+        until(by_status, lambda counts: counts == {"succeeded": count})
         with context.store.read() as db:
             numbers = list(db.execute(select(jobs.c.id, jobs.c.connection_id)))
-        assert {one.connection_id for one in numbers} == set(made)
-        assert all(len(attempts_of(context, one.id)) == 1 for one in numbers)
+        assert {item.connection_id for item in numbers} == set(connection_ids)
+        assert all(len(attempts_of(context, item.id)) == 1 for item in numbers)
     finally:
         worker.stop()

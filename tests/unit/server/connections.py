@@ -27,15 +27,15 @@ from kitestring.server.store.tables import (
 
 def workspace(context: Context) -> str:
     """A workspace of its own organization."""
-    organization, made = new_id(), new_id()
+    organization, workspace_id = new_id(), new_id()
     with context.store.write() as db:
         db.execute(insert(organizations).values(id=organization, name="here", email="", created_at_ms=0))
         db.execute(
             insert(workspaces).values(
-                id=made, organization_id=organization, name="here", notifications={}, created_at_ms=0
+                id=workspace_id, organization_id=organization, name="here", notifications={}, created_at_ms=0
             )
         )
-    return made
+    return workspace_id
 
 
 def new_connection(
@@ -104,7 +104,7 @@ def plan_of(context: Context, connection_id: str) -> Plan:
             destination.id,
             trusted=True,
         ),
-        tuple(Selection(**one) for one in row.streams),
+        tuple(Selection(**stream) for stream in row.streams),
         catalog=row.catalog,
         **row.options,
     )
@@ -139,10 +139,10 @@ def until(look: Callable[[], Any], fits: Callable[[Any], bool], within_s: float 
     """What `look` finds as soon as it fits; fails with the last when it never does."""
     end = time.monotonic() + within_s
     while True:
-        found = look()
-        if fits(found):
-            return found
-        assert time.monotonic() < end, f"not within {within_s} s: {found}"
+        value = look()
+        if fits(value):
+            return value
+        assert time.monotonic() < end, f"not within {within_s} s: {value}"
         time.sleep(0.05)
 
 

@@ -471,7 +471,7 @@ def test_a_source_of_a_hardened_server_cannot_read_from_this_machine(context: Co
 
 def test_the_credentials_of_the_machine_are_for_what_its_operator_chose() -> None:
     """A source that reads `s3://…` without keys of its own would use those of the server."""
-    found = behind(
+    credentials = behind(
         """
         def seen():
             return {name: os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_CONFIG_FILE", "GOOGLE_API_KEY")}
@@ -491,4 +491,4 @@ def test_the_credentials_of_the_machine_are_for_what_its_operator_chose() -> Non
     )
     own = str({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_CONFIG_FILE": None, "GOOGLE_API_KEY": "key"})
     nothing = str({"AWS_ACCESS_KEY_ID": None, "AWS_CONFIG_FILE": os.devnull, "GOOGLE_API_KEY": None})
-    assert found == {"before": own, "connector": nothing, "operator": own, "after": nothing}
+    assert credentials == {"before": own, "connector": nothing, "operator": own, "after": nothing}

@@ -26,18 +26,18 @@ pytestmark = [
 @pytest.fixture
 def server(home: Path, fork_server: ForkServer) -> Iterator[Callable[..., Context]]:
     """A store with a worker under these limits."""
-    made: list[tuple[Context, Worker]] = []
+    contexts: list[tuple[Context, Worker]] = []
 
     def build(**limits: int) -> Context:
         context = Context.of(Settings(home=home, attempts=1, **limits))
         context.runner.fork_server = fork_server
         worker = Worker(context, plan_of, slots=2)
         worker.start()
-        made.append((context, worker))
+        contexts.append((context, worker))
         return context
 
     yield build
-    for context, worker in made:
+    for context, worker in contexts:
         worker.stop()
         context.store.close()
 

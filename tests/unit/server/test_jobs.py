@@ -26,10 +26,10 @@ DEDUPED = [{"name": "users", "sync_mode": "incremental", "write_mode": "append_d
 
 @pytest.fixture
 def worker(context: Context) -> Iterator[Worker]:
-    made = Worker(context, plan_of)
-    made.start()
-    yield made
-    made.stop()
+    running_worker = Worker(context, plan_of)
+    running_worker.start()
+    yield running_worker
+    running_worker.stop()
 
 
 def jsonl(folder: Path) -> dict[str, Any]:
@@ -39,28 +39,28 @@ def jsonl(folder: Path) -> dict[str, Any]:
 def child_of(context: Context) -> int:
     """The process id of the one child that runs a job."""
     fork_server = context.runner.fork_server
-    return next(one.pid for one in list(fork_server._children.values()) if one.pid)
+    return next(child.pid for child in list(fork_server._children.values()) if child.pid)
 
 
 def test_a_sync_runs_in_a_child_and_leaves_figures_states_and_a_log(
     context: Context, worker: Worker, tmp_path: Path
 ) -> None:
-    made = new_connection(context, {"count": 300}, jsonl(tmp_path / "out"), USERS)
-    row = ended(context, enqueue(context, made))
+    connection_id = new_connection(context, {"count": 300}, jsonl(tmp_path / "out"), USERS)
+    row = ended(context, enqueue(context, connection_id))
     assert (row.status, row.attempts, row.records) == ("succeeded", 1, 300)
     (attempt,) = attempts_of(context, row.id)
     assert attempt.streams["users"]["written"] == 300
-    assert context.queue.states(made)["users"] == {"cursor": "2024-01-01T00:04:59Z"}
+    assert context.queue.states(connection_id)["users"] == {"cursor": "2024-01-01T00:04:59Z"}
     assert lines(tmp_path / "out") == 300
     part = worker.logs.read(row.id, 1, text="attempt ended")
-    assert [one["level"] for one in part.entries] == ["info"]
-    again = ended(context, enqueue(context, made))
-    assert (again.status, again.records) == ("succeeded", 0)
+    assert [entry["level"] for entry in part.entries] == ["info"]
+    second = ended(context, enqueue(context, connection_id))
+    assert (second.status, second.records) == ("succeeded", 0)
 
 
 def test_what_the_user_must_change_is_not_tried_again(context: Context, worker: Worker, tmp_path: Path) -> None:
-    made = new_connection(context, {"count": "many"}, jsonl(tmp_path / "out"), USERS)
-    row = ended(context, enqueue(context, made))
+    connection_id = new_connection(context, {"count": "many"}, jsonl(tmp_path / "out"), USERS)
+    row = ended(context, enqueue(context, connection_id))
     assert (row.status, row.attempts, row.error["type"]) == ("failed", 1, "ConfigError")
     assert "count should be a valid integer" in row.error["message"]
 
@@ -69,11 +69,11 @@ def test_a_killed_child_is_tried_again_from_its_last_checkpoint(
     context: Context, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
-    made = new_connection(
+    connection_id = new_connection(
         context, {"count": 150_000, "batch_rows": 500, "yields": "records"}, jsonl(tmp_path / "out"), USERS
     )
-    number = enqueue(context, made)
-    until(lambda: context.queue.states(made), lambda states: "users" in states)
+    number = enqueue(context, connection_id)
+    until(lambda: context.queue.states(connection_id), lambda states: "users" in states)
     os.kill(child_of(context), signal.SIGKILL)
     row = ended(context, number)
     first, second = attempts_of(context, number)
@@ -90,14 +90,14 @@ def test_a_job_whose_children_are_killed_again_and_again_counts_what_the_destina
 ) -> None:
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
     path = tmp_path / "out.duckdb"
-    made = new_connection(
+    connection_id = new_connection(
         context,
         {"count": 120_000, "batch_rows": 700, "yields": "records"},
         {"path": str(path)},
         DEDUPED,
         destination_connector="duckdb",
     )
-    number = enqueue(context, made)
+    number = enqueue(context, connection_id)
     for attempt in (1, 2, 3):
         until(
             lambda: attempts_of(context, number),
@@ -114,9 +114,9 @@ def test_a_job_whose_children_are_killed_again_and_again_counts_what_the_destina
 
 
 def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker: Worker, tmp_path: Path) -> None:
-    made = new_connection(context, {"count": 5_000_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
-    number = enqueue(context, made)
-    until(lambda: context.queue.states(made), lambda states: "users" in states)
+    connection_id = new_connection(context, {"count": 5_000_000, "batch_rows": 500}, jsonl(tmp_path / "out"), USERS)
+    number = enqueue(context, connection_id)
+    until(lambda: context.queue.states(connection_id), lambda states: "users" in states)
     with context.store.write() as db:
         assert context.queue.cancel(db, number) == "running"
     row = ended(context, number, within_s=20)
@@ -126,14 +126,14 @@ def test_a_cancel_stops_at_a_checkpoint_within_seconds(context: Context, worker:
 
 
 def test_a_stopped_worker_gives_its_jobs_back_and_another_goes_on(context: Context, tmp_path: Path) -> None:
-    made = new_connection(
+    connection_id = new_connection(
         context, {"count": 600_000, "batch_rows": 500, "yields": "records"}, jsonl(tmp_path / "out"), USERS
     )
-    number = enqueue(context, made)
-    one = Worker(context, plan_of)
-    one.start()
-    until(lambda: context.queue.states(made), lambda states: "users" in states)
-    one.stop()
+    number = enqueue(context, connection_id)
+    stopped_worker = Worker(context, plan_of)
+    stopped_worker.start()
+    until(lambda: context.queue.states(connection_id), lambda states: "users" in states)
+    stopped_worker.stop()
     row = job(context, number)
     assert (row.status, row.failures, row.worker) == ("incomplete", 0, None)
     two = Worker(context, plan_of)
@@ -141,16 +141,16 @@ def test_a_stopped_worker_gives_its_jobs_back_and_another_goes_on(context: Conte
     try:
         row = ended(context, number)
         assert row.status == "succeeded"
-        assert [one.status for one in attempts_of(context, number)] == ["incomplete", "succeeded"]
+        assert [stopped_worker.status for stopped_worker in attempts_of(context, number)] == ["incomplete", "succeeded"]
     finally:
         two.stop()
 
 
 def test_an_action_answers_with_its_value_or_its_error(context: Context) -> None:
     sample = {"source": {"connector": "sample", "config": {"count": 3}}}
-    assert {one["name"] for one in context.runner.run("discover", sample)["streams"]} >= {"users", "products"}
-    found = context.runner.run("read", {**sample, "stream": "users", "limit": 2})
-    assert [one["id"] for one in found["records"]] == [1, 2]
+    assert {item["name"] for item in context.runner.run("discover", sample)["streams"]} >= {"users", "products"}
+    sample_records = context.runner.run("read", {**sample, "stream": "users", "limit": 2})
+    assert [item["id"] for item in sample_records["records"]] == [1, 2]
     with pytest.raises(ConfigError, match="no stream nobody") as caught:
         context.runner.run("read", {**sample, "stream": "nobody"})
     assert "users" in caught.value.hint
@@ -178,7 +178,7 @@ def test_secrets_stand_in_no_line_of_a_log(tmp_path: Path) -> None:
     assert "word" not in text
     assert "tok" not in text.replace('"token"', "")
     entries = Logs(tmp_path).read(7, 1).entries
-    assert [one["level"] for one in entries] == ["info", "info", "error"]
+    assert [entry["level"] for entry in entries] == ["info", "info", "error"]
 
 
 def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_full_log_is_turned_and_read_across_its_files(tmp_path: Path) -> None:
     first = logs.read(7, 1, limit=3)
     assert first.has_more
     rest = logs.read(7, 1, place=first.place)
-    assert [one["message"] for one in [*first.entries, *rest.entries]][-1] == "line 11"
+    assert [entry["message"] for entry in [*first.entries, *rest.entries]][-1] == "line 11"
     assert not logs.read(7, 1, place=rest.place).entries
 
 

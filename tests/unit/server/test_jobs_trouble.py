@@ -33,33 +33,33 @@ ITEMS = [{"name": "items"}]
 
 @pytest.fixture
 def context(home: Path, fork_server: ForkServer) -> Iterator[Context]:
-    made = Context.of(Settings(home=home, stall_s=4, lease_s=4, attempts=2))
-    made.runner.fork_server = fork_server
-    yield made
-    made.store.close()
+    server = Context.of(Settings(home=home, stall_s=4, lease_s=4, attempts=2))
+    server.runner.fork_server = fork_server
+    yield server
+    server.store.close()
 
 
 @pytest.fixture
 def work(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Worker]]:
     """Makes workers, all stopped in the end."""
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
-    made: list[Worker] = []
+    workers: list[Worker] = []
 
-    def one() -> Worker:
+    def start() -> Worker:
         worker = Worker(context, plan_of)
         worker.start()
-        made.append(worker)
+        workers.append(worker)
         return worker
 
-    yield one
-    for worker in made:
+    yield start
+    for worker in workers:
         worker.stop()
 
 
 @pytest.fixture
 def pages() -> Iterator[Pages]:
-    with Pages() as made:
-        yield made
+    with Pages() as served:
+        yield served
 
 
 def of_pages(context: Context, pages: Pages, folder: Path, out: str = "out", **budget: Any) -> str:
@@ -82,9 +82,9 @@ def test_a_sync_that_hangs_is_ended_with_its_stacks_in_the_log_and_tried_again(
     assert row.status == "succeeded"
     first = attempts_of(context, number)[0]
     assert "made no progress and declared no wait" in first.error["message"]
-    said = "\n".join(one["message"] for one in worker.logs.read(number, 1).entries)
-    assert "most recent call first" in said
-    assert "urllib3" in said
+    text = "\n".join(entry["message"] for entry in worker.logs.read(number, 1).entries)
+    assert "most recent call first" in text
+    assert "urllib3" in text
 
 
 def test_a_wait_that_was_declared_is_no_stall_and_ends_with_a_cancel(
@@ -93,11 +93,11 @@ def test_a_wait_that_was_declared_is_no_stall_and_ends_with_a_cancel(
     pages.refusal = Answer(429, {"error": "slow down"}, {"Retry-After": "500"})
     work()
     number = enqueue(context, of_pages(context, pages, tmp_path))
-    found = until(
+    attempt = until(
         lambda: (attempts_of(context, number) or [None])[0],
-        lambda one: one is not None and one.progress is not None and bool(one.progress["waiting"]),
+        lambda row: row is not None and row.progress is not None and bool(row.progress["waiting"]),
     )
-    assert 400 < found.progress["waiting"]["seconds"] <= 500
+    assert 400 < attempt.progress["waiting"]["seconds"] <= 500
     time.sleep(1.5 * context.settings.stall_s)
     assert job(context, number).status == "running"
     with context.store.write() as db:
@@ -153,7 +153,7 @@ def test_a_worker_that_cannot_renew_its_lease_ends_its_child_before_another_take
     try:
         row = ended(context, number)
         assert row.status == "succeeded"
-        assert [one.status for one in attempts_of(context, number)] == ["lost", "succeeded"]
+        assert [row_of_attempt.status for row_of_attempt in attempts_of(context, number)] == ["lost", "succeeded"]
         with pytest.raises(Lost):
             context.queue.save(attempt.claim, {"items": {"cursor": "late"}}, {})
     finally:
@@ -178,12 +178,12 @@ def test_two_jobs_in_two_processes_keep_one_budget(
     work()
     context.settings.stall_s = 60
     # Into places of their own: what another writes at the same time would make the counts disagree.
-    made = [of_pages(context, pages, tmp_path, out, calls=20, per="PT2S") for out in ("a", "b")]
-    numbers = [enqueue(context, one) for one in made]
-    assert [ended(context, one).status for one in numbers] == ["succeeded", "succeeded"]
+    connection_ids = [of_pages(context, pages, tmp_path, out, calls=20, per="PT2S") for out in ("a", "b")]
+    numbers = [enqueue(context, item) for item in connection_ids]
+    assert [ended(context, item).status for item in numbers] == ["succeeded", "succeeded"]
     moments = sorted(call.at for call in pages.calls("/items"))
     assert len(moments) >= 42
-    most = max(sum(1 for one in moments if start <= one < start + 2.0) for start in moments)
+    most = max(sum(1 for item in moments if start <= item < start + 2.0) for start in moments)
     assert most <= 21  # 20, and one whose way was longer
     assert moments[-1] - moments[0] > 2.0
 
@@ -192,10 +192,10 @@ def test_a_bucket_never_gives_more_than_its_calls_in_a_window(context: Context) 
     buckets = TokenBuckets(context.store)
     for calls in (1, 5, 60):
         began = time.monotonic()
-        given = [time.monotonic() + buckets.take(f"key {calls}", calls, 10.0) for _ in range(calls * 2 + 1)]
-        most = max(sum(1 for one in given if start <= one < start + 10.0 - 0.05) for start in given)
+        moments = [time.monotonic() + buckets.take(f"key {calls}", calls, 10.0) for _ in range(calls * 2 + 1)]
+        most = max(sum(1 for moment in moments if start <= moment < start + 10.0 - 0.05) for start in moments)
         assert most <= calls
-        assert given[-1] - began < 25
+        assert moments[-1] - began < 25
 
 
 def claimed(context: Context, number: int) -> Claim:
@@ -225,7 +225,7 @@ def test_lost_workers_end_a_job_that_none_of_them_moved(context: Context, tmp_pa
     assert context.queue.claim("the next") is None
     row = job(context, number)
     assert (row.status, row.error["type"], row.records) == ("failed", "Lost", 0)
-    assert {one.status for one in attempts_of(context, number)} == {"lost"}
+    assert {attempt.status for attempt in attempts_of(context, number)} == {"lost"}
 
 
 def test_lost_workers_use_up_no_attempt_of_a_job_that_moves_and_each_record_counts_once(
@@ -284,12 +284,12 @@ def test_a_worker_that_died_is_not_listed_and_forgotten_by_the_next(
     assert list_workers(None, context)["data"] == []  # type: ignore[arg-type]
     worker = work()
 
-    def known() -> list[str]:
+    def worker_ids() -> list[str]:
         with context.store.read() as db:
             return list(db.execute(select(workers.c.id)).scalars())
 
-    assert until(known, lambda ids: worker.id in ids) == [worker.id]
-    assert [one["workerId"] for one in list_workers(None, context)["data"]] == [worker.id]  # type: ignore[arg-type]
+    assert until(worker_ids, lambda ids: worker.id in ids) == [worker.id]
+    assert [item["workerId"] for item in list_workers(None, context)["data"]] == [worker.id]  # type: ignore[arg-type]
 
 
 def test_an_action_that_waits_for_the_other_side_until_its_time_is_over_says_so(

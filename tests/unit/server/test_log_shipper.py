@@ -26,29 +26,29 @@ def test_what_a_worker_logs_is_read_where_its_files_are_not(
     context: Context, job: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_shipper, "PART_BYTES", 2000)
-    there, here = Logs(tmp_path / "worker"), Logs(tmp_path / "api", context.store)
-    shipper = LogShipper(context.store, there)
+    worker_logs, api_logs = Logs(tmp_path / "worker"), Logs(tmp_path / "api", context.store)
+    shipper = LogShipper(context.store, worker_logs)
     shipper.begin(job, 1)
-    log = Log(there.path(job, 1))
+    log = Log(worker_logs.path(job, 1))
     for number in range(40):
         log.entry("info" if number % 2 else "debug", f"line {number}, with \u2028 and \r in it")
-    assert not here.read(job, 1).entries
+    assert not api_logs.read(job, 1).entries
     while shipper.work():
         pass
-    assert [one["message"] for one in here.read(job, 1).entries] == [
-        one["message"] for one in there.read(job, 1).entries
+    assert [entry["message"] for entry in api_logs.read(job, 1).entries] == [
+        entry["message"] for entry in worker_logs.read(job, 1).entries
     ]
     # Places are those of the file: a reader goes on from one part to the next, and later when there is more.
-    part = here.read(job, 1, limit=7, level="info")
+    part = api_logs.read(job, 1, limit=7, level="info")
     assert (part.has_more, part.entries[-1]["message"].split(",")[0]) == (True, "line 13")
-    rest = here.read(job, 1, place=part.place, level="info")
-    assert (rest.has_more, len(rest.entries), rest.place) == (False, 13, there.read(job, 1).place)
-    assert [one["message"][:7] for one in here.read(job, 1, text="LINE 3,").entries] == ["line 3,"]
+    rest = api_logs.read(job, 1, place=part.place, level="info")
+    assert (rest.has_more, len(rest.entries), rest.place) == (False, 13, worker_logs.read(job, 1).place)
+    assert [entry["message"][:7] for entry in api_logs.read(job, 1, text="LINE 3,").entries] == ["line 3,"]
     log.entry("error", "the last word")
     log.close()
     shipper.end(job, 1)
     shipper.stop()
-    assert [one["message"] for one in here.read(job, 1, place=rest.place).entries] == ["the last word"]
+    assert [entry["message"] for entry in api_logs.read(job, 1, place=rest.place).entries] == ["the last word"]
     assert not shipper._places
     with context.store.write() as db:
         db.execute(delete(jobs).where(jobs.c.id == job))
@@ -72,4 +72,4 @@ def test_a_log_is_forwarded_up_to_a_limit_and_of_a_job_that_is_gone_not_at_all(
     shipper.stop()
     with context.store.read() as db:
         sizes = list(db.execute(select(log_parts.c.job_id, func.sum(log_parts.c.size)).group_by(log_parts.c.job_id)))
-    assert [(one[0], 500 < one[1] <= 1500) for one in sizes] == [(job, True)]
+    assert [(size[0], 500 < size[1] <= 1500) for size in sizes] == [(job, True)]

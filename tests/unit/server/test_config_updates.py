@@ -78,8 +78,8 @@ def work(context: Context) -> Iterator[Callable[[], Worker]]:
 
 @pytest.fixture
 def pages() -> Iterator[SignedPages]:
-    with SignedPages() as made:
-        yield made
+    with SignedPages() as served:
+        yield served
 
 
 def of_source(context: Context, pages: SignedPages, folder: Path, count: int) -> list[str]:
@@ -88,72 +88,72 @@ def of_source(context: Context, pages: SignedPages, folder: Path, count: int) ->
     pages.tokens.end_access()
     config = {"url": pages.url, "credentials": {"access_token": "ended", "refresh_token": pair.refresh_token}}
     manifest = pages.signed_manifest(folder)
-    made = [
+    connection_ids = [
         new_connection(
             context, config, {"path": str(folder / f"out{n}"), "format": "jsonl"}, ITEMS, source_connector=manifest
         )
         for n in range(count)
     ]
-    first = plan_of(context, made[0]).source.id
+    first = plan_of(context, connection_ids[0]).source.id
     with context.store.write() as db:
-        db.execute(update(connections).where(connections.c.id.in_(made)).values(source_id=first))
-    return made
+        db.execute(update(connections).where(connections.c.id.in_(connection_ids)).values(source_id=first))
+    return connection_ids
 
 
 def test_jobs_of_one_source_never_renew_at_once(
     context: Context, work: Callable[[], Worker], pages: SignedPages, tmp_path: Path
 ) -> None:
-    made = of_source(context, pages, tmp_path, 3)
+    connection_ids = of_source(context, pages, tmp_path, 3)
     work()
     work()
-    numbers = [enqueue(context, connection_id) for connection_id in made]
+    numbers = [enqueue(context, connection_id) for connection_id in connection_ids]
     assert [ended(context, number).status for number in numbers] == ["succeeded"] * 3
     assert [exchange.status for exchange in pages.tokens.exchanges] == [200]
     assert pages.tokens.most_at_once == 1
-    source = plan_of(context, made[0]).source
+    source = plan_of(context, connection_ids[0]).source
     with context.store.read() as db:
         row = db.execute(select(sources.c.config).where(sources.c.id == source.id)).scalar_one()
         assert db.execute(select(renewals)).all() == []
     assert "token-" not in str(row)
-    kept = context.secret_box.open_config(row, source.id)["credentials"]
-    assert pages.tokens.allows(kept["access_token"])
+    stored = context.secret_box.open_config(row, source.id)["credentials"]
+    assert pages.tokens.allows(stored["access_token"])
 
 
 def test_a_check_and_a_job_share_what_one_of_them_renews(
     context: Context, work: Callable[[], Worker], pages: SignedPages, tmp_path: Path
 ) -> None:
-    (made,) = of_source(context, pages, tmp_path, 1)
-    source = plan_of(context, made).source
+    (connection_id,) = of_source(context, pages, tmp_path, 1)
+    source = plan_of(context, connection_id).source
     context.runner.run("check", {"source": source.body()}, updater=ConfigUpdater(context, source=source))
     work()
-    assert ended(context, enqueue(context, made)).status == "succeeded"
+    assert ended(context, enqueue(context, connection_id)).status == "succeeded"
     assert len(pages.tokens.refreshes) == 1
 
 
 def test_a_renewal_of_a_process_that_is_gone_ends(context: Context, tmp_path: Path) -> None:
-    made = new_connection(context, {}, {"path": str(tmp_path)}, ITEMS)
-    updater = ConfigUpdater(context, source=plan_of(context, made).source)
-    asked = {"end": "source", "holder": "first"}
-    assert updater.renewal(asked)["granted"]
-    assert updater.renewal(asked)["granted"]
-    assert updater.renewal({**asked, "holder": "second"}) == {"granted": False}
+    connection_id = new_connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    updater = ConfigUpdater(context, source=plan_of(context, connection_id).source)
+    request = {"end": "source", "holder": "first"}
+    assert updater.renewal(request)["granted"]
+    assert updater.renewal(request)["granted"]
+    assert updater.renewal({**request, "holder": "second"}) == {"granted": False}
     with context.store.write() as db:
         db.execute(update(renewals).values(until_ms=renewals.c.until_ms - LEASE_MS - 1))
-    assert updater.renewal({**asked, "holder": "second"})["granted"]
-    updater.renewal({**asked, "over": True})  # not its own any more
-    assert updater.renewal(asked) == {"granted": False}
-    updater.renewal({**asked, "holder": "second", "over": True})
-    assert updater.renewal(asked)["granted"]
+    assert updater.renewal({**request, "holder": "second"})["granted"]
+    updater.renewal({**request, "over": True})  # not its own any more
+    assert updater.renewal(request) == {"granted": False}
+    updater.renewal({**request, "holder": "second", "over": True})
+    assert updater.renewal(request)["granted"]
 
 
 def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tmp_path: Path) -> None:
     spec = {"properties": {"token": {"airbyte_secret": True}, "key": {"airbyte_secret": True}}}
-    made = new_connection(context, {}, {"path": str(tmp_path)}, ITEMS)
-    owner = plan_of(context, made).source.id
+    connection_id = new_connection(context, {}, {"path": str(tmp_path)}, ITEMS)
+    owner = plan_of(context, connection_id).source.id
     stored = context.secret_box.seal_config({"token": "old", "key": "${env:KEY}", "start": "2024"}, spec, owner)
     with context.store.write() as db:
         db.execute(update(sources).where(sources.c.id == owner).values(config=stored))
-    updater = ConfigUpdater(context, source=plan_of(context, made).source)
+    updater = ConfigUpdater(context, source=plan_of(context, connection_id).source)
     updater.save("source", {"token": "new", "key": "${env:KEY}", "start": "2024"}, spec)
     with context.store.read() as db:
         row = db.execute(select(sources.c.config).where(sources.c.id == owner)).scalar_one()
@@ -167,8 +167,10 @@ def test_a_rotated_token_is_kept_sealed_and_references_stay(context: Context, tm
 def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_path: Path) -> None:
     spec = {"properties": {"credentials": {"properties": {"token": {"airbyte_secret": True}}}}}
     pair = {"refresh": "r0", "token": "t0"}
-    made = new_connection(context, {"start": "2024", "team": "a", "credentials": pair}, {"path": str(tmp_path)}, ITEMS)
-    source = plan_of(context, made).source
+    connection_id = new_connection(
+        context, {"start": "2024", "team": "a", "credentials": pair}, {"path": str(tmp_path)}, ITEMS
+    )
+    source = plan_of(context, connection_id).source
 
     def edit(config: dict[str, Any]) -> None:
         with context.store.write() as db:
@@ -177,7 +179,7 @@ def test_what_an_editor_changes_while_a_job_renews_stays(context: Context, tmp_p
     def renewed(number: int) -> dict[str, Any]:
         new = {**source.config, "credentials": {"refresh": f"r{number}", "token": f"t{number}"}}
         updater.save("source", new, spec)
-        return context.secret_box.open_config(plan_of(context, made).source.config, source.id)
+        return context.secret_box.open_config(plan_of(context, connection_id).source.config, source.id)
 
     updater = ConfigUpdater(context, source=source)
     edit({"start": "2020", "projects": ["b"], "credentials": pair})
@@ -231,18 +233,18 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
 def test_a_check_keeps_when_credentials_end(context: Context) -> None:
     with ZendeskStandIn() as zendesk:
         config = {**zendesk.config, "credentials": zendesk.api_token_credentials}
-        made = new_connection(context, config, {"path": "/nowhere"}, ITEMS, source_connector="zendesk_support")
-        source = plan_of(context, made).source
+        connection_id = new_connection(context, config, {"path": "/nowhere"}, ITEMS, source_connector="zendesk_support")
+        source = plan_of(context, connection_id).source
         context.runner.run("check", {"source": source.body()}, updater=ConfigUpdater(context, source=source))
     with context.store.read() as db:
-        (kept,) = db.execute(select(sources.c.credential_ends).where(sources.c.id == source.id)).scalar_one()
-    assert kept["at"] == "2027-04-30T00:00:00+00:00"
+        (stored,) = db.execute(select(sources.c.credential_ends).where(sources.c.id == source.id)).scalar_one()
+    assert stored["at"] == "2027-04-30T00:00:00+00:00"
 
 
 @pytest.fixture
 def zendesk() -> Iterator[ZendeskStandIn]:
-    with ZendeskStandIn() as made:
-        yield made
+    with ZendeskStandIn() as stand_in:
+        yield stand_in
 
 
 class Drafts:
@@ -288,10 +290,10 @@ class Drafts:
 
     def credentials(self, source_id: str) -> dict[str, Any]:
         with self.context.store.read() as db:
-            found: dict[str, Any] = dict(
+            secrets: dict[str, Any] = dict(
                 endpoints.endpoint_of(self.context, db, "source", source_id).config["credentials"]
             )
-        return found
+        return secrets
 
     def is_good(self, source_id: str) -> bool:
         """Whether the token is good that the source has now, which a later job goes on with."""
@@ -309,8 +311,8 @@ def test_a_draft_is_saved_with_the_pair_that_its_tests_have_renewed(context: Con
     assert drafts.is_good(source_id)
     assert drafts.test(later, source_id) == "succeeded"
     with context.store.read() as db:
-        kept = str(db.execute(select(consents.c.body)).all())
-        assert drafts.credentials(source_id)["refresh_token"] not in kept
+        stored = str(db.execute(select(consents.c.body)).all())
+        assert drafts.credentials(source_id)["refresh_token"] not in stored
         assert endpoints.endpoint_of(context, db, "source", source_id).config["start_date"] == "2025-05-05T00:00:00Z"
 
 
