@@ -71,10 +71,10 @@ def needs_credentials(path: str) -> bool:
 
 def principal_of(request: Request) -> Principal:
     """Who asks, as the gate found out (see `gate.py`)."""
-    found = getattr(request.state, "principal", None)
-    if not isinstance(found, Principal):
+    principal = getattr(request.state, "principal", None)
+    if not isinstance(principal, Principal):
         raise unauthorized("the request has no credentials")
-    return found
+    return principal
 
 
 async def body_of(request: Request) -> Any:
@@ -120,8 +120,8 @@ def has_unstorable_text(node: Any) -> bool:
     if isinstance(node, Mapping):
         return any(has_unstorable_text(key) or has_unstorable_text(value) for key, value in node.items())
     if isinstance(node, list):
-        return any(has_unstorable_text(one) for one in node)
-    return isinstance(node, str) and any(one == "\0" or "\ud800" <= one <= "\udfff" for one in node)
+        return any(has_unstorable_text(item) for item in node)
+    return isinstance(node, str) and any(item == "\0" or "\ud800" <= item <= "\udfff" for item in node)
 
 
 def access(role: Role | None, *, instance: bool = False) -> Callable[..., Principal]:
@@ -138,12 +138,12 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
         if role is not None:
             if not who.anywhere(role):
                 raise Problem(403, f"this needs the role {role.name}, and you have it nowhere", hint="Ask an admin.")
-            things = resources_in(
+            resources = resources_in(
                 str(request.scope["path"]), request.path_params, request.query_params.multi_items(), body
             )
-            if things:
+            if resources:
                 with context.store.read() as db:
-                    check(db, who, role, things, changes=request.method not in ("GET", "HEAD", "OPTIONS"))
+                    check(db, who, role, resources, changes=request.method not in ("GET", "HEAD", "OPTIONS"))
         return who
 
     passes.role = role  # type: ignore[attr-defined]
@@ -160,76 +160,78 @@ Admin = Annotated[Principal, Depends(access(Role.admin))]
 InstanceAdmin = Annotated[Principal, Depends(access(None, instance=True))]
 
 
-def check(db: Connection, who: Principal, role: Role, things: list[ResourceRef], *, changes: bool = True) -> None:
+def check(db: Connection, who: Principal, role: Role, resources: list[ResourceRef], *, changes: bool = True) -> None:
     """404 for a resource that is not there, 403 without the role in its workspace, 422 where a change would put
     resources of two workspaces together."""
     places: dict[str, str] = {}
-    for thing in things:
-        if thing.kind == "organization":
-            _check_organization(db, who, role, thing)
-        elif thing.kind == "permission":
-            _check_permission(db, who, role, thing)
+    for resource in resources:
+        if resource.kind == "organization":
+            _check_organization(db, who, role, resource)
+        elif resource.kind == "permission":
+            _check_permission(db, who, role, resource)
         else:
-            workspace_id = workspace_of(db, thing)
+            workspace_id = workspace_of(db, resource)
             if workspace_id is None:
                 continue
             who.require(workspace_id, role)
-            if thing.kind in SAME_WORKSPACE:
-                places[f"the {thing.kind} {thing.id}"] = workspace_id
+            if resource.kind in SAME_WORKSPACE:
+                places[f"the {resource.kind} {resource.id}"] = workspace_id
     # A custom connector is found in its own workspace only, even by those who may use both.
-    named_workspaces = {thing.id for thing in things if thing.kind == "workspace"}
-    for thing in things:
-        place = places.get(f"the {thing.kind} {thing.id}")
-        if thing.kind == "definition" and place and named_workspaces and place not in named_workspaces:
-            raise missing_resource("definition", thing.id)
+    named_workspaces = {resource.id for resource in resources if resource.kind == "workspace"}
+    for resource in resources:
+        place = places.get(f"the {resource.kind} {resource.id}")
+        if resource.kind == "definition" and place and named_workspaces and place not in named_workspaces:
+            raise missing_resource("definition", resource.id)
     if changes and len(set(places.values())) > 1:
-        one, other = (
+        first, other = (
             next(name for name, at in places.items() if at == place) for place in sorted(set(places.values()))[:2]
         )
-        raise Problem(422, f"{one} and {other} belong to different workspaces", hint="Take resources of one workspace.")
+        raise Problem(
+            422, f"{first} and {other} belong to different workspaces", hint="Take resources of one workspace."
+        )
 
 
-def workspace_of(db: Connection, thing: ResourceRef) -> str | None:
+def workspace_of(db: Connection, resource: ResourceRef) -> str | None:
     """The workspace of a resource; None for a connector that comes with Kitestring. 404 for what is not there, and for
     all that was in a workspace that was deleted."""
-    if thing.kind == "workspace":
-        found: Any = thing.id
-    elif thing.kind == "definition":
+    if resource.kind == "workspace":
+        workspace_id: Any = resource.id
+    elif resource.kind == "definition":
         table = tables.definitions
-        found = db.execute(select(table.c.workspace_id).where(table.c.id == thing.id)).scalar_one_or_none()
-        if found is None:
+        workspace_id = db.execute(select(table.c.workspace_id).where(table.c.id == resource.id)).scalar_one_or_none()
+        if workspace_id is None:
             return None
     else:
-        table = TABLES[thing.kind]
-        key: Any = thing.id
-        if thing.kind == "job":
-            if not (thing.id.isascii() and thing.id.isdecimal() and len(thing.id) < 19):
-                raise missing_resource("job", thing.id)
-            key = int(thing.id)
-        found = db.execute(select(table.c.workspace_id).where(table.c.id == key)).scalar_one_or_none()
-    spaces = tables.workspaces.c
-    alive = select(spaces.id).where(spaces.id == found, spaces.deleted_at_ms.is_(None))
-    if found is None or db.execute(alive).first() is None:
-        raise missing_resource(thing.kind, thing.id)
-    return str(found)
+        table = TABLES[resource.kind]
+        key: Any = resource.id
+        if resource.kind == "job":
+            if not (resource.id.isascii() and resource.id.isdecimal() and len(resource.id) < 19):
+                raise missing_resource("job", resource.id)
+            key = int(resource.id)
+        workspace_id = db.execute(select(table.c.workspace_id).where(table.c.id == key)).scalar_one_or_none()
+    workspaces = tables.workspaces.c
+    alive = select(workspaces.id).where(workspaces.id == workspace_id, workspaces.deleted_at_ms.is_(None))
+    if workspace_id is None or db.execute(alive).first() is None:
+        raise missing_resource(resource.kind, resource.id)
+    return str(workspace_id)
 
 
-def _check_organization(db: Connection, who: Principal, role: Role, thing: ResourceRef) -> None:
+def _check_organization(db: Connection, who: Principal, role: Role, resource: ResourceRef) -> None:
     """Whoever may see one of its workspaces may see the organization; more needs a role in the whole of it."""
     table = tables.organizations
-    if db.execute(select(table.c.id).where(table.c.id == thing.id)).first() is None:
-        raise missing_resource("organization", thing.id)
-    if role is Role.reader and thing.id in who.member_of:
+    if db.execute(select(table.c.id).where(table.c.id == resource.id)).first() is None:
+        raise missing_resource("organization", resource.id)
+    if role is Role.reader and resource.id in who.member_of:
         return
-    who.require_organization(thing.id, role)
+    who.require_organization(resource.id, role)
 
 
-def _check_permission(db: Connection, who: Principal, role: Role, thing: ResourceRef) -> None:
+def _check_permission(db: Connection, who: Principal, role: Role, resource: ResourceRef) -> None:
     """A permission is managed by the admins of what it is for, and may be looked at by the one who has it."""
     table = tables.permissions
-    row = db.execute(select(table).where(table.c.id == thing.id)).one_or_none()
+    row = db.execute(select(table).where(table.c.id == resource.id)).one_or_none()
     if row is None:
-        raise missing_resource("permission", thing.id)
+        raise missing_resource("permission", resource.id)
     if role is Role.reader and who.user_id == row.user_id:
         return
     if row.workspace_id:

@@ -34,8 +34,8 @@ class AuthenticationMiddleware:
         request = Request(scope)
         try:
             await self.enter(request)
-        except Problem as told:
-            await ProblemResponse(told)(scope, receive, send)
+        except Problem as problem:
+            await ProblemResponse(problem)(scope, receive, send)
         except KitestringError as error:
             await ProblemResponse(problem_of(error))(scope, receive, send)
         else:
@@ -70,11 +70,11 @@ def guard_open(request: Request, settings: Settings) -> None:
     if not over_tcp(request):
         return
     host = host_of(request.headers.get("host", ""))
-    known = {*LOOPBACK, settings.host, urlsplit(settings.public_url).hostname or ""} - {""}
-    if host not in known:
+    allowed_hosts = {*LOOPBACK, settings.host, urlsplit(settings.public_url).hostname or ""} - {""}
+    if host not in allowed_hosts:
         raise Problem(
             403,
-            f"the request is for the host {host or '(none)'}, and this server is one of {', '.join(sorted(known))}",
+            f"the request is for the host {host or '(none)'}, and this server is {' or '.join(sorted(allowed_hosts))}",
             hint="Use http://127.0.0.1, or set KITESTRING_PUBLIC_URL.",
         )
 

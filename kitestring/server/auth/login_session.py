@@ -24,22 +24,22 @@ class LoginSession:
 
 def open_session(db: Connection, user_id: str, now_ms: int, seconds: int) -> LoginSession:
     """Begin a session, and forget those that have expired."""
-    made = LoginSession(random_token(), now_ms + seconds * 1000)
+    session = LoginSession(random_token(), now_ms + seconds * 1000)
     db.execute(delete(sessions).where(sessions.c.expires_at_ms < now_ms))
     db.execute(
         sessions.insert().values(
-            id_hash=digest(made.cookie), user_id=user_id, created_at_ms=now_ms, expires_at_ms=made.expires_at_ms
+            id_hash=digest(session.cookie), user_id=user_id, created_at_ms=now_ms, expires_at_ms=session.expires_at_ms
         )
     )
-    return made
+    return session
 
 
 def user_of(db: Connection, cookie: str, now_ms: int) -> str | None:
     """The user of a session that has not expired."""
-    found = db.execute(
+    rows = db.execute(
         select(sessions.c.user_id).where(sessions.c.id_hash == digest(cookie), sessions.c.expires_at_ms >= now_ms)
     )
-    return found.scalar_one_or_none()
+    return rows.scalar_one_or_none()
 
 
 def csrf_of(cookie: str) -> str:

@@ -38,7 +38,7 @@ OWNER = "oidc login"
 def begin(context: Context, back: str) -> tuple[str, str]:
     """The issuer's address to go to, and the cookie to bring back. `back`: the page to end on."""
     settings = require_configured(context.settings)
-    found = discover(settings)
+    metadata = discover(settings)
     state, nonce, verifier = random_token(), random_token(), random_token()
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
@@ -51,91 +51,93 @@ def begin(context: Context, back: str) -> tuple[str, str]:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    kept = {"state": state, "nonce": nonce, "verifier": verifier, "back": own_page(back)}
-    place = str(found["authorization_endpoint"])
-    return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}", context.secret_box.seal(json.dumps(kept), OWNER)
+    login = {"state": state, "nonce": nonce, "verifier": verifier, "back": own_page(back)}
+    endpoint = str(metadata["authorization_endpoint"])
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", context.secret_box.seal(
+        json.dumps(login), OWNER
+    )
 
 
 def end(context: Context, query: Mapping[str, str], cookie: str) -> tuple[str, str]:
     """The id of the user who has come back, and the page to go to. 401 for whoever is not let in."""
     settings = require_configured(context.settings)
     try:
-        kept = json.loads(context.secret_box.open(cookie, OWNER))
+        login = json.loads(context.secret_box.open(cookie, OWNER))
     except (ConfigError, ValueError):
         raise unauthorized("the login was not begun in this browser, or too long ago") from None
-    if not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
+    if not hmac.compare_digest(login["state"].encode(), query.get("state", "").encode()):
         raise unauthorized("the login was not begun in this browser, or too long ago")
     if "code" not in query:
         raise unauthorized(f"the login was refused: {query.get('error', 'no code came back')[:100]}")
     try:
-        said = identity(settings, query["code"], kept)
+        claims = identity(settings, query["code"], login)
     except AuthError as error:
         raise unauthorized(error.message) from error
-    return user_of_claims(context, settings, said), str(kept["back"])
+    return user_of_claims(context, settings, claims), str(login["back"])
 
 
-def identity(settings: Settings, code: str, kept: Mapping[str, str]) -> dict[str, Any]:
+def identity(settings: Settings, code: str, login: Mapping[str, str]) -> dict[str, Any]:
     """The claims of the ID token for a code, verified. `AuthError` for a token that is not what it should be."""
     import jwt
 
     from kitestring.http import Basic, Retries, Session
 
-    found = discover(settings)
-    asked = {
+    metadata = discover(settings)
+    form = {
         "grant_type": "authorization_code",
         "code": code,
         "redirect_uri": f"{settings.url}{CALLBACK}",
-        "code_verifier": kept["verifier"],
+        "code_verifier": login["verifier"],
     }
-    methods = found.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+    methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
     in_header = "client_secret_basic" in methods
     if not in_header:
-        asked |= {"client_id": settings.oidc_client_id, "client_secret": settings.oidc_client_secret}
+        form |= {"client_id": settings.oidc_client_id, "client_secret": settings.oidc_client_secret}
     with Session(
-        secrets=[settings.oidc_client_secret, code, kept["verifier"]],
+        secrets=[settings.oidc_client_secret, code, login["verifier"]],
         auth=Basic(settings.oidc_client_id, settings.oidc_client_secret) if in_header else None,
         policy=Retries(attempts=1),
         timeout_s=20,
     ) as http:
         try:
-            token = http.request("POST", str(found["token_endpoint"]), form=asked).json().get("id_token")
+            token = http.request("POST", str(metadata["token_endpoint"]), form=form).json().get("id_token")
         except ConfigError as error:
             raise AuthError(f"the issuer does not accept the login: {error.message}", hint="Log in again.") from error
     with Session(timeout_s=20) as http:
-        keys = http.get(str(found["jwks_uri"])).get("keys") or []
+        keys = http.get(str(metadata["jwks_uri"])).get("keys") or []
     try:
         header = jwt.get_unverified_header(str(token))
         fitting = [
-            one for one in keys if header.get("kid") in (None, one.get("kid")) and one.get("use", "sig") == "sig"
+            key for key in keys if header.get("kid") in (None, key.get("kid")) and key.get("use", "sig") == "sig"
         ]
         if not fitting:
             raise AuthError("the issuer signed with a key that it does not publish", hint="Log in again.")
-        said = jwt.decode(
+        claims = jwt.decode(
             str(token),
             jwt.PyJWK.from_dict(
                 fitting[0], algorithm=header.get("alg") if header.get("alg") in ALGORITHMS else None
             ).key,
             algorithms=ALGORITHMS,
             audience=settings.oidc_client_id,
-            issuer=str(found["issuer"]),
+            issuer=str(metadata["issuer"]),
             leeway=60,
             options={"require": ["exp", "iat", "sub", "aud", "iss"]},
         )
     except jwt.PyJWTError as error:
         raise AuthError(f"the issuer's ID token is not valid: {error}", hint="Log in again.") from error
-    if not hmac.compare_digest(str(said.get("nonce", "")).encode(), kept["nonce"].encode()):
+    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), login["nonce"].encode()):
         raise AuthError("the issuer's ID token belongs to another login", hint="Log in again.")
-    if said.get("azp", settings.oidc_client_id) != settings.oidc_client_id:
+    if claims.get("azp", settings.oidc_client_id) != settings.oidc_client_id:
         raise AuthError("the issuer's ID token was made for another program", hint="Log in again.")
-    return dict(said)
+    return dict(claims)
 
 
-def user_of_claims(context: Context, settings: Settings, said: Mapping[str, Any]) -> str:
+def user_of_claims(context: Context, settings: Settings, claims: Mapping[str, Any]) -> str:
     """The user of an identity: by subject, by verified address, or a new one where that is allowed."""
-    subject = f"{said['iss']} {said['sub']}"
-    email = str(said.get("email") or "").strip().lower()
+    subject = f"{claims['iss']} {claims['sub']}"
+    email = str(claims.get("email") or "").strip().lower()
     # Some issuers leave the claim out, and some write it as text; only a clear yes counts.
-    verified = said.get("email_verified") in (True, "true")
+    verified = claims.get("email_verified") in (True, "true")
     with context.store.write() as db:
         row = db.execute(users.select().where(users.c.subject == subject)).one_or_none()
         if row is None and email and verified:
@@ -149,10 +151,10 @@ def user_of_claims(context: Context, settings: Settings, said: Mapping[str, Any]
                 raise unauthorized("the user is disabled")
             return str(row.id)
         domain = email.rpartition("@")[2]
-        domains = [one.strip().lower() for one in settings.oidc_domains.split(",") if one.strip()]
+        domains = [domain.strip().lower() for domain in settings.oidc_domains.split(",") if domain.strip()]
         if not (settings.oidc_create and verified and domain in domains and user.configured(db)):
             raise unauthorized("nobody of this address is a user of the server; ask its admin to add you")
-        name = str(said.get("name") or "")[:200]
+        name = str(claims.get("name") or "")[:200]
         return user.add(db, email, None, context.store.now_ms(db), name=name, subject=subject)
 
 
@@ -162,17 +164,17 @@ def discover(settings: Settings) -> Mapping[str, Any]:
 
     issuer = settings.oidc_issuer.rstrip("/")
     with Session(timeout_s=20) as http:
-        found = http.get(f"{issuer}/.well-known/openid-configuration")
-    if not isinstance(found, Mapping) or str(found.get("issuer", "")).rstrip("/") != issuer:
+        metadata = http.get(f"{issuer}/.well-known/openid-configuration")
+    if not isinstance(metadata, Mapping) or str(metadata.get("issuer", "")).rstrip("/") != issuer:
         raise ConfigError(
             f"what {issuer} describes is another issuer",
             hint="Correct KITESTRING_OIDC_ISSUER: it is compared letter by letter.",
         )
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        place = str(found.get(name, ""))
-        if not place.startswith("https://") and not issuer.startswith("http://"):
+        endpoint = str(metadata.get(name, ""))
+        if not endpoint.startswith("https://") and not issuer.startswith("http://"):
             raise ConfigError(f"the issuer's {name} is no https address", hint="Ask the issuer's operator.")
-    return found
+    return metadata
 
 
 def require_configured(settings: Settings) -> Settings:

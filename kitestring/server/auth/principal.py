@@ -43,8 +43,8 @@ class Principal:
 
     def may(self, workspace_id: str, role: Role) -> bool:
         """Whether this role, or one above it, is held in a workspace."""
-        held = self.role(workspace_id)
-        return held is not None and held >= role
+        own_role = self.role(workspace_id)
+        return own_role is not None and own_role >= role
 
     def require(self, workspace_id: str, role: Role) -> None:
         """403 without this role in the workspace."""
@@ -67,16 +67,22 @@ class Principal:
 
     def workspaces(self, role: Role = Role.reader) -> list[str] | None:
         """The workspaces in which this role is held; None means all there are."""
-        return None if self.instance_admin else [one for one, held in self.roles.items() if held >= role]
+        return (
+            None
+            if self.instance_admin
+            else [workspace_id for workspace_id, own_role in self.roles.items() if own_role >= role]
+        )
 
     def anywhere(self, role: Role) -> bool:
         """Whether this role is held in any workspace or organization."""
-        return self.instance_admin or any(held >= role for held in (*self.roles.values(), *self.organizations.values()))
+        return self.instance_admin or any(
+            own_role >= role for own_role in (*self.roles.values(), *self.organizations.values())
+        )
 
 
-def forbidden(role: Role, scope: str, held: Role | None) -> Problem:
+def forbidden(role: Role, scope: str, own_role: Role | None) -> Problem:
     """403 that names the role that is missing, and nothing about where it is missing."""
-    have = f"you are its {held.name}" if held else "you have none there"
+    have = f"you are its {own_role.name}" if own_role else "you have none there"
     return Problem(
         403, f"this needs the role {role.name} in the {scope} of what you asked for, {have}", hint="Ask its admin."
     )

@@ -30,18 +30,18 @@ def authenticate(context: Context, request: Request) -> Principal:
     Without any: `anybody`, an admin, while no user is configured and only this machine reaches the server; else 401.
     Wrong credentials are 401 always.
     """
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return of_token(context, given.strip())
+        return of_token(context, credentials.strip())
     if scheme.lower() == "basic":
-        return of_basic(context, given.strip(), address_of(request), request.app.state.remembered)
+        return of_basic(context, credentials.strip(), address_of(request), request.app.state.remembered)
     if scheme:
         raise unauthorized(f"{scheme} is no way to authenticate here")
     cookie = request.cookies.get(login_session.COOKIE)
     if cookie:
-        found = of_cookie(context, cookie, request)
-        if found is not None:
-            return found
+        principal = of_cookie(context, cookie, request)
+        if principal is not None:
+            return principal
     with context.store.read() as db:
         if context.settings.loopback and not user.configured(db):
             return Principal(ANONYMOUS, instance_admin=True)
@@ -65,19 +65,19 @@ def of_token(context: Context, token: str) -> Principal:
         return user.principal_of(db, owner, f"{owner.email} ({row.name})")
 
 
-def of_basic(context: Context, given: str, address: str, remembered: PasswordCache) -> Principal:
+def of_basic(context: Context, credentials: str, address: str, cache: PasswordCache) -> Principal:
     """User and password, or client id and secret, in a header."""
     try:
-        name, colon, word = base64.b64decode(given, validate=True).decode().partition(":")
+        name, colon, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        name = colon = word = ""
+        name = colon = secret = ""
     if not colon or "\0" in name:  # PostgreSQL takes no NUL, not even to look for it
         raise unauthorized("the credentials are not user:password in base64")
     if "@" not in name:
-        return of_token(context, str(exchange(context, name, word)["access_token"]))
-    found = login(context, name, word, address, remembered)
+        return of_token(context, str(exchange(context, name, secret)["access_token"]))
+    user_id = login(context, name, secret, address, cache)
     with context.store.read() as db:
-        owner = user.by_id(db, found)
+        owner = user.by_id(db, user_id)
         if owner is None:
             raise unauthorized("the user is gone")
         return user.principal_of(db, owner)
@@ -90,7 +90,7 @@ def of_cookie(context: Context, cookie: str, request: Request) -> Principal | No
         owner = user.by_id(db, user_id) if user_id else None
         if owner is None or owner.disabled:
             return None
-        found = user.principal_of(db, owner)
+        principal = user.principal_of(db, owner)
     if request.method not in SAFE_METHODS and not login_session.csrf_matches(
         request.headers.get(login_session.CSRF_HEADER, ""), cookie
     ):
@@ -99,7 +99,7 @@ def of_cookie(context: Context, cookie: str, request: Request) -> Principal | No
             "the request carries a session's cookie and not its CSRF token",
             hint=f"Send csrfToken of /api/kitestring/v1/session as {login_session.CSRF_HEADER}.",
         )
-    return found
+    return principal
 
 
 def reauthenticate(context: Context, request: Request, who: Principal) -> Principal | None:
@@ -108,10 +108,10 @@ def reauthenticate(context: Context, request: Request, who: Principal) -> Princi
     For answers that go on for hours. That a token has expired meanwhile ends none of them; that the user, the session
     or the token's application is gone or locked out does.
     """
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     with context.store.read() as db:
         if scheme.lower() == "bearer":
-            claim = verify_token(context.secret_box, given.strip(), expired=True)
+            claim = verify_token(context.secret_box, credentials.strip(), expired=True)
             if db.execute(select(applications.c.id).where(applications.c.id == claim.application_id)).first() is None:
                 return None
         if who.user_id is None:
@@ -131,8 +131,8 @@ class PasswordCache:
         self._key = os.urandom(32)
         self._until: dict[str, float] = {}
 
-    def name(self, stored: str, word: str) -> str:
-        return hashlib.blake2b(f"{stored}\0{word}".encode(), key=self._key).hexdigest()
+    def name(self, stored: str, password: str) -> str:
+        return hashlib.blake2b(f"{stored}\0{password}".encode(), key=self._key).hexdigest()
 
     def has(self, name: str) -> bool:
         return self._until.get(name, 0.0) > time.monotonic()
@@ -143,34 +143,34 @@ class PasswordCache:
         self._until[name] = time.monotonic() + CACHE_S
 
 
-def login(context: Context, email: str, word: str, address: str, remembered: PasswordCache | None = None) -> str:
+def login(context: Context, email: str, text: str, address: str, cache: PasswordCache | None = None) -> str:
     """The id of the user with this password. 401 for a wrong one, 429 after too many."""
     with context.store.read() as db:
         row = user.by_email(db, email)
     stored = row.password_hash if row is not None and not row.disabled else None
-    if remembered and stored and row is not None and remembered.has(remembered.name(stored, word)):
+    if cache and stored and row is not None and cache.has(cache.name(stored, text)):
         throttle.check(context, address, email)
         return str(row.id)
     throttle.count_attempt(context, address, email)
-    if not password.verify_password(word, stored) or row is None or stored is None:
+    if not password.verify_password(text, stored) or row is None or stored is None:
         raise unauthorized("the user or the password is wrong")
-    if remembered:
-        remembered.add(remembered.name(stored, word))
+    if cache:
+        cache.add(cache.name(stored, text))
     if password.needs_rehash(stored):
         with context.store.write() as db:
-            again = password.hash_password(word) if len(word) >= password.SHORTEST else stored
-            db.execute(users.update().where(users.c.id == row.id).values(password_hash=again))
+            stored_hash = password.hash_password(text) if len(text) >= password.SHORTEST else stored
+            db.execute(users.update().where(users.c.id == row.id).values(password_hash=stored_hash))
     throttle.forget_failures(context, address, email)
     return str(row.id)
 
 
-def check_password(context: Context, user_id: str, word: str) -> None:
+def check_password(context: Context, user_id: str, text: str) -> None:
     """401 where this is not the user's password; counted as a login is."""
     with context.store.read() as db:
         row = user.by_id(db, user_id)
     account, address = row.email if row else user_id, f"of {user_id}"
     throttle.count_attempt(context, address, account)
-    if not password.verify_password(word, row.password_hash if row else None):
+    if not password.verify_password(text, row.password_hash if row else None):
         raise unauthorized("the password is wrong")
     throttle.forget_failures(context, address, account)
 

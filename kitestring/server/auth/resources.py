@@ -56,11 +56,11 @@ def resources_in(
     path: str, path_params: Mapping[str, Any], query: Iterable[tuple[str, str]], body: Any
 ) -> list[ResourceRef]:
     """Every resource that a request names, each once."""
-    found = [*_pairs(path_params.items(), "path"), *_pairs(query, "query"), *_inside(body, 0)]
+    resources = [*_pairs(path_params.items(), "path"), *_pairs(query, "query"), *_inside(body, 0)]
     noun = NOUNS.get(path.removeprefix("/api/v1/").partition("/")[0]) if path.startswith("/api/v1/") else None
     if noun and isinstance(body, Mapping) and "id" in body:
-        found += _ids(noun, body["id"], "body")
-    return list(dict.fromkeys(found))
+        resources += _ids(noun, body["id"], "body")
+    return list(dict.fromkeys(resources))
 
 
 def normalized(name: str) -> str:
@@ -89,11 +89,11 @@ def _inside(node: Any, depth: int) -> Iterator[ResourceRef]:
 
 
 def _ids(kind: str, value: Any, place: str) -> Iterator[ResourceRef]:
-    for one in value if isinstance(value, list) else [value]:
-        if one is None or one == "" or isinstance(one, Mapping | list):
+    for resource_id in value if isinstance(value, list) else [value]:
+        if resource_id is None or resource_id == "" or isinstance(resource_id, Mapping | list):
             continue  # no model takes these for an id
         # A model may read 7.0 and true as whole numbers. Their text is no job's, so that they are 404.
-        yield ResourceRef(kind, str(one) if kind == "job" else canonical(str(one)), place)
+        yield ResourceRef(kind, str(resource_id) if kind == "job" else canonical(str(resource_id)), place)
 
 
 def canonical(text: str) -> str:

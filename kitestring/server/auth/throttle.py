@@ -31,14 +31,14 @@ def count_attempt(context: Context, address: str, account: str) -> None:
         db.execute(delete(login_failures).where(login_failures.c.since_ms < now - WINDOW_MS))
         for key, _ in _limits(address, account):
             mine, count = login_failures.c.key == key, login_failures.c["count"]
-            more = login_failures.update().where(mine).values(count=count + 1)
-            if db.execute(more).rowcount:
+            increment = login_failures.update().where(mine).values(count=count + 1)
+            if db.execute(increment).rowcount:
                 continue
             try:
                 with db.begin_nested():
                     db.execute(login_failures.insert().values(key=key, count=1, since_ms=now))
             except IntegrityError:
-                db.execute(more)
+                db.execute(increment)
 
 
 def forget_failures(context: Context, address: str, account: str) -> None:
@@ -75,12 +75,12 @@ def _network(address: str) -> str:
     """Who is one caller: an IPv4 address, or a /64 of IPv6, in which one subscriber has 2**64 addresses to choose from
     (RFC 6177)."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _account(account: str) -> str:

@@ -50,7 +50,7 @@ def verify_token(secret_box: SecretBox, token: str, *, expired: bool = False) ->
         key = secret_box.keys.get(jwt.get_unverified_header(token).get("kid", ""))
         if key is None:
             raise unauthorized("the token was not made by this server, or with a key that it no longer has")
-        said = jwt.decode(
+        claims = jwt.decode(
             token,
             _key(key),
             algorithms=["HS256"],
@@ -62,8 +62,8 @@ def verify_token(secret_box: SecretBox, token: str, *, expired: bool = False) ->
         raise unauthorized("the token has expired") from None
     except jwt.PyJWTError:
         raise unauthorized("the token is not valid") from None
-    user_id = str(said["user_id"])
-    return Claim(str(said["sub"]), None if user_id == NO_USER_ID else user_id)
+    user_id = str(claims["user_id"])
+    return Claim(str(claims["sub"]), None if user_id == NO_USER_ID else user_id)
 
 
 def unauthorized(why: str) -> Problem:

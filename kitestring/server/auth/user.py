@@ -48,21 +48,21 @@ class Grant:
         """`ConfigError` where the type and what it is for do not fit."""
         scopes = {"workspace": self.workspace_id, "organization": self.organization_id}
         if self.type == INSTANCE_ADMIN:
-            wanted = None
+            expected = None
         elif self.type in WORKSPACE:
-            wanted = "workspace"
+            expected = "workspace"
         elif self.type in ORGANIZATION:
-            wanted = "organization"
+            expected = "organization"
         else:
             raise ConfigError(
                 f"{self.type} is no permission",
                 hint=f"Take one of: {', '.join([INSTANCE_ADMIN, *ORGANIZATION, *WORKSPACE])}.",
             )
-        for scope, given in scopes.items():
-            if bool(given) != (scope == wanted):
-                has = "has" if given else "has no"
+        for scope, value in scopes.items():
+            if bool(value) != (scope == expected):
+                has = "has" if value else "has no"
                 raise ConfigError(
-                    f"the permission {self.type} {has} {scope}", hint=f"It is for one {wanted or 'server'} only."
+                    f"the permission {self.type} {has} {scope}", hint=f"It is for one {expected or 'server'} only."
                 )
 
 
@@ -91,10 +91,10 @@ def add(
     if by_email(db, email) is not None:
         raise ConfigError(f"there is a user {email} already", hint="Change that one, or take another address.")
     first = not configured(db)
-    made = new_id()
+    user_id = new_id()
     db.execute(
         users.insert().values(
-            id=made,
+            id=user_id,
             email=email.lower(),
             name=name or email.partition("@")[0],
             password_hash=passwords.hash_password(password) if password is not None else None,
@@ -104,10 +104,10 @@ def add(
         )
     )
     if first:
-        grants = (Grant(INSTANCE_ADMIN), *(one for one in grants if one.type != INSTANCE_ADMIN))
-    for one in grants:
-        grant(db, made, one)
-    return made
+        grants = (Grant(INSTANCE_ADMIN), *(permission for permission in grants if permission.type != INSTANCE_ADMIN))
+    for permission in grants:
+        grant(db, user_id, permission)
+    return user_id
 
 
 def by_email(db: Connection, email: str) -> Row[Any] | None:
@@ -157,12 +157,14 @@ def remove(db: Connection, user_id: str, *, even_last: bool = False) -> None:
     db.execute(users.delete().where(users.c.id == user_id))
 
 
-def grant(db: Connection, user_id: str, one: Grant) -> None:
+def grant(db: Connection, user_id: str, permission: Grant) -> None:
     """Give a permission. `ConfigError` where the user has one for the same workspace or organization."""
-    one.check()
+    permission.check()
     for row in permissions_of(db, user_id):
-        if (row.workspace_id, row.organization_id) == (one.workspace_id, one.organization_id):
-            scope = "workspace" if one.workspace_id else "organization" if one.organization_id else "server"
+        if (row.workspace_id, row.organization_id) == (permission.workspace_id, permission.organization_id):
+            scope = (
+                "workspace" if permission.workspace_id else "organization" if permission.organization_id else "server"
+            )
             raise ConfigError(
                 f"the user has the permission {row.permission_type} for this {scope} already",
                 hint="Change that one.",
@@ -170,11 +172,11 @@ def grant(db: Connection, user_id: str, one: Grant) -> None:
             )
     db.execute(
         permissions.insert().values(
-            id=one.id,
+            id=permission.id,
             user_id=user_id,
-            permission_type=one.type,
-            workspace_id=one.workspace_id,
-            organization_id=one.organization_id,
+            permission_type=permission.type,
+            workspace_id=permission.workspace_id,
+            organization_id=permission.organization_id,
         )
     )
 
@@ -218,8 +220,8 @@ def principal_of(db: Connection, user: Row[Any], name: str = "") -> Principal:
             workspaces.c.organization_id.in_(organizations), workspaces.c.deleted_at_ms.is_(None)
         )
         for workspace_id, organization_id in db.execute(inside):
-            held = organizations[organization_id]
-            roles[workspace_id] = max(held, roles.get(workspace_id, held))
+            inherited = organizations[organization_id]
+            roles[workspace_id] = max(inherited, roles.get(workspace_id, inherited))
     if roles and not admin:
         of = select(workspaces.c.organization_id).where(workspaces.c.id.in_(roles)).distinct()
         member_of.update(db.execute(of).scalars())

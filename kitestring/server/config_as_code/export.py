@@ -27,37 +27,37 @@ def export(context: Context, workspace_id: str, with_states: bool = False) -> di
                 definition = definitions.get(db, kind, row.definition_id)
                 config = endpoints.masked_config(db, kind, row)
                 config.pop(f"{kind}Type", None)
-                one: dict[str, Any] = {"connector": definition.connector or definition.name}
+                entry: dict[str, Any] = {"connector": definition.connector or definition.name}
                 if definition.manifest is not None:
-                    one = {"connector": definition.name, "manifest": definition.manifest}
-                elif "@" in one["connector"]:
-                    one["connector"], _, one["version"] = one["connector"].partition("@")
-                one["config"] = with_variables(config, variable(name))
-                out[f"{kind}s"][name] = one
+                    entry = {"connector": definition.name, "manifest": definition.manifest}
+                elif "@" in entry["connector"]:
+                    entry["connector"], _, entry["version"] = entry["connector"].partition("@")
+                entry["config"] = with_variables(config, variable(name))
+                out[f"{kind}s"][name] = entry
         for name, row in by_name(connection.find_all(db, workspace_ids=[workspace_id])).items():
             out["connections"][name] = link_of(db, row)
-            told = states.load(db, row.id) if with_states else {}
-            if told:
-                out.setdefault("states", {})[name] = told
-        told = channels.to_project_file(channels.mask_channels(workspaces.get(db, workspace_id)))
-        if told:
-            out["notifications"] = with_variables(told, "NOTIFY")
+            exported = states.load(db, row.id) if with_states else {}
+            if exported:
+                out.setdefault("states", {})[name] = exported
+        exported = channels.to_project_file(channels.mask_channels(workspaces.get(db, workspace_id)))
+        if exported:
+            out["notifications"] = with_variables(exported, "NOTIFY")
     return out
 
 
 def link_of(db: Connection, row: Any) -> dict[str, Any]:
-    kept = dict(row.options.get("project") or {})
-    made: dict[str, Any] = {
+    project = dict(row.options.get("project") or {})
+    link: dict[str, Any] = {
         "source": endpoints.get(db, "source", row.source_id).name,
         "destination": endpoints.get(db, "destination", row.destination_id).name,
     }
-    made["streams"] = kept["streams"] if "streams" in kept else [stream_of(one) for one in row.streams]
-    if made["streams"] is None:
-        del made["streams"]
+    link["streams"] = project["streams"] if "streams" in project else [stream_of(stream) for stream in row.streams]
+    if link["streams"] is None:
+        del link["streams"]
     else:
-        made["streams"] = [{k: v for k, v in one.items() if v is not None} for one in made["streams"]]
+        link["streams"] = [{k: v for k, v in stream.items() if v is not None} for stream in link["streams"]]
     if row.namespace_format is not None:
-        made["namespace"] = row.namespace_format
+        link["namespace"] = row.namespace_format
     defaults = ConnectionSpec(source="", destination="").model_dump(mode="json")
     for name, value in (
         ("prefix", row.prefix),
@@ -68,28 +68,32 @@ def link_of(db: Connection, row: Any) -> dict[str, Any]:
         ("allow_empty", row.options.get("allow_empty", False)),
     ):
         if value != defaults[name]:
-            made[name] = value
-    return made
+            link[name] = value
+    return link
 
 
-def stream_of(one: Mapping[str, Any]) -> dict[str, Any]:
-    mode = modes.MODES[one.get("syncMode") or modes.DEFAULT]
-    made: dict[str, Any] = {"name": connection.key_of(one), "sync_mode": mode.reads.value, "write_mode": mode.writes}
-    if one.get("primaryKey"):
-        made["primary_key"] = [".".join(path) for path in one["primaryKey"]]
-    if one.get("cursorField"):
-        made["cursor"] = ".".join(one["cursorField"])
-    if one.get("selectedFields"):
-        made["fields"] = [".".join(each["fieldPath"]) for each in one["selectedFields"]]
-    if one.get("destinationObjectName", one["name"]) != one["name"]:
-        made["alias"] = one["destinationObjectName"]
-    if one.get("mappers"):
-        made["mappers"] = stream_mappers.to_project_file(one["mappers"], str(one["name"]))
-    return made
+def stream_of(stream: Mapping[str, Any]) -> dict[str, Any]:
+    mode = modes.MODES[stream.get("syncMode") or modes.DEFAULT]
+    entry: dict[str, Any] = {
+        "name": connection.key_of(stream),
+        "sync_mode": mode.reads.value,
+        "write_mode": mode.writes,
+    }
+    if stream.get("primaryKey"):
+        entry["primary_key"] = [".".join(path) for path in stream["primaryKey"]]
+    if stream.get("cursorField"):
+        entry["cursor"] = ".".join(stream["cursorField"])
+    if stream.get("selectedFields"):
+        entry["fields"] = [".".join(each["fieldPath"]) for each in stream["selectedFields"]]
+    if stream.get("destinationObjectName", stream["name"]) != stream["name"]:
+        entry["alias"] = stream["destinationObjectName"]
+    if stream.get("mappers"):
+        entry["mappers"] = stream_mappers.to_project_file(stream["mappers"], str(stream["name"]))
+    return entry
 
 
-def variable(*words: str) -> str:
-    return "_".join(re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_").upper() for word in words)
+def variable(*parts: str) -> str:
+    return "_".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_").upper() for part in parts)
 
 
 def with_variables(node: Any, name: str) -> Any:

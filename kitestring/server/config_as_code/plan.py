@@ -32,7 +32,7 @@ from kitestring.server.store.store import new_id
 from kitestring.server.workspaces import workspaces
 
 KINDS: tuple[Kind, ...] = ("source", "destination")
-WORDS = {"create": "+", "update": "~", "adopt": "~", "delete": "-"}
+SIGNS = {"create": "+", "update": "~", "adopt": "~", "delete": "-"}
 
 
 class EndpointSpec(BaseModel):
@@ -112,57 +112,57 @@ class Change:
         }
 
 
-def plan(context: Context, workspace_id: str, wanted: ProjectSpec, *, prune: bool = False) -> list[Change]:
+def plan(context: Context, workspace_id: str, spec: ProjectSpec, *, prune: bool = False) -> list[Change]:
     """What would be done, in the order of doing. `ConfigError` where the file itself cannot be."""
     with context.store.read() as db:
-        return list(changes(context, db, workspace_id, wanted, prune))
+        return list(changes(context, db, workspace_id, spec, prune))
 
 
-def changes(context: Context, db: Connection, workspace_id: str, wanted: ProjectSpec, prune: bool) -> Iterator[Change]:
-    for name, link in wanted.connections.items():
-        for word, named, known in (
-            ("source", link.source, wanted.sources),
-            ("destination", link.destination, wanted.destinations),
+def changes(context: Context, db: Connection, workspace_id: str, spec: ProjectSpec, prune: bool) -> Iterator[Change]:
+    for name, link in spec.connections.items():
+        for role, named, endpoints_in_file in (
+            ("source", link.source, spec.sources),
+            ("destination", link.destination, spec.destinations),
         ):
-            if named not in known:
+            if named not in endpoints_in_file:
                 raise ConfigError(
-                    f"the connection {name} names the {word} {named}, which the file has not got",
-                    hint=f"It has: {', '.join(known) or 'none'}.",
+                    f"the connection {name} names the {role} {named}, which the file has not got",
+                    hint=f"It has: {', '.join(endpoints_in_file) or 'none'}.",
                 )
-    for name in wanted.states:
-        if name not in wanted.connections:
+    for name in spec.states:
+        if name not in spec.connections:
             raise ConfigError(
                 f"there are states of the connection {name}, which the file has not got",
-                hint=f"It has: {', '.join(wanted.connections) or 'none'}.",
+                hint=f"It has: {', '.join(spec.connections) or 'none'}.",
             )
     for kind in KINDS:
-        there = by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id]))
-        for name, end in wanted.ends(kind).items():
-            yield from of_end(context, db, workspace_id, kind, name, end, there.get(name))
-    there = by_name(connection.find_all(db, workspace_ids=[workspace_id]))
-    for name, link in wanted.connections.items():
-        yield from of_link(context, db, name, link, there.get(name))
-    for name, asked in wanted.states.items():
-        yield from of_states(db, name, asked, there.get(name))
-    yield from of_notifications(context, workspaces.get(db, workspace_id), wanted)
+        existing = by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id]))
+        for name, end in spec.ends(kind).items():
+            yield from of_end(context, db, workspace_id, kind, name, end, existing.get(name))
+    existing = by_name(connection.find_all(db, workspace_ids=[workspace_id]))
+    for name, link in spec.connections.items():
+        yield from of_link(context, db, name, link, existing.get(name))
+    for name, desired_states in spec.states.items():
+        yield from of_states(db, name, desired_states, existing.get(name))
+    yield from of_notifications(context, workspaces.get(db, workspace_id), spec)
     if not prune:
         return
-    for name, row in there.items():
-        if row.origin and name not in wanted.connections:
+    for name, row in existing.items():
+        if row.origin and name not in spec.connections:
             yield Change("delete", "connection", name)
     for kind in KINDS:
         for name, row in by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])).items():
-            if row.origin and name not in wanted.ends(kind):
+            if row.origin and name not in spec.ends(kind):
                 yield Change("delete", kind, name)
 
 
 def by_name(rows: Sequence[Any]) -> dict[str, Any]:
     """Rows by name; of several with one name the one that a file manages, else the oldest."""
-    found: dict[str, Any] = {}
+    rows_by_name: dict[str, Any] = {}
     for row in rows:
-        if row.name not in found or (row.origin and not found[row.name].origin):
-            found[row.name] = row
-    return found
+        if row.name not in rows_by_name or (row.origin and not rows_by_name[row.name].origin):
+            rows_by_name[row.name] = row
+    return rows_by_name
 
 
 def of_end(
@@ -172,8 +172,8 @@ def of_end(
     form = definitions.spec_of(definition)
     hidden = set(secrets_in(end.config, form))
     if row is None:
-        shown = [(path, None, mask_values(value, hidden)) for path, value in flat(end.config)]
-        yield Change("create", kind, name, [("connector", None, end.connector), *shown])
+        options = [(path, None, mask_values(value, hidden)) for path, value in flat(end.config)]
+        yield Change("create", kind, name, [("connector", None, end.connector), *options])
         return
     before = context.secret_box.open_config(row.config, row.id)
     hidden |= set(secrets_in(before, form))
@@ -188,18 +188,18 @@ def of_end(
 
 
 def of_link(context: Context, db: Connection, name: str, link: ConnectionSpec, row: Any) -> Iterator[Change]:
-    asked = link.model_dump(mode="json")
-    asked["schedule"] = schedule.parse(link.schedule)
+    desired = link.model_dump(mode="json")
+    desired["schedule"] = schedule.parse(link.schedule)
     if row is None:
-        said = link.model_dump(mode="json", exclude_defaults=True)
-        yield Change("create", "connection", name, [(path, None, value) for path, value in flat(said)])
+        explicit = link.model_dump(mode="json", exclude_defaults=True)
+        yield Change("create", "connection", name, [(path, None, value) for path, value in flat(explicit)])
         return
     source, destination = (
         endpoints.get(db, kind, row.source_id if kind == "source" else row.destination_id).name for kind in KINDS
     )
-    kept = dict(row.options.get("project") or {})
-    there = {
-        **{key: kept.get(key) for key in asked},
+    project = dict(row.options.get("project") or {})
+    current = {
+        **{key: project.get(key) for key in desired},
         "source": source,
         "destination": destination,
         "prefix": row.prefix,
@@ -207,27 +207,27 @@ def of_link(context: Context, db: Connection, name: str, link: ConnectionSpec, r
         "schema_policy": row.schema_policy,
         "paused": row.status != "active",
     }
-    fields = difference(there, asked, set())
+    fields = difference(current, desired, set())
     if fields or not row.origin:
         yield Change("update" if row.origin else "adopt", "connection", name, fields)
 
 
-def of_states(db: Connection, name: str, asked: Mapping[str, Any], row: Any) -> Iterator[Change]:
+def of_states(db: Connection, name: str, desired: Mapping[str, Any], row: Any) -> Iterator[Change]:
     before = states.load(db, row.id) if row is not None else {}
     fields = [
-        (stream or "(shared)", before.get(stream), asked.get(stream))
-        for stream in sorted({*before, *asked})
-        if before.get(stream) != asked.get(stream)
+        (stream or "(shared)", before.get(stream), desired.get(stream))
+        for stream in sorted({*before, *desired})
+        if before.get(stream) != desired.get(stream)
     ]
     if fields:
         yield Change("update" if before else "create", "state", name, fields)
 
 
-def of_notifications(context: Context, row: Any, wanted: ProjectSpec) -> Iterator[Change]:
+def of_notifications(context: Context, row: Any, spec: ProjectSpec) -> Iterator[Change]:
     """The events that the file names. What it does not name is left alone: a workspace's events have no origin."""
-    there = channels.open_channels(context.secret_box, row)
-    for event, receivers in wanted.notifications.items():
-        before, after = there.get(event) or {}, receivers.channels()
+    current = channels.open_channels(context.secret_box, row)
+    for event, receivers in spec.notifications.items():
+        before, after = current.get(event) or {}, receivers.channels()
         hidden = {*secrets_in({event: before}, channels.FORM), *secrets_in({event: after}, channels.FORM)}
         fields = difference(before, after, hidden)
         if fields:
@@ -237,12 +237,12 @@ def of_notifications(context: Context, row: Any, wanted: ProjectSpec) -> Iterato
 def definition_of(db: Connection, workspace_id: str, kind: Kind, name: str, end: EndpointSpec) -> Definition:
     """The connector of an end; a manifest of the file is a custom one of the source's name."""
     if end.manifest is None:
-        word = f"{end.connector}@{end.version}" if end.version else end.connector
+        versioned = f"{end.connector}@{end.version}" if end.version else end.connector
         bare = definitions.of_type(kind, end.connector)
-        return bare if not end.version or bare.native else Definition(**{**vars_of(bare), "connector": word})
-    for one in definitions.find_custom(db, kind, workspace_id):
-        if one.name == f"{name} (project)" and one.manifest is not None:
-            return Definition(**{**vars_of(one), "manifest": end.manifest})
+        return bare if not end.version or bare.native else Definition(**{**vars_of(bare), "connector": versioned})
+    for candidate in definitions.find_custom(db, kind, workspace_id):
+        if candidate.name == f"{name} (project)" and candidate.manifest is not None:
+            return Definition(**{**vars_of(candidate), "manifest": end.manifest})
     return Definition("", kind, f"{name} (project)", "", name, "", "1", manifest=end.manifest)
 
 
@@ -251,28 +251,26 @@ def vars_of(definition: Definition) -> dict[str, Any]:
 
 
 def apply(
-    context: Context, workspace_id: str, wanted: ProjectSpec, *, trusted: bool, prune: bool = False
+    context: Context, workspace_id: str, spec: ProjectSpec, *, trusted: bool, prune: bool = False
 ) -> list[Change]:
     """Make it so; what was done. Discovers the sources of connections that are new or changed.
 
     `trusted`: an instance's admin asks for it.
     """
-    done = plan(context, workspace_id, wanted, prune=prune)
+    done = plan(context, workspace_id, spec, prune=prune)
     for change in done:
         if change.kind in KINDS and change.action != "delete":
-            put_end(context, workspace_id, change.kind, change.name, wanted.ends(change.kind)[change.name], trusted)
+            put_end(context, workspace_id, change.kind, change.name, spec.ends(change.kind)[change.name], trusted)
     for change in done:
         if change.kind == "connection" and change.action != "delete":
-            put_link(
-                context, workspace_id, change.name, wanted.connections[change.name], wanted.states.get(change.name)
-            )
+            put_link(context, workspace_id, change.name, spec.connections[change.name], spec.states.get(change.name))
     for change in done:
         if change.kind == "state":
             with context.store.write() as db:
                 row = by_name(connection.find_all(db, workspace_ids=[workspace_id]))[change.name]
-                put_states(context, db, row.id, wanted.states[change.name])
+                put_states(context, db, row.id, spec.states[change.name])
     if any(change.kind == "notification" for change in done):
-        put_notifications(context, workspace_id, wanted)
+        put_notifications(context, workspace_id, spec)
     for change in done:
         if change.action == "delete":
             remove(context, workspace_id, change)
@@ -282,8 +280,8 @@ def apply(
 def put_end(context: Context, workspace_id: str, kind: Kind, name: str, end: EndpointSpec, trusted: bool) -> None:
     table = tables.sources if kind == "source" else tables.destinations
     with context.store.write() as db:
-        asked = definition_of(db, workspace_id, kind, name, end)
-        definition = kept_definition(context, db, workspace_id, asked, trusted)
+        desired = definition_of(db, workspace_id, kind, name, end)
+        definition = kept_definition(context, db, workspace_id, desired, trusted)
         row = by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])).get(name)
         if row is None:
             endpoints.create(
@@ -317,10 +315,10 @@ def kept_definition(
             if not trusted:
                 endpoints.distrust(db, row.id)
         return definition
-    made = new_id()
+    definition_id = new_id()
     db.execute(
         insert(tables.definitions).values(
-            id=made,
+            id=definition_id,
             workspace_id=workspace_id,
             kind=definition.kind,
             name=definition.name,
@@ -329,20 +327,20 @@ def kept_definition(
             created_at_ms=context.store.now_ms(db),
         )
     )
-    return definitions.get(db, definition.kind, made)
+    return definitions.get(db, definition.kind, definition_id)
 
 
-def put_states(context: Context, db: Connection, connection_id: str, asked: Mapping[str, Any]) -> None:
+def put_states(context: Context, db: Connection, connection_id: str, desired: Mapping[str, Any]) -> None:
     """Give a connection these states and no others."""
     before = states.load(db, connection_id)
-    if before == asked:
+    if before == desired:
         return
-    states.replace(context, db, connection_id, asked)
-    states.forget(context, db, connection_id, set(before) - set(asked))
+    states.replace(context, db, connection_id, desired)
+    states.forget(context, db, connection_id, set(before) - set(desired))
 
 
 def put_link(
-    context: Context, workspace_id: str, name: str, link: ConnectionSpec, asked: Mapping[str, Any] | None
+    context: Context, workspace_id: str, name: str, link: ConnectionSpec, desired_states: Mapping[str, Any] | None
 ) -> None:
     """Make or change a connection. Its states come with it: nothing may start it before they are there."""
     with context.store.read() as db:
@@ -350,7 +348,9 @@ def put_link(
         row = by_name(connection.find_all(db, workspace_ids=[workspace_id])).get(name)
     source, destination = ends["source"][link.source], ends["destination"][link.destination]
     catalog = connection.discover(context, source.id)
-    streams = connection.configure_streams(catalog, [asked_stream(catalog, one) for one in streams_of(catalog, link)])
+    streams = connection.configure_streams(
+        catalog, [asked_stream(catalog, stream) for stream in streams_of(catalog, link)]
+    )
     namespace = {
         "namespace_definition": "source" if link.namespace is None else "custom_format",
         "namespace_format": link.namespace,
@@ -363,7 +363,7 @@ def put_link(
     status = "inactive" if link.paused else "active"
     with context.store.write() as db:
         if row is None:
-            made = connection.create(
+            connection_id = connection.create(
                 context,
                 db,
                 source_id=source.id,
@@ -379,7 +379,7 @@ def put_link(
                 origin=name,
                 **namespace,  # type: ignore[arg-type]
             )
-            put_states(context, db, made, asked or {})
+            put_states(context, db, connection_id, desired_states or {})
             return
         values: dict[str, Any] = {
             "source_id": source.id,
@@ -397,52 +397,64 @@ def put_link(
         if (row.status == "active") is link.paused:
             values["status"] = status
         connection.change(context, db, row.id, values)
-        if asked is not None:
-            put_states(context, db, row.id, asked)
+        if desired_states is not None:
+            put_states(context, db, row.id, desired_states)
 
 
-def put_notifications(context: Context, workspace_id: str, wanted: ProjectSpec) -> None:
-    asked: dict[str, Any] = {event: receivers.channels() for event, receivers in wanted.notifications.items()}
+def put_notifications(context: Context, workspace_id: str, spec: ProjectSpec) -> None:
+    desired: dict[str, Any] = {event: receivers.channels() for event, receivers in spec.notifications.items()}
     with context.store.write() as db:
         row = workspaces.get(db, workspace_id)
-        told = channels.seal_channels(context.secret_box, workspace_id, asked, row.notifications)
-        workspaces.change(db, workspace_id, {"notifications": {event: one for event, one in told.items() if one}})
+        sealed = channels.seal_channels(context.secret_box, workspace_id, desired, row.notifications)
+        workspaces.change(
+            db,
+            workspace_id,
+            {
+                "notifications": {
+                    event: channels_of_event for event, channels_of_event in sealed.items() if channels_of_event
+                }
+            },
+        )
 
 
 def streams_of(catalog: connection.Catalog, link: ConnectionSpec) -> list[StreamSpec]:
     """The streams that a connection names; all of the catalog where it names none."""
     if link.streams is not None:
         return link.streams
-    return [StreamSpec(name=connection.key_of(one)) for one in catalog.streams]
+    return [StreamSpec(name=connection.key_of(stream)) for stream in catalog.streams]
 
 
-def asked_stream(catalog: connection.Catalog, one: StreamSpec) -> dict[str, Any]:
+def asked_stream(catalog: connection.Catalog, stream: StreamSpec) -> dict[str, Any]:
     """A stream of the file as the API has it; what it leaves open is chosen as by `kitestring sync`."""
-    found = next((s for s in catalog.streams if one.name in (connection.key_of(s), s["name"])), None)
-    if found is None:
-        return {"name": one.name}  # refused with the nearest name
-    can = found.get("supported_sync_modes") or ["full_refresh"]
-    reads = one.sync_mode or ("incremental" if "incremental" in can else "full_refresh")
-    keyed = one.primary_key or found.get("source_defined_primary_key")
-    writes = one.write_mode or ("append_dedup" if keyed else "overwrite" if reads == "full_refresh" else "append")
+    discovered = next((s for s in catalog.streams if stream.name in (connection.key_of(s), s["name"])), None)
+    if discovered is None:
+        return {"name": stream.name}  # refused with the nearest name
+    can = discovered.get("supported_sync_modes") or ["full_refresh"]
+    reads = stream.sync_mode or ("incremental" if "incremental" in can else "full_refresh")
+    keyed = stream.primary_key or discovered.get("source_defined_primary_key")
+    writes = stream.write_mode or ("append_dedup" if keyed else "overwrite" if reads == "full_refresh" else "append")
     mode = modes.mode_of(reads, writes)
     if mode is None:
         raise ConfigError(
-            f"the stream {one.name} cannot be read as {reads} and written as {writes}",
+            f"the stream {stream.name} cannot be read as {reads} and written as {writes}",
             hint="An overwrite needs a full refresh.",
         )
-    made: dict[str, Any] = {"name": found["name"], "namespace": found.get("namespace"), "syncMode": mode.name}
-    if one.primary_key:
-        made["primaryKey"] = [key.split(".") for key in one.primary_key]
-    if one.cursor:
-        made["cursorField"] = one.cursor.split(".")
-    if one.fields:
-        made["selectedFields"] = [{"fieldPath": path.split(".")} for path in one.fields]
-    if one.alias:
-        made["destinationObjectName"] = one.alias
-    if one.mappers:
-        made["mappers"] = to_api(one.mappers)
-    return made
+    configured: dict[str, Any] = {
+        "name": discovered["name"],
+        "namespace": discovered.get("namespace"),
+        "syncMode": mode.name,
+    }
+    if stream.primary_key:
+        configured["primaryKey"] = [key.split(".") for key in stream.primary_key]
+    if stream.cursor:
+        configured["cursorField"] = stream.cursor.split(".")
+    if stream.fields:
+        configured["selectedFields"] = [{"fieldPath": path.split(".")} for path in stream.fields]
+    if stream.alias:
+        configured["destinationObjectName"] = stream.alias
+    if stream.mappers:
+        configured["mappers"] = to_api(stream.mappers)
+    return configured
 
 
 def remove(context: Context, workspace_id: str, change: Change) -> None:

@@ -43,9 +43,9 @@ class Catalog:
 
     def get(self, name: str, namespace: str | None = None) -> Mapping[str, Any] | None:
         """The stream of this name; without a namespace, the only one that bears it."""
-        found = [one for one in self.streams if one["name"] == name]
-        exact = [one for one in found if (one.get("namespace") or None) == (namespace or None)]
-        return exact[0] if exact else found[0] if len(found) == 1 and not namespace else None
+        matches = [stream for stream in self.streams if stream["name"] == name]
+        exact = [stream for stream in matches if (stream.get("namespace") or None) == (namespace or None)]
+        return exact[0] if exact else matches[0] if len(matches) == 1 and not namespace else None
 
 
 def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalog:
@@ -57,10 +57,10 @@ def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalo
         row = endpoints.get(db, "source", source_id)
         definition = endpoints.definition_of(db, "source", row)
         mark = definitions.fingerprint(definition, row.config)
-        kept = db.execute(select(discoveries).where(discoveries.c.source_id == source_id)).one_or_none()
+        cached = db.execute(select(discoveries).where(discoveries.c.source_id == source_id)).one_or_none()
         end = endpoints.endpoint_of(context, db, "source", source_id)
-    if kept is not None and kept.config_hash == mark and not fresh:
-        return Catalog(kept.catalog)
+    if cached is not None and cached.config_hash == mark and not fresh:
+        return Catalog(cached.catalog)
     body = context.runner.run(
         "discover",
         {"source": end.body()},
@@ -83,27 +83,29 @@ def configure_streams(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | N
     `Problem` 422 names what cannot be.
     """
     if streams is None:
-        streams = [{"name": one["name"], "namespace": one.get("namespace")} for one in catalog.streams]
+        streams = [{"name": request["name"], "namespace": request.get("namespace")} for request in catalog.streams]
     done: list[dict[str, Any]] = []
-    for one in streams:
-        made = configure_stream(catalog, one)
-        if any((made["name"], made.get("namespace")) == (other["name"], other.get("namespace")) for other in done):
-            raise Problem(422, f"the stream {made['name']} stands twice in configurations", hint="Keep one of the two.")
-        written = made.get("namespace"), made.get("destinationObjectName") or made["name"]
+    for request in streams:
+        stream = configure_stream(catalog, request)
+        if any((stream["name"], stream.get("namespace")) == (other["name"], other.get("namespace")) for other in done):
+            raise Problem(
+                422, f"the stream {stream['name']} stands twice in configurations", hint="Keep one of the two."
+            )
+        written = stream.get("namespace"), stream.get("destinationObjectName") or stream["name"]
         for other in done:
             if written == (other.get("namespace"), other.get("destinationObjectName") or other["name"]):
                 raise Problem(
                     422,
-                    f"the streams {other['name']} and {made['name']} would both be written as {written[1]}",
+                    f"the streams {other['name']} and {stream['name']} would both be written as {written[1]}",
                     hint="Give one of them another destinationObjectName.",
                 )
-        done.append(made)
+        done.append(stream)
     return done
 
 
-def configure_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+def configure_stream(catalog: Catalog, request: Mapping[str, Any]) -> dict[str, Any]:
     """One stream of a request, with what it leaves open chosen from the catalog."""
-    name, namespace = str(one["name"]), one.get("namespace")
+    name, namespace = str(request["name"]), request.get("namespace")
     stream = catalog.get(name, namespace)
     if stream is None:
         names = sorted(str(other["name"]) for other in catalog.streams)
@@ -112,7 +114,7 @@ def configure_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]
             f"the source has no stream {name}{did_you_mean(name, names)}",
             hint=f"It has: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}.",
         )
-    mode = one.get("syncMode") or modes.DEFAULT
+    mode = request.get("syncMode") or modes.DEFAULT
     if mode not in modes.MODES:
         raise Problem(
             422, f"the sync mode {mode} of {name} is not supported", hint=f"Take one of {', '.join(modes.MODES)}."
@@ -125,42 +127,44 @@ def configure_stream(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]
             f"the sync mode {mode} reads {name} as {reads}, and its source can only {' or '.join(can)}",
             hint=f"Take one of {', '.join(other.name for other in modes.MODES.values() if other.reads in can)}.",
         )
-    if one.get("includeFiles"):
+    if request.get("includeFiles"):
         raise Problem(422, f"{name} asks for files, and only records are moved", hint="Leave `includeFiles` out.")
-    renamed = one.get("destinationObjectName")
-    cursor = one.get("cursorField") or (stream.get("default_cursor_field") if reads == "incremental" else None)
+    renamed = request.get("destinationObjectName")
+    cursor = request.get("cursorField") or (stream.get("default_cursor_field") if reads == "incremental" else None)
     if reads == "incremental" and not cursor and not stream.get("source_defined_cursor") and len(can) > 1:
         raise Problem(
             422, f"{name} is read incrementally by no field", hint='Name its cursorField, such as ["updated_at"].'
         )
-    key = one.get("primaryKey") or stream.get("source_defined_primary_key")
+    key = request.get("primaryKey") or stream.get("source_defined_primary_key")
     if modes.MODES[mode].needs_key and not key:
         raise Problem(
             422,
             f"the sync mode {mode} needs a primary key, and {name} has none",
             hint='Name its primaryKey, such as [["id"]].',
         )
-    made: dict[str, Any] = {"name": name, "syncMode": mode}
+    configured: dict[str, Any] = {"name": name, "syncMode": mode}
     if renamed:
-        made["destinationObjectName"] = renamed
+        configured["destinationObjectName"] = renamed
     if stream.get("namespace"):
-        made["namespace"] = stream["namespace"]
+        configured["namespace"] = stream["namespace"]
     if cursor:
-        made["cursorField"] = list(cursor)
+        configured["cursorField"] = list(cursor)
     if key:
-        made["primaryKey"] = [list(path) for path in key]
-    fields = [list(field["fieldPath"]) for field in one.get("selectedFields") or () if field.get("fieldPath")]
+        configured["primaryKey"] = [list(path) for path in key]
+    fields = [list(field["fieldPath"]) for field in request.get("selectedFields") or () if field.get("fieldPath")]
     if fields:
-        known = set((stream.get("json_schema") or {}).get("properties") or {})
+        properties = set((stream.get("json_schema") or {}).get("properties") or {})
         for field in fields:
-            if known and field[0] not in known:
+            if properties and field[0] not in properties:
                 raise Problem(
-                    422, f"{name} has no field {'.'.join(field)}", hint=f"It has: {', '.join(sorted(known)[:50])}."
+                    422, f"{name} has no field {'.'.join(field)}", hint=f"It has: {', '.join(sorted(properties)[:50])}."
                 )
-        made["selectedFields"] = [{"fieldPath": field} for field in fields]
-    if one.get("mappers"):
-        made["mappers"] = stream_mappers.validate(one["mappers"], stream, made, modes.MODES[mode].writes)
-    return made
+        configured["selectedFields"] = [{"fieldPath": field} for field in fields]
+    if request.get("mappers"):
+        configured["mappers"] = stream_mappers.validate(
+            request["mappers"], stream, configured, modes.MODES[mode].writes
+        )
+    return configured
 
 
 def create(
@@ -190,22 +194,22 @@ def create(
             "the source and the destination are in different workspaces",
             hint="Take a destination of the source's workspace.",
         )
-    made, now, form = new_id(), context.store.now_ms(db), schedule.parse(timing or schedule.MANUAL)
+    connection_id, now, form = new_id(), context.store.now_ms(db), schedule.parse(timing or schedule.MANUAL)
     db.execute(
         insert(connections).values(
-            id=made,
+            id=connection_id,
             workspace_id=source.workspace_id,
             name=name or f"{source.name} → {destination.name}",
             source_id=source_id,
             destination_id=destination_id,
             status=status,
             schedule=form,
-            next_run_at_ms=schedule.next_ms(form, now, made) if status == "active" else None,
+            next_run_at_ms=schedule.next_ms(form, now, connection_id) if status == "active" else None,
             namespace_definition=namespace_definition,
             namespace_format=namespace_format,
             prefix=prefix,
             schema_policy=schema_policy,
-            streams=[dict(one) for one in streams],
+            streams=[dict(stream) for stream in streams],
             catalog=dict(catalog.body),
             options=dict(options or {}),
             origin=origin,
@@ -213,9 +217,9 @@ def create(
             updated_at_ms=now,
         )
     )
-    tag(db, made, source.workspace_id, tag_ids)
-    check_plan(context, db, made)
-    return made
+    tag(db, connection_id, source.workspace_id, tag_ids)
+    check_plan(context, db, connection_id)
+    return connection_id
 
 
 def change(context: Context, db: Connection, connection_id: str, values: Mapping[str, Any]) -> None:
@@ -297,31 +301,31 @@ def find_all(
     offset: int = 0,
 ) -> list[Any]:
     """Rows, oldest first; `tag_ids` asks for one of these tags."""
-    wanted = select(connections).order_by(connections.c.created_at_ms, connections.c.id).limit(limit).offset(offset)
+    query = select(connections).order_by(connections.c.created_at_ms, connections.c.id).limit(limit).offset(offset)
     if workspace_ids is not None:
-        wanted = wanted.where(connections.c.workspace_id.in_(workspace_ids))
+        query = query.where(connections.c.workspace_id.in_(workspace_ids))
     if tag_ids:
         tagged = select(connection_tags.c.connection_id).where(connection_tags.c.tag_id.in_(tag_ids))
-        wanted = wanted.where(connections.c.id.in_(tagged))
+        query = query.where(connections.c.id.in_(tagged))
     if not deleted:
-        wanted = wanted.where(connections.c.deleted_at_ms.is_(None))
-    return list(db.execute(wanted))
+        query = query.where(connections.c.deleted_at_ms.is_(None))
+    return list(db.execute(query))
 
 
 def tag(db: Connection, connection_id: str, workspace_id: str, tag_ids: Sequence[str]) -> None:
     """Give a connection these tags and no others. 422 for one of another workspace."""
-    known = set(db.execute(select(tags.c.id).where(tags.c.workspace_id == workspace_id)).scalars())
-    for one in tag_ids:
-        if one not in known:
-            raise Problem(422, f"the workspace has no tag {one}", hint="List its tags.")
+    own_tags = set(db.execute(select(tags.c.id).where(tags.c.workspace_id == workspace_id)).scalars())
+    for tag_id in tag_ids:
+        if tag_id not in own_tags:
+            raise Problem(422, f"the workspace has no tag {tag_id}", hint="List its tags.")
     db.execute(connection_tags.delete().where(connection_tags.c.connection_id == connection_id))
-    for one in dict.fromkeys(tag_ids):
-        db.execute(insert(connection_tags).values(connection_id=connection_id, tag_id=one))
+    for tag_id in dict.fromkeys(tag_ids):
+        db.execute(insert(connection_tags).values(connection_id=connection_id, tag_id=tag_id))
 
 
 def tags_of(db: Connection, connection_ids: Sequence[str]) -> dict[str, list[Any]]:
     """The tags of several connections, by connection, in the order of their names."""
-    found: dict[str, list[Any]] = {one: [] for one in connection_ids}
+    by_connection: dict[str, list[Any]] = {connection_id: [] for connection_id in connection_ids}
     rows = db.execute(
         select(connection_tags.c.connection_id, tags)
         .join(tags, tags.c.id == connection_tags.c.tag_id)
@@ -329,8 +333,8 @@ def tags_of(db: Connection, connection_ids: Sequence[str]) -> dict[str, list[Any
         .order_by(tags.c.name)
     )
     for row in rows:
-        found[row.connection_id].append(row)
-    return found
+        by_connection[row.connection_id].append(row)
+    return by_connection
 
 
 def plan_of(context: Context, connection_id: str) -> Plan:
@@ -350,7 +354,7 @@ def plan(context: Context, db: Connection, connection_id: str) -> Plan:
         row.workspace_id,
         endpoints.endpoint_of(context, db, "source", row.source_id),
         endpoints.endpoint_of(context, db, "destination", row.destination_id),
-        tuple(selection(one, row.namespace_definition, row.namespace_format) for one in row.streams),
+        tuple(selection(stream, row.namespace_definition, row.namespace_format) for stream in row.streams),
         prefix=row.prefix,
         namespace=None,
         max_rejects=int(row.options.get("max_rejects", 1000)),
@@ -362,40 +366,43 @@ def plan(context: Context, db: Connection, connection_id: str) -> Plan:
 
 def check_plan(context: Context, db: Connection, connection_id: str) -> None:
     """422 where a destination cannot write the way a stream asks it to."""
-    found = plan(context, db, connection_id)
-    if not found.selections:
+    runnable = plan(context, db, connection_id)
+    destination = runnable.destination.connector
+    if not runnable.selections:
         raise Problem(422, "no stream is selected", hint="Name at least one stream in configurations.streams.")
-    writes = definitions.supported_writes(found.destination.connector)
-    for one in found.selections:
-        if writes is not None and modes.write_of(one.write_mode or "append") not in writes:
-            can = [word for word, write in modes.WRITES.items() if write in writes]
+    writes = definitions.supported_writes(destination)
+    for stream in runnable.selections:
+        if writes is not None and modes.write_of(stream.write_mode or "append") not in writes:
+            can = [mode for mode, write in modes.WRITES.items() if write in writes]
             raise Problem(
                 422,
-                f"the destination {found.destination.connector} cannot {one.write_mode}, as the stream {one.name} asks",
+                f"the destination {destination} cannot {stream.write_mode}, as the stream {stream.name} asks",
                 hint=f"It can: {', '.join(can)}.",
             )
 
 
-def selection(one: Mapping[str, Any], definition: str, form: str | None) -> Selection:
+def selection(stream: Mapping[str, Any], definition: str, form: str | None) -> Selection:
     """A configured stream as the engine takes it."""
-    mode = modes.MODES[one.get("syncMode") or modes.DEFAULT]
-    cursor = one.get("cursorField")
+    mode = modes.MODES[stream.get("syncMode") or modes.DEFAULT]
+    cursor = stream.get("cursorField")
     return Selection(
-        name=key_of(one),
+        name=key_of(stream),
         sync_mode=mode.reads,
         write_mode=mode.writes,
-        primary_key=[".".join(path) for path in one["primaryKey"]] if one.get("primaryKey") else None,
+        primary_key=[".".join(path) for path in stream["primaryKey"]] if stream.get("primaryKey") else None,
         cursor=".".join(cursor) if cursor and mode.reads is SyncMode.incremental else None,
-        fields=[".".join(field["fieldPath"]) for field in one["selectedFields"]] if one.get("selectedFields") else None,
-        namespace=written_namespace(definition, form, one.get("namespace")),
-        alias=str(one.get("destinationObjectName") or ""),
-        mappers=stream_mappers.to_project_file(one.get("mappers"), str(one["name"])),
+        fields=[".".join(field["fieldPath"]) for field in stream["selectedFields"]]
+        if stream.get("selectedFields")
+        else None,
+        namespace=written_namespace(definition, form, stream.get("namespace")),
+        alias=str(stream.get("destinationObjectName") or ""),
+        mappers=stream_mappers.to_project_file(stream.get("mappers"), str(stream["name"])),
     )
 
 
-def key_of(one: Mapping[str, Any]) -> str:
+def key_of(stream: Mapping[str, Any]) -> str:
     """The key of a configured stream, as states and jobs name it: `namespace.name`, or the name."""
-    return f"{one['namespace']}.{one['name']}" if one.get("namespace") else str(one["name"])
+    return f"{stream['namespace']}.{stream['name']}" if stream.get("namespace") else str(stream["name"])
 
 
 def written_namespace(definition: str, form: str | None, namespace: str | None) -> str | None:

@@ -45,12 +45,12 @@ def find_all(
 ) -> list[Any]:
     """Rows, oldest first; `workspace_ids` None are all there are."""
     table = TABLES[kind]
-    wanted = select(table).order_by(table.c.created_at_ms, table.c.id).limit(limit).offset(offset)
+    query = select(table).order_by(table.c.created_at_ms, table.c.id).limit(limit).offset(offset)
     if workspace_ids is not None:
-        wanted = wanted.where(table.c.workspace_id.in_(workspace_ids))
+        query = query.where(table.c.workspace_id.in_(workspace_ids))
     if not deleted:
-        wanted = wanted.where(table.c.deleted_at_ms.is_(None))
-    return list(db.execute(wanted))
+        query = query.where(table.c.deleted_at_ms.is_(None))
+    return list(db.execute(query))
 
 
 def create(
@@ -69,25 +69,25 @@ def create(
 
     `trusted`: an instance's admin asks for it, so that it may use the machine (see `confinement.py`).
     """
-    made, now = new_id(), context.store.now_ms(db)
+    actor_id, now = new_id(), context.store.now_ms(db)
     plain = without_type(kind, config)
     plain = draft_credentials.apply_renewals(context, db, workspace_id, plain, definitions.spec_of(definition))
     check_config(context, definition, plain, workspace_id, trusted)
     db.execute(
         insert(TABLES[kind]).values(
-            id=made,
+            id=actor_id,
             workspace_id=workspace_id,
             name=name,
             definition_id=definition.id,
             connector=definition.connector,
-            config=context.secret_box.seal_config(plain, definitions.spec_of(definition), made),
+            config=context.secret_box.seal_config(plain, definitions.spec_of(definition), actor_id),
             trusted=trusted,
             origin=origin,
             created_at_ms=now,
             updated_at_ms=now,
         )
     )
-    return made
+    return actor_id
 
 
 def change(
@@ -171,9 +171,9 @@ def trust(
     if by_admin:
         return bool(row.trusted) or not fits(context, definition, after, row.workspace_id)
     if row.trusted and definition.id == row.definition_id:
-        kept = sorted(relative_places(definition, before) & relative_places(definition, after))
-        if kept:
-            option, path = kept[0]
+        unchanged = sorted(relative_places(definition, before) & relative_places(definition, after))
+        if unchanged:
+            option, path = unchanged[0]
             raise ConfigError(
                 f"{option} is {path}, which an instance_admin wrote: it is of the server's folder, and would mean the "
                 "workspace's own from now on",
@@ -193,18 +193,18 @@ def fits(context: Context, definition: Definition, config: Mapping[str, Any], wo
 
 def relative_places(definition: Definition, config: Mapping[str, Any]) -> set[tuple[str, str]]:
     """The options of a configuration that name a place by a relative path, and that path."""
-    found: set[tuple[str, str]] = set()
+    places: set[tuple[str, str]] = set()
 
-    def seen(option: str, path: str) -> str:
+    def collect(option: str, path: str) -> str:
         if is_relative(path.removeprefix("file://")):
-            found.add((option, path))
+            places.add((option, path))
         return path
 
     with contextlib.suppress(ConfigError):  # a connector that is gone, or was never one, names none
         built = definitions.build(definition, config, Confinement(trusted=True))
-        built.confine(seen)
+        built.confine(collect)
         built.close()
-    return found
+    return places
 
 
 def distrust(db: Connection, definition_id: str) -> None:
@@ -236,14 +236,14 @@ def definition_in_request(
     """What a request to create names: an id, or a type in the configuration. 422 where it names neither."""
     if definition_id:
         return definitions.get(db, kind, definition_id)
-    word = config.get(f"{kind}Type")
-    if not isinstance(word, str) or not word:
+    type_name = config.get(f"{kind}Type")
+    if not isinstance(type_name, str) or not type_name:
         raise Problem(
             422,
             f"the request names no connector: it has neither definitionId nor configuration.{kind}Type",
             hint="Give one of the two.",
         )
-    return definitions.of_type(kind, word)
+    return definitions.of_type(kind, type_name)
 
 
 def check_config(

@@ -36,7 +36,7 @@ def parse(values: Any) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ConfigError("the schedule is no object", hint='Write {"type": "manual"}, or cron, or basic.')
     kind = values.get("type", "manual")
-    made: dict[str, Any] = {"type": kind}
+    schedule: dict[str, Any] = {"type": kind}
     if kind == "basic":
         every, unit = values.get("every"), str(values.get("unit", "hours"))
         unit = unit if unit.endswith("s") else f"{unit}s"
@@ -44,11 +44,11 @@ def parse(values: Any) -> dict[str, Any]:
             raise ConfigError("the schedule's `every` should be a whole number from 1", hint="Write `every: 6`.")
         if unit not in UNITS:
             raise ConfigError(f"the schedule's unit {unit} is none of {', '.join(UNITS)}", hint="Take one of these.")
-        made |= {"every": every, "unit": unit}
+        schedule |= {"every": every, "unit": unit}
     elif kind == "cron":
         expression, zone = split_zone(str(values.get("expression", "")), str(values.get("time_zone") or "UTC"))
-        made |= {"expression": expression, "time_zone": zone}
-        if next_ms(made, now_ms()) is None:
+        schedule |= {"expression": expression, "time_zone": zone}
+        if next_ms(schedule, now_ms()) is None:
             raise ConfigError(f"the schedule {expression} never comes", hint="Correct its days, months or years.")
     elif kind != "manual":
         raise ConfigError(f"there is no schedule of the type {kind}", hint="Take manual, basic or cron.")
@@ -60,8 +60,8 @@ def parse(values: Any) -> dict[str, Any]:
             f"a {kind} schedule takes no jitter_s: it counts from the last run", hint="Leave jitter_s out, or use cron."
         )
     if jitter:
-        made["jitter_s"] = jitter
-    return made
+        schedule["jitter_s"] = jitter
+    return schedule
 
 
 def next_ms(schedule: Schedule, after_ms: int, key: str = "") -> int | None:
@@ -73,8 +73,8 @@ def next_ms(schedule: Schedule, after_ms: int, key: str = "") -> int | None:
         return after_basic(schedule, after_ms)
     if schedule["type"] == "cron":
         shift = jitter_ms(schedule, key)
-        found = after_cron(schedule["expression"], schedule.get("time_zone") or "UTC", after_ms - shift)
-        return None if found is None else found + shift
+        moment_ms = after_cron(schedule["expression"], schedule.get("time_zone") or "UTC", after_ms - shift)
+        return None if moment_ms is None else moment_ms + shift
     return None
 
 
@@ -164,22 +164,22 @@ def quartz_weekday(term: str, expression: str) -> str:
     if "/" in term:
         term, step = term.split("/", 1)
 
-    def number(word: str) -> int:
-        if word in DAYS:
-            return DAYS.index(word)
-        if word.isdigit() and 1 <= int(word) <= 7:
-            return int(word) - 1
+    def number(day_name: str) -> int:
+        if day_name in DAYS:
+            return DAYS.index(day_name)
+        if day_name.isdigit() and 1 <= int(day_name) <= 7:
+            return int(day_name) - 1
         raise ConfigError(
-            f"the schedule {expression} has no such weekday: {word}", hint="Quartz counts 1 (SUN) to 7 (SAT)."
+            f"the schedule {expression} has no such weekday: {day_name}", hint="Quartz counts 1 (SUN) to 7 (SAT)."
         )
 
     if "#" in term:
-        word, nth = term.split("#", 1)
-        return f"{number(word)}#{nth}"
+        day_name, nth = term.split("#", 1)
+        return f"{number(day_name)}#{nth}"
     if term.endswith("L"):
         return f"{number(term[:-1])}L"
     if "-" in term:
-        first, last = (number(word) for word in term.split("-", 1))
+        first, last = (number(day_name) for day_name in term.split("-", 1))
         days = [day % 7 for day in range(first, last + 1 if last >= first else last + 8)]
         return ",".join(map(str, sorted(days[:: int(step) if step.isdigit() and int(step) else 1])))
     day = number(term)
@@ -200,16 +200,16 @@ def years_of(field: str, expression: str) -> set[int]:
 
 def split_zone(expression: str, zone: str) -> tuple[str, str]:
     """An expression without the time zone that Airbyte's API writes behind it, and that zone."""
-    words = expression.split()
-    if len(words) > 5 and re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_+\-0-9]+)*", words[-1]) and not is_field(words[-1]):
-        zone_of(words[-1])
-        return " ".join(words[:-1]), words[-1]
+    terms = expression.split()
+    if len(terms) > 5 and re.fullmatch(r"[A-Za-z_]+(/[A-Za-z_+\-0-9]+)*", terms[-1]) and not is_field(terms[-1]):
+        zone_of(terms[-1])
+        return " ".join(terms[:-1]), terms[-1]
     zone_of(zone)
-    return " ".join(words), zone
+    return " ".join(terms), zone
 
 
-def is_field(word: str) -> bool:
-    return word.upper() in DAYS or word.upper() in ("L", "LW")
+def is_field(term: str) -> bool:
+    return term.upper() in DAYS or term.upper() in ("L", "LW")
 
 
 def zone_of(name: str) -> tzinfo:

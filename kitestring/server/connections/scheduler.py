@@ -49,11 +49,11 @@ class Scheduler(PollingThread):
         """Make the jobs of the connections that are due, a hundred at the most; how many connections were due."""
         store = self.context.store
         with store.read() as db:  # most of the time nothing is due, and nobody has to wait for the right to write
-            if self._due(db, store.now_ms(db), 1, lock=False) == []:
+            if self._due_rows(db, store.now_ms(db), 1, lock=False) == []:
                 return 0
         with store.write() as db:
             now = store.now_ms(db)
-            rows = self._due(db, now, AT_ONCE, lock=True)
+            rows = self._due_rows(db, now, AT_ONCE, lock=True)
             for row in rows:
                 try:
                     with db.begin_nested():
@@ -64,14 +64,14 @@ class Scheduler(PollingThread):
                     db.execute(update(connections).where(connections.c.id == row.id).values(next_run_at_ms=later))
             return len(rows)
 
-    def _due(self, db: Connection, now: int, limit: int, *, lock: bool) -> list[Any]:
-        wanted = (
+    def _due_rows(self, db: Connection, now: int, limit: int, *, lock: bool) -> list[Any]:
+        query = (
             select(*NEEDED)
             .where(connections.c.next_run_at_ms.is_not(None), connections.c.next_run_at_ms <= now)
             .order_by(connections.c.next_run_at_ms)
             .limit(limit)
         )
-        return list(db.execute(wanted.with_for_update(skip_locked=True, key_share=True) if lock else wanted))
+        return list(db.execute(query.with_for_update(skip_locked=True, key_share=True) if lock else query))
 
     def _run(self, db: Connection, row: Any, now: int) -> None:
         active = row.status == "active" and row.deleted_at_ms is None

@@ -58,8 +58,8 @@ class Changes:
     def sentence(self) -> str:
         """In a line: what came, what went."""
         parts = [
-            f"{word}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-            for word, names in (
+            f"{label}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+            for label, names in (
                 ("new streams", self.new_streams),
                 ("streams that are gone", self.gone_streams),
                 ("new fields", self.new_fields),
@@ -73,38 +73,38 @@ class Changes:
 
 def compare(before: Catalog, after: Catalog, chosen: Sequence[Mapping[str, Any]]) -> Changes:
     """What has changed; of streams that are not chosen only that they came or went."""
-    old = {key_of(one): one for one in before.streams}
-    new = {key_of(one): one for one in after.streams}
-    found = Changes(
+    old = {key_of(stream): stream for stream in before.streams}
+    new = {key_of(stream): stream for stream in after.streams}
+    changes = Changes(
         new_streams=[key for key in new if key not in old], gone_streams=[key for key in old if key not in new]
     )
-    for one in chosen:
-        key = key_of(one)
+    for stream in chosen:
+        key = key_of(stream)
         if key not in new:
-            found.breaking.append(f"the stream {key} is gone")
+            changes.breaking.append(f"the stream {key} is gone")
             continue
         was, now = fields_of(old.get(key, {})), fields_of(new[key])
-        found.new_fields += [f"{key}.{name}" for name in now if name not in was]
-        found.gone_fields += [f"{key}.{name}" for name in was if name not in now]
-        found.other_types += [f"{key}.{name}" for name in now if name in was and now[name] != was[name]]
+        changes.new_fields += [f"{key}.{name}" for name in now if name not in was]
+        changes.gone_fields += [f"{key}.{name}" for name in was if name not in now]
+        changes.other_types += [f"{key}.{name}" for name in now if name in was and now[name] != was[name]]
         if now:
-            for path in one.get("primaryKey") or ():
+            for path in stream.get("primaryKey") or ():
                 if path and path[0] not in now:
-                    found.breaking.append(f"the primary key {'.'.join(path)} of {key} is gone")
-            cursor = one.get("cursorField") or ()
-            if cursor and cursor[0] not in now and str(one.get("syncMode", "")).startswith("incremental"):
-                found.breaking.append(f"the cursor {'.'.join(cursor)} of {key} is gone")
-    return found
+                    changes.breaking.append(f"the primary key {'.'.join(path)} of {key} is gone")
+            cursor = stream.get("cursorField") or ()
+            if cursor and cursor[0] not in now and str(stream.get("syncMode", "")).startswith("incremental"):
+                changes.breaking.append(f"the cursor {'.'.join(cursor)} of {key} is gone")
+    return changes
 
 
 def fields_of(stream: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a stream with their types, null left out."""
-    found = {}
+    types = {}
     for name, schema in ((stream.get("json_schema") or {}).get("properties") or {}).items():
         kind = schema.get("type") if isinstance(schema, Mapping) else None
         kinds = sorted({*kind} - {"null"}) if isinstance(kind, list) else [kind]
-        found[name] = (tuple(map(str, kinds)), schema.get("format") if isinstance(schema, Mapping) else None)
-    return found
+        types[name] = (tuple(map(str, kinds)), schema.get("format") if isinstance(schema, Mapping) else None)
+    return types
 
 
 def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) -> Plan | None:
@@ -116,50 +116,50 @@ def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) ->
         row = connection.get(db, plan.connection_id)
         after, now = Catalog(body), context.store.now_ms(db)
         before = Catalog(row.catalog or {"streams": []})
-        found = compare(before, after, row.streams)
-        gone = [key for key in (key_of(one) for one in row.streams) if key in found.gone_streams]
-        asks = found.breaking
-        if row.schema_policy == "propagate_fully" and len(gone) == len(asks) < len(row.streams):
-            asks = []
-        if asks or (row.schema_policy == "disable_connection" and found.any):
-            pause_for_decision(db, row, found, after, now)
+        changes = compare(before, after, row.streams)
+        removed = [key for key in (key_of(stream) for stream in row.streams) if key in changes.gone_streams]
+        breaking = changes.breaking
+        if row.schema_policy == "propagate_fully" and len(removed) == len(breaking) < len(row.streams):
+            breaking = []
+        if breaking or (row.schema_policy == "disable_connection" and changes.any):
+            pause_for_decision(db, row, changes, after, now)
         else:
-            return follow_policy(context, db, row, plan, found, after, now)
+            return follow_policy(context, db, row, plan, changes, after, now)
     raise SchemaError(
-        f"the schema of the source has changed: {found.sentence()}",
+        f"the schema of the source has changed: {changes.sentence()}",
         hint="The connection is paused. Accept the change, or correct the source; then activate the connection again.",
     )
 
 
-def pause_for_decision(db: Connection, row: Any, found: Changes, after: Catalog, now: int) -> None:
+def pause_for_decision(db: Connection, row: Any, changes: Changes, after: Catalog, now: int) -> None:
     """Keep the change for somebody to decide on, pause, and tell."""
     db.execute(
         update(connections)
         .where(connections.c.id == row.id)
-        .values(pending_changes={"changes": found.body(), "catalog": dict(after.body)}, updated_at_ms=now)
+        .values(pending_changes={"changes": changes.body(), "catalog": dict(after.body)}, updated_at_ms=now)
     )
-    facts = {"connection_id": row.id, "connection": row.name, "changes": found.body()}
-    sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
+    facts = {"connection_id": row.id, "connection": row.name, "changes": changes.body()}
+    sentence = f"The schema of the source of {row.name} has changed: {changes.sentence()}."
     hint = "Accept the change, or correct the source; then activate the connection again."
     enqueue_notice(db, row.workspace_id, "connectionUpdateActionRequired", sentence, now, hint=hint, **facts)
-    pause(db, row, f"the schema of the source has changed: {found.sentence()}", now, by_hand=True)
+    pause(db, row, f"the schema of the source has changed: {changes.sentence()}", now, by_hand=True)
 
 
 def follow_policy(
-    context: Context, db: Connection, row: Any, plan: Plan, found: Changes, after: Catalog, now: int
+    context: Context, db: Connection, row: Any, plan: Plan, changes: Changes, after: Catalog, now: int
 ) -> Plan | None:
     """Follow the policy where nothing breaks; the plan of this sync, None for the one it has."""
     if row.schema_policy == "ignore":
-        return without_new_fields(plan, found, Catalog(row.catalog or {"streams": []}))
+        return without_new_fields(plan, changes, Catalog(row.catalog or {"streams": []}))
     streams = list(row.streams)
     if row.schema_policy == "propagate_fully":
-        streams = [one for one in streams if key_of(one) not in found.gone_streams]
-        streams += [new_stream(after, key) for key in found.new_streams]
-    if found.any:
+        streams = [stream for stream in streams if key_of(stream) not in changes.gone_streams]
+        streams += [new_stream(after, key) for key in changes.new_streams]
+    if changes.any:
         values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "updated_at_ms": now}
         db.execute(update(connections).where(connections.c.id == row.id).values(**values))
-        facts = {"connection_id": row.id, "connection": row.name, "changes": found.body()}
-        sentence = f"The schema of the source of {row.name} has changed: {found.sentence()}."
+        facts = {"connection_id": row.id, "connection": row.name, "changes": changes.body()}
+        sentence = f"The schema of the source of {row.name} has changed: {changes.sentence()}."
         enqueue_notice(
             db, row.workspace_id, "connectionUpdate", sentence, now, hint="The change was taken over.", **facts
         )
@@ -168,26 +168,26 @@ def follow_policy(
 
 def new_stream(catalog: Catalog, key: str) -> dict[str, Any]:
     """A new stream, incremental and without duplicates where it can be."""
-    stream = next(one for one in catalog.streams if key_of(one) == key)
-    wanted = {"name": stream["name"], "namespace": stream.get("namespace")}
+    stream = next(candidate for candidate in catalog.streams if key_of(candidate) == key)
+    request = {"name": stream["name"], "namespace": stream.get("namespace")}
     for mode in ("incremental_deduped_history", "incremental_append", modes.DEFAULT):
         try:
-            return connection.configure_stream(catalog, {**wanted, "syncMode": mode})
+            return connection.configure_stream(catalog, {**request, "syncMode": mode})
         except Problem:
             continue
-    return connection.configure_stream(catalog, wanted)
+    return connection.configure_stream(catalog, request)
 
 
-def without_new_fields(plan: Plan, found: Changes, before: Catalog) -> Plan | None:
+def without_new_fields(plan: Plan, changes: Changes, before: Catalog) -> Plan | None:
     """The plan with the fields that were there, where a stream has new ones and takes all."""
-    grown = {name.rpartition(".")[0] for name in found.new_fields}
+    grown = {name.rpartition(".")[0] for name in changes.new_fields}
     if not grown:
         return None
-    known = {key_of(one): list(fields_of(one)) for one in before.streams}
+    old_fields = {key_of(stream): list(fields_of(stream)) for stream in before.streams}
 
-    def narrowed(one: Selection) -> Selection:
-        fields = known.get(one.name)
-        return replace(one, fields=fields) if one.name in grown and not one.fields and fields else one
+    def narrowed(stream: Selection) -> Selection:
+        fields = old_fields.get(stream.name)
+        return replace(stream, fields=fields) if stream.name in grown and not stream.fields and fields else stream
 
     return replace(plan, selections=tuple(map(narrowed, plan.selections)))
 
@@ -198,7 +198,9 @@ def accept(context: Context, db: Connection, connection_id: str) -> None:
     if not row.pending_changes:
         raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to accept.")
     catalog = Catalog(row.pending_changes["catalog"])
-    streams = [reconfigure(catalog, one) for one in row.streams if catalog.get(one["name"], one.get("namespace"))]
+    streams = [
+        reconfigure(catalog, stream) for stream in row.streams if catalog.get(stream["name"], stream.get("namespace"))
+    ]
     connection.change(
         context,
         db,
@@ -220,30 +222,30 @@ def dismiss(context: Context, db: Connection, connection_id: str) -> None:
             hint="Accept it, or choose other streams.",
         )
     before, after = Catalog(row.catalog or {"streams": []}), Catalog(row.pending_changes["catalog"])
-    streams = [without_added_fields(before, after, one) for one in row.streams]
+    streams = [without_added_fields(before, after, stream) for stream in row.streams]
     values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "status": "active"}
     connection.change(context, db, connection_id, values)
 
 
-def without_added_fields(before: Catalog, after: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+def without_added_fields(before: Catalog, after: Catalog, stream: Mapping[str, Any]) -> dict[str, Any]:
     """A chosen stream without the fields that are new: those that were there and still are, by name."""
-    was = fields_of(before.get(one["name"], one.get("namespace")) or {})
-    now = fields_of(after.get(one["name"], one.get("namespace")) or {})
-    if one.get("selectedFields") or not was or set(now) <= set(was):
-        return reconfigure(after, one)
-    return reconfigure(after, {**one, "selectedFields": [{"fieldPath": [name]} for name in was if name in now]})
+    was = fields_of(before.get(stream["name"], stream.get("namespace")) or {})
+    now = fields_of(after.get(stream["name"], stream.get("namespace")) or {})
+    if stream.get("selectedFields") or not was or set(now) <= set(was):
+        return reconfigure(after, stream)
+    return reconfigure(after, {**stream, "selectedFields": [{"fieldPath": [name]} for name in was if name in now]})
 
 
-def reconfigure(catalog: Catalog, one: Mapping[str, Any]) -> dict[str, Any]:
+def reconfigure(catalog: Catalog, configured: Mapping[str, Any]) -> dict[str, Any]:
     """A chosen stream, with a key, a cursor and fields that are still there."""
-    stream = catalog.get(one["name"], one.get("namespace"))
-    known = fields_of(stream or {})
-    kept = dict(one)
-    if known:
-        if any(path and path[0] not in known for path in one.get("primaryKey") or ()):
-            kept.pop("primaryKey")
-        if (one.get("cursorField") or [""])[0] not in {"", *known}:
-            kept.pop("cursorField")
-        if one.get("selectedFields"):
-            kept["selectedFields"] = [f for f in one["selectedFields"] if f["fieldPath"][0] in known]
-    return connection.configure_stream(catalog, kept)
+    stream = catalog.get(configured["name"], configured.get("namespace"))
+    fields = fields_of(stream or {})
+    request = dict(configured)
+    if fields:
+        if any(path and path[0] not in fields for path in configured.get("primaryKey") or ()):
+            request.pop("primaryKey")
+        if (configured.get("cursorField") or [""])[0] not in {"", *fields}:
+            request.pop("cursorField")
+        if configured.get("selectedFields"):
+            request["selectedFields"] = [f for f in configured["selectedFields"] if f["fieldPath"][0] in fields]
+    return connection.configure_stream(catalog, request)

@@ -20,12 +20,12 @@ def load(db: Connection, connection_id: str) -> dict[str, State]:
     return {row.stream: row.state for row in rows if row.stream != COUNTS}
 
 
-def replace(context: Context, db: Connection, connection_id: str, wanted: Mapping[str, State]) -> None:
+def replace(context: Context, db: Connection, connection_id: str, new_states: Mapping[str, State]) -> None:
     """Put these in the place of those of their streams. `Problem` 409 while a job runs, 422 for unknown streams."""
-    check_streams(db, connection_id, (one for one in wanted if one != GLOBAL))
+    check_streams(db, connection_id, (stream for stream in new_states if stream != GLOBAL))
     check_idle(context, db, connection_id)
     now = context.store.now_ms(db)
-    for stream, state in wanted.items():
+    for stream, state in new_states.items():
         save_state(db, connection_id, stream, state, now)
 
 
@@ -33,16 +33,16 @@ def forget(context: Context, db: Connection, connection_id: str, streams: Iterab
     """Remove the states of these streams, or all of them: they are read from the beginning. `Problem` 409 while a job
     runs."""
     check_idle(context, db, connection_id)
-    gone = states.delete().where(states.c.connection_id == connection_id)
-    db.execute(gone if streams is None else gone.where(states.c.stream.in_(list(streams))))
+    deletion = states.delete().where(states.c.connection_id == connection_id)
+    db.execute(deletion if streams is None else deletion.where(states.c.stream.in_(list(streams))))
 
 
 def check_streams(db: Connection, connection_id: str, names: Iterable[str]) -> None:
     """`Problem` 422 for a stream that the connection has not got."""
-    there = {connection.key_of(one) for one in connection.get(db, connection_id).streams}
+    selected = {connection.key_of(stream) for stream in connection.get(db, connection_id).streams}
     for name in names:
-        if name not in there:
-            raise Problem(422, f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(there))}.")
+        if name not in selected:
+            raise Problem(422, f"the connection has no stream {name}", hint=f"It has: {', '.join(sorted(selected))}.")
 
 
 def check_idle(context: Context, db: Connection, connection_id: str) -> None:

@@ -19,7 +19,7 @@ from kitestring.server.secrets.secret_box import is_reference
 SOME_KEY = "00" * 16
 
 
-def validate(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[str, Any], writes: str) -> list[Any]:
+def validate(request: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[str, Any], writes: str) -> list[Any]:
     """The mappers of a request, as they are kept: each with an id. `stream` is the catalog's body of the stream,
     `chosen` its configuration so far. `Problem` 422 for what cannot be."""
     from kitestring.airbyte.source import stream_of
@@ -27,9 +27,9 @@ def validate(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
 
     name = str(stream["name"])
     try:
-        plain = mapper.from_api(given, name)
-        for one in plain:
-            if one.get("algorithm") == "AES" and not is_reference(one.get("key")):
+        plain = mapper.from_api(request, name)
+        for entry in plain:
+            if entry.get("algorithm") == "AES" and not is_reference(entry.get("key")):
                 raise ConfigError(
                     f"the key of a mapper of {name} is to be kept, and keys are not kept with a connection",
                     hint="Give a reference to it, such as ${env:KITESTRING_CONFIG_KEY}.",
@@ -37,15 +37,15 @@ def validate(given: Sequence[Any], stream: Mapping[str, Any], chosen: Mapping[st
         read = replace(stream_of(stream, "the source"), write=WRITES[writes], fields=())
         if chosen.get("primaryKey"):
             read = replace(read, primary_key=tuple(map(tuple, chosen["primaryKey"])))
-        compile_mappers(read, [{**one, "key": SOME_KEY} if "key" in one else one for one in plain])
+        compile_mappers(read, [{**entry, "key": SOME_KEY} if "key" in entry else entry for entry in plain])
         # With what was left out: clients of Airbyte's API decode no mapper without it.
-        plain = [one.model_dump(exclude_none=True) for one in mapper.load(plain, name)]
+        plain = [entry.model_dump(exclude_none=True) for entry in mapper.load(plain, name)]
     except ConfigError as error:
         raise Problem(422, error.message, hint=error.hint) from error
-    ids = [str(one.get("id") or uuid.uuid4()) for one in given]
-    return [{"id": one, **told} for one, told in zip(ids, mapper.to_api(plain), strict=True)]
+    ids = [str(entry.get("id") or uuid.uuid4()) for entry in request]
+    return [{"id": id_, **api_entry} for id_, api_entry in zip(ids, mapper.to_api(plain), strict=True)]
 
 
-def to_project_file(kept: Sequence[Mapping[str, Any]] | None, stream: str) -> list[dict[str, Any]]:
+def to_project_file(stored: Sequence[Mapping[str, Any]] | None, stream: str) -> list[dict[str, Any]]:
     """Mappers as they are kept in the spelling of a project file."""
-    return mapper.from_api(kept or (), stream)
+    return mapper.from_api(stored or (), stream)

@@ -53,34 +53,34 @@ class Confinement:
         """From what a child process is told. What is missing allows nothing."""
         limits = limits or {}
         workspace_id, home = end.get("workspace_id"), limits.get("home")
-        known = isinstance(workspace_id, str) and re.fullmatch(r"[0-9a-fA-F-]{1,36}", workspace_id) and home
+        valid = isinstance(workspace_id, str) and re.fullmatch(r"[0-9a-fA-F-]{1,36}", workspace_id) and home
         return cls(
             trusted=end.get("trusted") is True,
-            folder=Path(str(home)) / "workspaces" / str(workspace_id) if known else None,
+            folder=Path(str(home)) / "workspaces" / str(workspace_id) if valid else None,
             programs=tuple(limits.get("programs") or ()),
             paths=tuple(limits.get("local_paths") or ()),
             hardened=limits.get("hardened") is not False,
         )
 
-    def build(self, found: Connector | None, manifest: Mapping[str, Any] | None, config: Mapping[str, Any]) -> Any:
+    def build(self, entry: Connector | None, manifest: Mapping[str, Any] | None, config: Mapping[str, Any]) -> Any:
         """A connector, or a low-code source of a manifest's values, that uses no more than it may. `ConfigError` where
         its configuration asks for more, or is none."""
-        if manifest is not None or found is None:
+        if manifest is not None or entry is None:
             from kitestring.declarative import DeclarativeSource
 
-            made: Any = DeclarativeSource.of(manifest or {}, config)
-            self.apply(made, "the manifest")
-            return made
-        made = found.build(config)
+            connector: Any = DeclarativeSource.of(manifest or {}, config)
+            self.apply(connector, "the manifest")
+            return connector
+        connector = entry.build(config)
         own = []
-        if found.installation is not None:
-            own = [found.name, f"{found.name}@{found.installation.entry.version}"]
-        elif found.entry_point is not None:
-            own = [found.name]
-        self.apply(made, found.name, own)
-        return made
+        if entry.installation is not None:
+            own = [entry.name, f"{entry.name}@{entry.installation.entry.version}"]
+        elif entry.entry_point is not None:
+            own = [entry.name]
+        self.apply(connector, entry.name, own)
+        return connector
 
-    def apply(self, connector: Any, shown: str, names: Iterable[str] = ()) -> None:
+    def apply(self, connector: Any, label: str, names: Iterable[str] = ()) -> None:
         """Confine a connector that was just built; `ConfigError` where it asks for what it may not use.
 
         `names`: what the operator may list it by, where it has a name of its own.
@@ -88,37 +88,37 @@ class Confinement:
         if self.trusted and not self.hardened:
             return
         for part in connector.parts() if isinstance(connector, Config) else [connector]:
-            self._check_facts(part, *((shown, names) if part is connector else name_of(part)))
+            self._check_facts(part, *((label, names) if part is connector else name_of(part)))
         if isinstance(connector, Config):
             use = connector.machine_use()
             if use is not None:
                 raise local_use_error(f"the configuration uses {use}", self.hardened)
             connector.confine(self.place)
 
-    def _check_facts(self, part: Any, shown: str, names: Iterable[str]) -> None:
+    def _check_facts(self, part: Any, label: str, names: Iterable[str]) -> None:
         """Refuse a connector, or one inside it, for what it declares or leaves out. What is left out counts as the
         worst: it runs programs, and reaches any address."""
         facts = getattr(part, "facts", None) or Facts()
         left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
         if self.hardened and left_out:
             raise ConfigError(
-                f"{shown} does not declare its {' and '.join(left_out)}, and this server runs no connector that it "
+                f"{label} does not declare its {' and '.join(left_out)}, and this server runs no connector that it "
                 "cannot keep to public addresses",
                 hint=DECLARE,
             )
         if facts.programs is not False:
-            self._check_program(shown, [*names, *getattr(part, "program_names", list)()], facts.programs)
+            self._check_program(label, [*names, *getattr(part, "program_names", list)()], facts.programs)
 
-    def _check_program(self, shown: str, names: list[str], declared: bool | None) -> None:
+    def _check_program(self, label: str, names: list[str], declared: bool | None) -> None:
         if self.hardened:
             raise ConfigError(
-                f"{shown} runs as a program of its own, which this server could not keep from private addresses",
+                f"{label} runs as a program of its own, which this server could not keep from private addresses",
                 hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
             )
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.programs):
             what = "runs a program on the server" if declared else "does not declare whether it runs programs"
             raise ConfigError(
-                f"{shown} {what}, and the configuration was written by somebody who is not {ADMIN}",
+                f"{label} {what}, and the configuration was written by somebody who is not {ADMIN}",
                 hint=f"Have an {ADMIN} save it, or have the operator list it in KITESTRING_PROGRAMS."
                 + ("" if declared else f" {DECLARE}"),
             )
@@ -140,7 +140,7 @@ class Confinement:
         if self.folder is None:
             raise ConfigError(f"{option} is {path}, and no workspace is named", hint="Name the workspace.")
         place = self.folder.absolute()
-        for part in [one for one in bare.split("/") if one not in ("", ".")]:
+        for part in [segment for segment in bare.split("/") if segment not in ("", ".")]:
             place = place / part
             if place.is_symlink():
                 raise ConfigError(f"{option} leads over a link, {path}", hint="Choose a name without links.")
@@ -185,7 +185,7 @@ def limits_of(settings: Settings) -> dict[str, Any]:
 
 
 def comma_separated(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def local_use_error(what: str, hardened: bool) -> ConfigError:

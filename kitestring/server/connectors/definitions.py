@@ -92,9 +92,9 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
             airbyte_type=entry is not None,
         )
         by_id[definition.id] = definition
-    taken = {definition.repository for definition in by_id.values()}
+    own_images = {definition.repository for definition in by_id.values()}
     for entry in index.entries:
-        if entry.kind == kind and entry.id and entry.id not in by_id and entry.image not in taken:
+        if entry.kind == kind and entry.id and entry.id not in by_id and entry.image not in own_images:
             by_id[entry.id] = Definition(
                 id=entry.id,
                 kind=kind,
@@ -111,10 +111,10 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
 
 def find_custom(db: Connection, kind: Kind, workspace_id: str | None = None) -> Iterator[Definition]:
     """The custom connectors of a workspace (of all, without one), oldest first."""
-    wanted = select(definitions).where(definitions.c.kind == kind, definitions.c.deleted_at_ms.is_(None))
+    query = select(definitions).where(definitions.c.kind == kind, definitions.c.deleted_at_ms.is_(None))
     if workspace_id is not None:
-        wanted = wanted.where(definitions.c.workspace_id == workspace_id)
-    for row in db.execute(wanted.order_by(definitions.c.created_at_ms, definitions.c.id)):
+        query = query.where(definitions.c.workspace_id == workspace_id)
+    for row in db.execute(query.order_by(definitions.c.created_at_ms, definitions.c.id)):
         yield of_row(row)
 
 
@@ -137,13 +137,13 @@ def of_row(row: Any) -> Definition:
 
 def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False) -> Definition:
     """The definition of this id. 404 without one; `deleted` takes one that was deleted too, to show its actors."""
-    found = built_in(kind).get(definition_id)
-    if found is not None:
-        return found
-    wanted = select(definitions).where(definitions.c.id == definition_id, definitions.c.kind == kind)
+    definition = built_in(kind).get(definition_id)
+    if definition is not None:
+        return definition
+    query = select(definitions).where(definitions.c.id == definition_id, definitions.c.kind == kind)
     if not deleted:
-        wanted = wanted.where(definitions.c.deleted_at_ms.is_(None))
-    row = db.execute(wanted).one_or_none()
+        query = query.where(definitions.c.deleted_at_ms.is_(None))
+    row = db.execute(query).one_or_none()
     if row is None:
         raise missing_resource(f"{kind} definition", definition_id)
     return of_row(row)
@@ -151,15 +151,15 @@ def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False
 
 def of_type(kind: Kind, name: str) -> Definition:
     """The connector that a configuration names: `zendesk-support`, `zendesk_support`, `source-zendesk-support`. 400."""
-    wanted = name.strip().removeprefix("airbyte/").removeprefix(f"{kind}-").replace("_", "-").lower()
-    for one in built_in(kind).values():
-        if one.type == wanted:
-            return one
+    type_name = name.strip().removeprefix("airbyte/").removeprefix(f"{kind}-").replace("_", "-").lower()
+    for definition in built_in(kind).values():
+        if definition.type == type_name:
+            return definition
 
-    types = [one.type for one in built_in(kind).values()]
+    types = [definition.type for definition in built_in(kind).values()]
     raise Problem(
         400,
-        f"there is no {kind} of the type {name}{did_you_mean(wanted, types)}",
+        f"there is no {kind} of the type {name}{did_you_mean(type_name, types)}",
         hint=f"Give the definitionId, or one of the types that the list of {kind} definitions shows.",
         title="value-not-found",
     )
@@ -169,10 +169,10 @@ def spec_of(definition: Definition) -> dict[str, Any]:
     """The form of a definition's configuration. `ConfigError` while an installable connector is not installed."""
     if definition.manifest is not None:
         return copy.deepcopy(_manifest_spec(json.dumps(definition.manifest, sort_keys=True)))
-    found = registry.connector(definition.kind, definition.connector, files=False)
-    if found.installation is None and found.manifest is None:
+    connector = registry.connector(definition.kind, definition.connector, files=False)
+    if connector.installation is None and connector.manifest is None:
         return copy.deepcopy(_native_spec(definition.kind, definition.connector))
-    return found.spec()
+    return connector.spec()
 
 
 @lru_cache(maxsize=64)
@@ -198,9 +198,9 @@ def build(definition: Definition, config: Mapping[str, Any], confinement: Confin
 
 def supported_writes(connector: str) -> frozenset[Write] | None:
     """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
-    found = registry.connector("destination", connector, files=False)
-    known: Any = None if found.installation is not None else getattr(found.load(), "writes", None)
-    return known if isinstance(known, frozenset) else None
+    entry = registry.connector("destination", connector, files=False)
+    declared: Any = None if entry.installation is not None else getattr(entry.load(), "writes", None)
+    return declared if isinstance(declared, frozenset) else None
 
 
 def check_manifest(manifest: Any) -> dict[str, Any]:

@@ -48,14 +48,14 @@ class SecurityHeadersMiddleware:
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message.get("headers", ())}
-                more = {**self.headers, **({"Cache-Control": "no-store"} if api else {})}
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                added = {**self.headers, **({"Cache-Control": "no-store"} if api else {})}
                 message["headers"] = [
                     *message.get("headers", ()),
                     *(
                         (name.lower().encode(), value.encode())
-                        for name, value in more.items()
-                        if name.lower().encode() not in there
+                        for name, value in added.items()
+                        if name.lower().encode() not in present
                     ),
                 ]
             await send(message)
@@ -77,9 +77,9 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        known = needs_credentials(scope["path"])
-        most = self.most if known else min(self.most, OPEN_BYTES)
-        receive = within(receive, BODY_S if known else OPEN_BODY_S)
+        authenticated = needs_credentials(scope["path"])
+        most = self.most if authenticated else min(self.most, OPEN_BYTES)
+        receive = within(receive, BODY_S if authenticated else OPEN_BODY_S)
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         if length is not None:
@@ -92,8 +92,8 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         body = bytearray()
-        more = True
-        while more:
+        more_body = True
+        while more_body:
             try:
                 message = await receive()
             except Problem as slow:
@@ -102,29 +102,29 @@ class BodyLimitMiddleware:
             if message["type"] != "http.request":
                 return
             body += message.get("body", b"")
-            more = message.get("more_body", False)
+            more_body = message.get("more_body", False)
             if len(body) > most:
                 await self.refuse(most, scope, receive, send)
                 return
-        told = False
+        replayed = False
 
-        async def again() -> Message:
-            nonlocal told
-            if told:
+        async def replay() -> Message:
+            nonlocal replayed
+            if replayed:
                 return await receive()
-            told = True
+            replayed = True
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-        await self.app(scope, again, send)
+        await self.app(scope, replay, send)
 
     async def refuse(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
-        told = Problem(
+        problem = Problem(
             413,
             f"the body of the request has more than {most} bytes",
             hint="Send less, or have KITESTRING_MAX_REQUEST_MB raised.",
             headers={"Connection": "close"},
         )
-        await ProblemResponse(told)(scope, receive, send)
+        await ProblemResponse(problem)(scope, receive, send)
 
 
 def within(receive: Receive, seconds: float) -> Receive:
@@ -165,5 +165,5 @@ class WithoutQuery(logging.Filter):
 def quiet_access_log() -> None:
     """Keep secrets out of the access log of this process."""
     log = logging.getLogger("uvicorn.access")
-    if not any(isinstance(one, WithoutQuery) for one in log.filters):
+    if not any(isinstance(filter_, WithoutQuery) for filter_ in log.filters):
         log.addFilter(WithoutQuery())

@@ -65,13 +65,13 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """The JSON of the answer. `message` is there for clients that look for one (Airbyte's Config API has it)."""
-        said = f"{self.detail.rstrip('.')}. {self.hint}" if self.hint else self.detail
+        detail = f"{self.detail.rstrip('.')}. {self.hint}" if self.hint else self.detail
         return {
             "status": self.status,
             "type": f"error:{self.title}",
             "title": self.title,
-            "detail": said,
-            "message": said,
+            "detail": detail,
+            "message": detail,
             "documentationUrl": None,
             "data": {**self.data, **({"hint": self.hint} if self.hint else {})},
         }

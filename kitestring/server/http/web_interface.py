@@ -84,7 +84,7 @@ class Pages(Route):
             raise Problem(
                 404, "there is nothing at this path", hint="The OpenAPI document at /api/openapi.json lists all paths."
             )
-        return sent(file, request, forever=path.startswith("assets/"))
+        return file_response(file, request, forever=path.startswith("assets/"))
 
     def files(self) -> dict[str, File]:
         """What the build has left, by path; looked at again when it has built anew. Empty where it has not."""
@@ -93,14 +93,16 @@ class Pages(Route):
         except OSError:
             return {}
         if built != self._built:
-            self._files = {str(path.relative_to(self.folder).as_posix()): file for path, file in listed(self.folder)}
+            self._files = {
+                str(path.relative_to(self.folder).as_posix()): file for path, file in files_below(self.folder)
+            }
             self._built = built
         return self._files
 
 
-def listed(folder: Path) -> list[tuple[Path, File]]:
+def files_below(folder: Path) -> list[tuple[Path, File]]:
     """The files of a folder, packed forms and hidden files aside."""
-    found = []
+    files = []
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.name.startswith(".") or path.suffix in (".br", ".gz"):
             continue
@@ -109,8 +111,8 @@ def listed(folder: Path) -> list[tuple[Path, File]]:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         # What a machine's registry says of .js is not always right.
         kind = {".js": "text/javascript", ".webmanifest": "application/manifest+json"}.get(path.suffix, kind)
-        found.append((path, File(path, packed, kind, hashlib.sha256(path.read_bytes()).hexdigest()[:32])))
-    return found
+        files.append((path, File(path, packed, kind, hashlib.sha256(path.read_bytes()).hexdigest()[:32])))
+    return files
 
 
 def is_view(path: str, request: Request) -> bool:
@@ -118,16 +120,18 @@ def is_view(path: str, request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and "." not in path.rpartition("/")[2]
 
 
-def sent(file: File, request: Request, *, forever: bool) -> Response:
+def file_response(file: File, request: Request, *, forever: bool) -> Response:
     """A file as an answer: packed as the browser takes it, or 304 where it has it."""
-    taken = {word.partition(";")[0].strip() for word in request.headers.get("accept-encoding", "").lower().split(",")}
-    packing = next((name for name, _ in PACKED if name in taken and name in file.packed), "")
+    accepted = {
+        item.partition(";")[0].strip() for item in request.headers.get("accept-encoding", "").lower().split(",")
+    }
+    packing = next((name for name, _ in PACKED if name in accepted and name in file.packed), "")
     tag = f'"{file.digest}{packing and f"-{packing}"}"'
     headers = {"ETag": tag, "Cache-Control": FOREVER if forever else "no-cache", "Vary": "Accept-Encoding"}
     if file.path.name == PAGE:
         headers["Content-Security-Policy"] = POLICY
-    known = {word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(",")}
-    if tag in known or "*" in known:
+    cached_tags = {item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")}
+    if tag in cached_tags or "*" in cached_tags:
         return Response(status_code=304, headers=headers)
     if packing:
         headers["Content-Encoding"] = packing

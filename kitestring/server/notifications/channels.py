@@ -77,25 +77,28 @@ def to_project_file(notifications: Mapping[str, Any]) -> dict[str, Any]:
     """Notifications of the API as a project file has them, what is switched off left out."""
     out: dict[str, Any] = {}
     for event in EVENTS:
-        ways = {
-            way: one
-            for way, one in (notifications.get(event) or {}).items()
-            if way in CHANNEL_TYPES and one.get("enabled")
+        switched_on = {
+            type_: channel
+            for type_, channel in (notifications.get(event) or {}).items()
+            if type_ in CHANNEL_TYPES and channel.get("enabled")
         }
-        if ways:
+        if switched_on:
             places = {"webhook": "url", "email": "to", "apprise": "urls"}
-            out[event] = {way: one.get(places[way]) or [] for way, one in ways.items()}
+            out[event] = {type_: channel.get(places[type_]) or [] for type_, channel in switched_on.items()}
     return out
 
 
 def seal_channels(
-    secret_box: SecretBox, workspace_id: str, asked: Mapping[str, Any], before: Mapping[str, Any]
+    secret_box: SecretBox, workspace_id: str, requested: Mapping[str, Any], before: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a workspace is to be told of, for the store: the events that are asked for, the others as before.
 
     Where an address is masked, the one before stays. `ConfigError` for a mask without one.
     """
-    merged = {**before, **{event: restore_masked(one, before.get(event) or {}) for event, one in asked.items()}}
+    merged = {
+        **before,
+        **{event: restore_masked(channels, before.get(event) or {}) for event, channels in requested.items()},
+    }
     return secret_box.seal_config(merged, FORM, workspace_id)
 
 
@@ -116,17 +119,17 @@ def channels_for(notifications: Mapping[str, Any], event: str) -> dict[str, Any]
 
 def enabled(channels: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """The channels that are switched on: a way, and which of its addresses."""
-    for way in CHANNEL_TYPES:
-        one = channels.get(way) or {}
-        if one.get("enabled"):
-            yield from ((way, number) for number in range(len(addresses(way, one))))
+    for type_ in CHANNEL_TYPES:
+        channel = channels.get(type_) or {}
+        if channel.get("enabled"):
+            yield from ((type_, number) for number in range(len(addresses(type_, channel))))
 
 
-def addresses(way: str, one: Mapping[str, Any]) -> list[str]:
+def addresses(type_: str, channel: Mapping[str, Any]) -> list[str]:
     """Where a channel leads. E-mail without receivers goes to all who may see the workspace: one notice, no address."""
-    if way == "webhook":
-        return [one["url"]] if one.get("url") else []
-    return [str(url) for url in one.get("urls") or ()] if way == "apprise" else [""]
+    if type_ == "webhook":
+        return [channel["url"]] if channel.get("url") else []
+    return [str(url) for url in channel.get("urls") or ()] if type_ == "apprise" else [""]
 
 
 def resolve_address(address: str, patterns: list[str]) -> str:

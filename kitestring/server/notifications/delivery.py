@@ -18,22 +18,22 @@ from kitestring.server.settings import LOOPBACK
 SEND_S = 30.0
 
 
-def text_of(told: Mapping[str, Any]) -> str:
-    return f"{told['sentence']} {told['hint']}".strip()
+def text_of(notice: Mapping[str, Any]) -> str:
+    return f"{notice['sentence']} {notice['hint']}".strip()
 
 
-def send_webhook(url: str, told: Mapping[str, Any]) -> None:
+def send_webhook(url: str, notice: Mapping[str, Any]) -> None:
     """POST a notice as JSON. Anything but 2xx raises."""
     from kitestring.http import Session
 
-    title = f"{told['title']} ({told['workspace']})"
+    title = f"{notice['title']} ({notice['workspace']})"
     body = {
-        "text": f"{title}: {text_of(told)}",
+        "text": f"{title}: {text_of(notice)}",
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": title[:150]}},
-            {"type": "section", "text": {"type": "plain_text", "text": text_of(told)[:2900]}},
+            {"type": "section", "text": {"type": "plain_text", "text": text_of(notice)[:2900]}},
         ],
-        "data": told["data"],
+        "data": notice["data"],
     }
     with Session(timeout_s=10.0, max_wait_s=5.0, secrets=[url, urlsplit(url).path]) as session:
         session.request("POST", url, json=body)
@@ -43,7 +43,7 @@ LOCAL = frozenset({"syslog", "dbus", "qt", "glib", "kde", "gnome", "macosx", "wi
 """Services of apprise that are on the machine itself. What else tries to reach it is stopped in the child process."""
 
 
-def send_apprise(url: str, told: Mapping[str, Any]) -> None:
+def send_apprise(url: str, notice: Mapping[str, Any]) -> None:
     """Send by whatever service the URL names (github.com/caronc/apprise)."""
     import apprise
 
@@ -55,21 +55,21 @@ def send_apprise(url: str, told: Mapping[str, Any]) -> None:
             "the address is one of the server's own machine, and notices leave over the network only",
             hint="Use a service that is reached over the network.",
         )
-    if not channel.notify(title=f"{told['title']} ({told['workspace']})", body=text_of(told)):
+    if not channel.notify(title=f"{notice['title']} ({notice['workspace']})", body=text_of(notice)):
         raise TransientError("apprise could not deliver the notice", hint="Check the URL and the service.")
 
 
-def by_email(smtp_url: str, sender: str, receivers: list[str], told: Mapping[str, Any]) -> None:
+def by_email(smtp_url: str, sender: str, receivers: list[str], notice: Mapping[str, Any]) -> None:
     """Send an e-mail by the server's own SMTP."""
     if not smtp_url:
         raise ConfigError("no e-mail can be sent: there is no SMTP server", hint="Set KITESTRING_SMTP_URL.")
     if not receivers:
         raise ConfigError("an e-mail has no receivers: the workspace names none, and there is no user", hint="Add one.")
     message = EmailMessage()
-    message["Subject"] = f"[Kitestring] {told['title']} ({told['workspace']})".replace("\n", " ")
+    message["Subject"] = f"[Kitestring] {notice['title']} ({notice['workspace']})".replace("\n", " ")
     message["From"], message["To"] = sender, ", ".join(receivers)
     message.set_content(
-        f"{told['sentence']}\n{told['hint']}\n\n" + "\n".join(f"{k}: {v}" for k, v in told["data"].items())
+        f"{notice['sentence']}\n{notice['hint']}\n\n" + "\n".join(f"{k}: {v}" for k, v in notice["data"].items())
     )
     parts = urlsplit(smtp_url)
     host = parts.hostname or "localhost"
@@ -77,12 +77,12 @@ def by_email(smtp_url: str, sender: str, receivers: list[str], told: Mapping[str
     try:
         # smtplib checks no certificate by itself. A server that asks for no password may have one of its own making.
         context = ssl.create_default_context() if secure or parts.username else None
-        made = (
+        client = (
             smtplib.SMTP_SSL(host, port, timeout=SEND_S, context=context)
             if secure
             else smtplib.SMTP(host, port, timeout=SEND_S)
         )
-        with made as server:
+        with client as server:
             server.ehlo_or_helo_if_needed()
             if not secure and server.has_extn("starttls"):
                 server.starttls(context=context)

@@ -33,21 +33,21 @@ def enqueue_notice(
     db: Connection, workspace_id: str, event: str, sentence: str, now: int, *, hint: str = "", **data: Any
 ) -> int:
     """Leave a notice for each channel that the workspace has for this event; how many. In the caller's transaction."""
-    told = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
-    found = list(channels.enabled(channels.channels_for(told, event)))
+    settings = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
+    targets = list(channels.enabled(channels.channels_for(settings, event)))
     body = {"title": channels.EVENTS[event], "sentence": sentence, "hint": hint, "data": {"event": event, **data}}
-    for way, number in found:
+    for channel, number in targets:
         db.execute(
             insert(notices).values(
                 workspace_id=workspace_id,
                 event=event,
-                body={**body, "way": way, "number": number},
+                body={**body, "way": channel, "number": number},
                 tries=0,
                 due_at_ms=now,
                 created_at_ms=now,
             )
         )
-    return len(found)
+    return len(targets)
 
 
 class NotificationSender(PollingThread):
@@ -80,53 +80,60 @@ class NotificationSender(PollingThread):
 
     def _claim(self) -> Any:
         store = self.context.store
-        due = select(notices).order_by(notices.c.due_at_ms, notices.c.id).limit(1)
+        query = select(notices).order_by(notices.c.due_at_ms, notices.c.id).limit(1)
         with store.read() as db:
-            if db.execute(due.where(notices.c.due_at_ms <= store.now_ms(db))).first() is None:
+            if db.execute(query.where(notices.c.due_at_ms <= store.now_ms(db))).first() is None:
                 return None
         with store.write() as db:
             now = store.now_ms(db)
-            row = db.execute(due.where(notices.c.due_at_ms <= now).with_for_update(skip_locked=True)).one_or_none()
+            row = db.execute(query.where(notices.c.due_at_ms <= now).with_for_update(skip_locked=True)).one_or_none()
             if row is not None:
-                again = now + int(CLAIM_S * 1000 * 2**row.tries)
-                db.execute(update(notices).where(notices.c.id == row.id).values(tries=row.tries + 1, due_at_ms=again))
+                retry_at_ms = now + int(CLAIM_S * 1000 * 2**row.tries)
+                db.execute(
+                    update(notices).where(notices.c.id == row.id).values(tries=row.tries + 1, due_at_ms=retry_at_ms)
+                )
             return row
 
     def _send(self, row: Any) -> None:
         with self.context.store.read() as db:
-            space = db.execute(select(workspaces).where(workspaces.c.id == row.workspace_id)).one()
+            workspace = db.execute(select(workspaces).where(workspaces.c.id == row.workspace_id)).one()
             channel = (
-                channels.channels_for(channels.open_channels(self.context.secret_box, space), row.event).get(
+                channels.channels_for(channels.open_channels(self.context.secret_box, workspace), row.event).get(
                     row.body["way"]
                 )
                 or {}
             )
-            receivers = [str(one) for one in channel.get("to") or ()]
+            receivers = [str(address) for address in channel.get("to") or ()]
             if row.body["way"] == "email" and not receivers:
                 receivers = user.readers_of(db, row.workspace_id)
-        told = {**row.body, "workspace": space.name}
+        notice = {**row.body, "workspace": workspace.name}
         places = channels.addresses(row.body["way"], channel)
         if not channel.get("enabled") or row.body["number"] >= len(places):
             return  # switched off since
-        send(self.context, row.body["way"], places[row.body["number"]], told, receivers)
+        send(self.context, row.body["way"], places[row.body["number"]], notice, receivers)
 
 
-def send(context: Context, way: str, address: str, told: Mapping[str, Any], receivers: list[str]) -> None:
+def send(context: Context, channel: str, address: str, notice: Mapping[str, Any], receivers: list[str]) -> None:
     """Send a notice now. `TransientError` where it may work later, `ConfigError` where it never will."""
-    if way == "email":
-        send_email(context.settings.smtp_url, context.settings.mail_from, receivers, told)
+    if channel == "email":
+        send_email(context.settings.smtp_url, context.settings.mail_from, receivers, notice)
     else:
-        given = {"way": way, "address": address, "notice": dict(told), "references": patterns_of(context.settings)}
-        context.runner.run("notify", given, limit_s=SEND_S)
+        request = {
+            "way": channel,
+            "address": address,
+            "notice": dict(notice),
+            "references": patterns_of(context.settings),
+        }
+        context.runner.run("notify", request, limit_s=SEND_S)
 
 
-def send_test(context: Context, workspace: str, way: str, address: str, receivers: list[str]) -> None:
+def send_test(context: Context, workspace: str, channel: str, address: str, receivers: list[str]) -> None:
     """Send a notice that says that it is a test. The error is what a real one would meet."""
-    told = {
+    notice = {
         "title": "A test",
         "sentence": "Notifications of this workspace arrive here.",
         "hint": "",
         "workspace": workspace,
         "data": {"event": "test"},
     }
-    send(context, way, address, told, receivers)
+    send(context, channel, address, notice, receivers)

@@ -46,8 +46,8 @@ class ConsentResult:
     @property
     def location(self) -> str:
         """The address to go on to, with what has come of it in the query."""
-        said = {"secret_id": self.secret_id, "source_id": self.source_id, "error": self.error}
-        query = urlencode({name: value for name, value in said.items() if value})
+        result = {"secret_id": self.secret_id, "source_id": self.source_id, "error": self.error}
+        query = urlencode({name: value for name, value in result.items() if value})
         return f"{self.redirect_url}{'&' if '?' in self.redirect_url else '?'}{query}"
 
 
@@ -121,12 +121,12 @@ def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str
 
 def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Mapping[str, str]) -> ConsentResult:
     """Exchange the code, and put the tokens where they belong."""
-    given = {**body["config"], **nest_options(body["own"])}
+    options = {**body["config"], **nest_options(body["own"])}
     with context.store.read() as db:
-        client_id, client_secret = client(context, db, vendor, body["workspace_id"], given)
+        client_id, client_secret = client(context, db, vendor, body["workspace_id"], options)
     if vendor.signed and not signature_fits(query, client_secret):
         raise AuthError(f"{vendor.connector}: the signature of the redirect is wrong", hint="Begin again.")
-    found = exchange_code(vendor, body, query["code"], client_id, client_secret)
+    tokens = exchange_code(vendor, body, query["code"], client_id, client_secret)
     config = nest_options(
         {
             **vendor.constants,
@@ -135,10 +135,10 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
                 if vendor.client_options
                 else {}
             ),
-            **{option: found[name] for name, option in vendor.tokens.items()},
-            **{option: found[name] for name, option in vendor.renewed.items() if is_token(found.get(name))},
-            **({vendor.expiry: expiry_of(found["expires_in"])} if vendor.expiry and found.get("expires_in") else {}),
-            **({"cloud_id": site_of(vendor, found["access_token"], body["config"])} if vendor.sites_url else {}),
+            **{option: tokens[name] for name, option in vendor.tokens.items()},
+            **{option: tokens[name] for name, option in vendor.renewed.items() if is_token(tokens.get(name))},
+            **({vendor.expiry: expiry_of(tokens["expires_in"])} if vendor.expiry and tokens.get("expires_in") else {}),
+            **({"cloud_id": site_of(vendor, tokens["access_token"], body["config"])} if vendor.sites_url else {}),
         }
     )
     with acting(str(body["actor"])), context.store.write() as db:
@@ -150,8 +150,8 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
             endpoints.change(context, db, "source", row.id, config=config, trusted=row.trusted)
             return ConsentResult(body["redirect_url"], source_id=body["source_id"])
         secret_id = random_token()
-        kept = {"workspace_id": body["workspace_id"], "connector": vendor.connector, "config": config}
-        store_pending(context, db, secret_id, kept, context.store.now_ms(db), SECRET_MINUTES)
+        pending = {"workspace_id": body["workspace_id"], "connector": vendor.connector, "config": config}
+        store_pending(context, db, secret_id, pending, context.store.now_ms(db), SECRET_MINUTES)
     return ConsentResult(body["redirect_url"], secret_id=secret_id)
 
 
@@ -161,11 +161,11 @@ def exchange_code(
     """The vendor's answer to the code: it has every token that the source needs, or an error says what it has not."""
     from kitestring.http import Basic, Retries, Session
 
-    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"], **vendor.asked}
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"], **vendor.token_fields}
     if vendor.client_in == "body":
-        asked |= {"client_id": client_id, "client_secret": client_secret}
+        form |= {"client_id": client_id, "client_secret": client_secret}
     if vendor.pkce:
-        asked["code_verifier"] = body["verifier"]
+        form["code_verifier"] = body["verifier"]
     with Session(
         secrets=[client_secret, code, body["verifier"]],
         auth=Basic(client_id, client_secret) if vendor.client_in == "header" else None,
@@ -174,11 +174,11 @@ def exchange_code(
         timeout_s=30,
     ) as http:
         url = vendor.address(vendor.token_url, body["config"])
-        sent: dict[str, Any] = {"json": asked} if vendor.sent_as == "json" else {"form": asked}
-        answer = http.request("POST", url, **sent).json()
+        body_arguments: dict[str, Any] = {"json": form} if vendor.sent_as == "json" else {"form": form}
+        answer = http.request("POST", url, **body_arguments).json()
     if not isinstance(answer, Mapping) or answer.get("error") or answer.get("ok") is False:
-        word = answer.get("error") if isinstance(answer, Mapping) else ""
-        raise AuthError(f"{vendor.connector} does not accept the consent: {str(word)[:100]}", hint="Begin it again.")
+        reason = answer.get("error") if isinstance(answer, Mapping) else ""
+        raise AuthError(f"{vendor.connector} does not accept the consent: {str(reason)[:100]}", hint="Begin it again.")
     missing = [name for name in vendor.tokens if not is_token(answer.get(name))]
     if missing:
         raise AuthError(
@@ -208,15 +208,15 @@ def site_of(vendor: Vendor, token: str, config: Mapping[str, Any]) -> str:
 
     with Session(secrets=[token], auth=Bearer(token), policy=Retries(attempts=1), timeout_s=30) as http:
         sites = http.request("GET", vendor.sites_url).json()
-    wanted = str(config.get(vendor.site) or "").lower().removeprefix("https://").strip("/")
+    configured_site = str(config.get(vendor.site) or "").lower().removeprefix("https://").strip("/")
     urls = {str(site["url"]).removeprefix("https://").strip("/"): str(site["id"]) for site in sites}
-    if wanted in urls:
-        return urls[wanted]
-    if len(urls) == 1 and not wanted:
+    if configured_site in urls:
+        return urls[configured_site]
+    if len(urls) == 1 and not configured_site:
         return next(iter(urls.values()))
     raise AuthError(
         f"the consent of {vendor.connector} opens {', '.join(urls) or 'no site'}, and {vendor.site} is "
-        f"{wanted or 'not given'}",
+        f"{configured_site or 'not given'}",
         hint=f"Give {vendor.site} in the configuration, and consent for that site.",
     )
 
@@ -253,9 +253,9 @@ def client(
         select(workspaces.c.organization_id).where(workspaces.c.id == workspace_id)
     ).scalar_one_or_none()
     for scope in (workspace_id, organization):
-        found = credentials(context, db, str(scope), "source", vendor.connector)
-        if found:
-            return str(found["client_id"]), str(found["client_secret"])
+        stored = credentials(context, db, str(scope), "source", vendor.connector)
+        if stored:
+            return str(stored["client_id"]), str(stored["client_secret"])
     raise ConfigError(
         f"no OAuth client is registered for {vendor.connector}",
         hint=f"Register an application at the vendor with the redirect address {context.settings.url}{CALLBACK}, "
@@ -268,7 +268,7 @@ def own_client(vendor: Vendor, config: Mapping[str, Any]) -> dict[str, str]:
     inner = config.get("credentials")
     place = inner if isinstance(inner, Mapping) else config
     pair = place.get("client_id"), place.get("client_secret")
-    if not all(isinstance(one, str) and one for one in pair):
+    if not all(isinstance(value, str) and value for value in pair):
         return {}
     return {"credentials.client_id": str(pair[0]), "credentials.client_secret": str(pair[1])}
 
@@ -318,17 +318,19 @@ def normalized(name: str) -> str:
 # -- what is kept meanwhile --------------------------------------------------------------------------------------------
 
 
-def store_pending(context: Context, db: Connection, word: str, body: Mapping[str, Any], now: int, minutes: int) -> None:
+def store_pending(
+    context: Context, db: Connection, token: str, body: Mapping[str, Any], now: int, minutes: int
+) -> None:
     """Keep a body, sealed, under the hash of a word, and forget what has expired."""
     db.execute(delete(consents).where(consents.c.expires_at_ms < now))
-    key = digest(word)
+    key = digest(token)
     sealed = context.secret_box.seal(json.dumps(body), key)
     db.execute(consents.insert().values(state_hash=key, body={"sealed": sealed}, expires_at_ms=now + minutes * 60_000))
 
 
-def take_pending(context: Context, db: Connection, word: str) -> dict[str, Any] | None:
+def take_pending(context: Context, db: Connection, token: str) -> dict[str, Any] | None:
     """Take a body away: whoever comes second finds nothing."""
-    key = digest(word)
+    key = digest(token)
     row = db.execute(select(consents).where(consents.c.state_hash == key).with_for_update()).one_or_none()
     if row is None or not db.execute(delete(consents).where(consents.c.state_hash == key)).rowcount:
         return None
@@ -362,6 +364,6 @@ def nest_options(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def signature_fits(query: Mapping[str, str], secret: str) -> bool:
     """Shopify signs the query: HMAC-SHA256 over its parameters in order, without `hmac` itself."""
-    said = "&".join(f"{name}={query[name]}" for name in sorted(query) if name != "hmac")
-    wanted = hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(wanted, query.get("hmac", ""))
+    message = "&".join(f"{name}={query[name]}" for name in sorted(query) if name != "hmac")
+    expected = hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, query.get("hmac", ""))

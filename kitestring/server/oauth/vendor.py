@@ -42,7 +42,7 @@ class Vendor:
     """Options that have to be known before: name → pattern."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """More parameters of the authorization address."""
-    asked: Mapping[str, str] = field(default_factory=dict)
+    token_fields: Mapping[str, str] = field(default_factory=dict)
     """More fields of the token request."""
     sites_url: str = ""
     """Where an access token lists the sites that it opens (Atlassian): `[{id, url}]`. The one that the option `site`
@@ -56,7 +56,7 @@ class Vendor:
 
     def address(self, template: str, config: Mapping[str, Any]) -> str:
         """An address with the options filled in. `ConfigError` where one is missing or looks like another host's."""
-        given: dict[str, str] = {}
+        options: dict[str, str] = {}
         for name, pattern in self.inputs.items():
             value = str(config.get(name) or "").strip()
             if not re.fullmatch(pattern, value):
@@ -64,8 +64,8 @@ class Vendor:
                     f"a consent for {self.connector} needs {name}, and {value or 'none'} is not one",
                     hint=f"Give {name} in the configuration: the name alone, without https:// and domain.",
                 )
-            given[name] = value
-        return template.format(**given)
+            options[name] = value
+        return template.format(**options)
 
 
 @lru_cache(maxsize=1)

@@ -83,21 +83,23 @@ class Watcher:
         self.store = store
         self.secret_box = secret_box
 
-    def before(self, db: Connection, statement: Any, many: Any, one: Any, options: Any) -> None:
+    def before(self, db: Connection, statement: Any, parameter_sets: Any, parameters: Any, options: Any) -> None:
         """Keep what an update or a delete is about to change."""
         table = watched_table(statement)
         if table is None or isinstance(statement, Insert):
             return
-        wanted = select(table).limit(MOST_ROWS)
+        query = select(table).limit(MOST_ROWS)
         if statement.whereclause is not None:
-            wanted = wanted.where(statement.whereclause)
-        found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for given in many or [one or {}]:
-            rows = db.execute(wanted, given) if given else db.execute(wanted)
-            found.update({key_of(table, row): dict(row._mapping) for row in rows})
-        db.info["kitestring_before"] = found
+            query = query.where(statement.whereclause)
+        rows_before: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for values in parameter_sets or [parameters or {}]:
+            rows = db.execute(query, values) if values else db.execute(query)
+            rows_before.update({key_of(table, row): dict(row._mapping) for row in rows})
+        db.info["kitestring_before"] = rows_before
 
-    def after(self, db: Connection, statement: Any, many: Any, one: Any, options: Any, result: Any) -> None:
+    def after(
+        self, db: Connection, statement: Any, parameter_sets: Any, parameters: Any, options: Any, result: Any
+    ) -> None:
         """Write down what a statement has changed."""
         table = watched_table(statement)
         if table is None:
@@ -121,16 +123,16 @@ class Watcher:
     ) -> None:
         row = new or old or {}
         owner = " ".join(map(str, key))
-        found = changes(self.opened(old, owner), self.opened(new, owner))
+        changed = changes(self.opened(old, owner), self.opened(new, owner))
         action = "create" if old is None else "delete" if new is None else "update"
         if old and new and old.get("deleted_at_ms") is None and new.get("deleted_at_ms") is not None:
             action = "delete"
         if table is tables.jobs:
-            stopped = "cancel" in found or found.get("status", [None, None])[1] == "cancelled"
+            stopped = "cancel" in changed or changed.get("status", [None, None])[1] == "cancelled"
             action = "run" if action == "create" else "cancel" if stopped else action
             if action == "update":
                 return
-        if not found and action == "update":
+        if not changed and action == "update":
             return
         db.execute(
             tables.audit.insert().values(
@@ -140,7 +142,7 @@ class Watcher:
                 kind=WATCHED[table.name],
                 resource_id=str(key[0])[:64],
                 workspace_id=str(key[0]) if table is tables.workspaces else row.get("workspace_id"),
-                changes=found,
+                changes=changed,
             )
         )
 
@@ -158,7 +160,7 @@ class Watcher:
                     yield place, Secret(value)
                 else:
                     yield from self.fields(place, value, owner)
-        elif isinstance(node, list) and node and any(isinstance(one, Mapping) or is_sealed(one) for one in node):
+        elif isinstance(node, list) and node and any(isinstance(item, Mapping) or is_sealed(item) for item in node):
             for number, value in enumerate(node):
                 yield from self.fields(f"{at}.{number}", value, owner)
         elif is_sealed(node):
@@ -185,12 +187,12 @@ class Secret:
 
 def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, list[Any]]:
     """`{field: [before, after]}` of the fields that differ."""
-    found: dict[str, list[Any]] = {}
+    changed: dict[str, list[Any]] = {}
     for name in dict.fromkeys([*(old or {}), *(new or {})]):
         before, after = (old or {}).get(name), (new or {}).get(name)
         if before != after and not (before in EMPTY and after in EMPTY):
-            found[name] = [audit_value(before), audit_value(after)]
-    return found
+            changed[name] = [audit_value(before), audit_value(after)]
+    return changed
 
 
 def audit_value(value: Any) -> Any:

@@ -43,11 +43,13 @@ class StoreMetrics:
             return [*of_jobs(db, now), *of_totals(db), *of_connections(db, now), *of_workers(db, now)]
 
 
-def gauge(name: str, said: str, values: Iterable[tuple[list[str], float]], labels: tuple[str, ...] = ()) -> Metric:
-    made = GaugeMetricFamily(f"kitestring_{name}", said, labels=labels)
+def gauge(
+    name: str, description: str, values: Iterable[tuple[list[str], float]], labels: tuple[str, ...] = ()
+) -> Metric:
+    family = GaugeMetricFamily(f"kitestring_{name}", description, labels=labels)
     for label, value in values:
-        made.add_metric(label, value)
-    return made
+        family.add_metric(label, value)
+    return family
 
 
 def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
@@ -63,24 +65,24 @@ def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
 
 def of_totals(db: Connection) -> Iterator[Metric]:
     """What the ended jobs come to. They never fall: what happened in an hour is `increase(…[1h])`."""
-    there = totals.load(db)
-    for name, said, labels in (
+    stored = totals.load(db)
+    for name, description, labels in (
         ("jobs_ended", "Jobs that have ended.", ("kind", "status")),
         ("attempts", "Attempts of jobs that have ended.", ("status",)),
         ("records", "Records of jobs that have ended, by what became of them.", ("count",)),
         ("bytes", "Bytes that they read.", ()),
         ("figures", "What they did beyond records: chunks embedded, tokens, cost_usd, …", ("figure",)),
     ):
-        counter = CounterMetricFamily(f"kitestring_{name}", said, labels=labels)
-        for values, value in totals.labelled(there, name):
+        counter = CounterMetricFamily(f"kitestring_{name}", description, labels=labels)
+        for values, value in totals.labelled(stored, name):
             counter.add_metric(values, value)
         yield counter
-    for name, said, labels in (
+    for name, description, labels in (
         ("job_seconds", "From the beginning of a job to its end.", ("kind",)),
         ("job_wait_seconds", "From asking for a job to the beginning of its first attempt.", ()),
     ):
-        histogram = HistogramMetricFamily(f"kitestring_{name}", said, labels=labels)
-        for values, buckets, sum_ in totals.histograms(there, name):
+        histogram = HistogramMetricFamily(f"kitestring_{name}", description, labels=labels)
+        for values, buckets, sum_ in totals.histograms(stored, name):
             histogram.add_metric(values, buckets, sum_)
         yield histogram
 
@@ -89,14 +91,14 @@ def of_connections(db: Connection, now: int) -> Iterator[Metric]:
     every = select(connections.c.status, func.count()).where(connections.c.deleted_at_ms.is_(None))
     rows = db.execute(every.group_by(connections.c.status))
     yield gauge("connections", "Connections.", (([row[0]], row[1]) for row in rows), ("status",))
-    due = db.execute(select(func.min(connections.c.next_run_at_ms))).scalar()
-    late = max(0, now - due) / 1000 if due is not None else 0.0
+    next_run_ms = db.execute(select(func.min(connections.c.next_run_at_ms))).scalar()
+    late = max(0, now - next_run_ms) / 1000 if next_run_ms is not None else 0.0
     yield gauge("schedule_lag_seconds", "How late the connection is that is due the longest.", [([], late)])
 
 
 def of_workers(db: Connection, now: int) -> Iterator[Metric]:
-    seen = workers.c.seen_at_ms >= now - SEEN_MS
-    count, slots = db.execute(select(func.count(), func.sum(workers.c.slots)).where(seen)).one()
+    alive = workers.c.seen_at_ms >= now - SEEN_MS
+    count, slots = db.execute(select(func.count(), func.sum(workers.c.slots)).where(alive)).one()
     yield gauge("workers", "Workers seen within the last minute.", [([], count)])
     yield gauge("worker_slots", "Jobs that they can run at the same time.", [([], slots or 0)])
 
@@ -143,5 +145,5 @@ class TimingMiddleware:
         try:
             await self.app(scope, receive, answer)
         finally:
-            taken = time.perf_counter() - began
-            self.metrics.requests.labels(scope["method"], template(scope), str(status)).observe(taken)
+            seconds = time.perf_counter() - began
+            self.metrics.requests.labels(scope["method"], template(scope), str(status)).observe(seconds)

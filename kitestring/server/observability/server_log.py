@@ -27,7 +27,7 @@ request_id: ContextVar[str] = ContextVar("kitestring_request_id", default="")
 """The id of the request that is being answered."""
 
 
-class Filed(logging.Handler):
+class FileHandler(logging.Handler):
     """Keeps what is logged in a file. A full disk costs lines, never the server."""
 
     def __init__(self, path: Path, secrets: Iterable[str] = ()) -> None:
@@ -47,7 +47,7 @@ class Filed(logging.Handler):
         super().close()
 
 
-class WithRequest(logging.Filter):
+class RequestIdFilter(logging.Filter):
     """Adds the id of the request to what is logged while it is answered."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -59,17 +59,22 @@ class WithRequest(logging.Filter):
 def begin(settings: Settings) -> Callable[[], None]:
     """Keep the log of `kitestring.*` in the data folder from now on; what ends that."""
     values = settings.model_dump()
-    secrets = [str(values[name]) for name, one in settings.spec()["properties"].items() if one.get("airbyte_secret")]
-    secrets += [unquote(urlsplit(one).password or "") for one in secrets if "://" in one]
-    log, handler, adds = logging.getLogger("kitestring"), Filed(settings.home / "logs" / FILE, secrets), WithRequest()
+    properties = settings.spec()["properties"]
+    secrets = [str(values[name]) for name, schema in properties.items() if schema.get("airbyte_secret")]
+    secrets += [unquote(urlsplit(url).password or "") for url in secrets if "://" in url]
+    log, handler, request_id_filter = (
+        logging.getLogger("kitestring"),
+        FileHandler(settings.home / "logs" / FILE, secrets),
+        RequestIdFilter(),
+    )
     log.addHandler(handler)
-    for one in log.handlers:
-        one.addFilter(adds)
+    for each in log.handlers:
+        each.addFilter(request_id_filter)
 
     def end() -> None:
         log.removeHandler(handler)
-        for one in log.handlers:
-            one.removeFilter(adds)
+        for each in log.handlers:
+            each.removeFilter(request_id_filter)
         handler.close()
 
     return end
@@ -86,13 +91,13 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
-        number = given if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", given) else uuid.uuid4().hex
+        received = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
+        number = received if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", received) else uuid.uuid4().hex
         request_id.set(number)  # not taken back: who answers for a crash stands further out, in the same task
 
-        async def told(message: Any) -> None:
+        async def send_with_id(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (HEADER, number.encode())]
             await send(message)
 
-        await self.app(scope, receive, told)
+        await self.app(scope, receive, send_with_id)

@@ -22,19 +22,19 @@ OVER = "+Inf"
 def count(db: Connection, job_id: int, status: str) -> None:
     """Add a job that has just ended. The last thing of its transaction: all jobs write to the same rows."""
     job = db.execute(select(jobs).where(jobs.c.id == job_id)).one()
-    more: dict[str, float] = defaultdict(float)
-    more[f"jobs_ended|{job.kind}|{status}"] += 1
+    increments: dict[str, float] = defaultdict(float)
+    increments[f"jobs_ended|{job.kind}|{status}"] += 1
     tried = list(db.execute(select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number)))
-    for one in tried:
-        more[f"attempts|{one.status}"] += 1
-        for figures in (one.streams or {}).values():
+    for attempt in tried:
+        increments[f"attempts|{attempt.status}"] += 1
+        for figures in (attempt.streams or {}).values():
             for key, value in of_stream(figures):
-                more[key] += value
+                increments[key] += value
     if job.started_at_ms is not None and job.ended_at_ms is not None:
-        observe(more, f"job_seconds|{job.kind}", (job.ended_at_ms - job.started_at_ms) / 1000)
+        observe(increments, f"job_seconds|{job.kind}", (job.ended_at_ms - job.started_at_ms) / 1000)
     if tried:
-        observe(more, "job_wait_seconds", (tried[0].started_at_ms - job.created_at_ms) / 1000)
-    add(db, more)
+        observe(increments, "job_wait_seconds", (tried[0].started_at_ms - job.created_at_ms) / 1000)
+    add(db, increments)
 
 
 def of_stream(figures: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -48,21 +48,21 @@ def of_stream(figures: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield f"figures|{name}", float(value)
 
 
-def observe(more: dict[str, float], name: str, seconds: float) -> None:
+def observe(increments: dict[str, float], name: str, seconds: float) -> None:
     """Add a duration to a histogram; one that clocks have made negative counts as none."""
     seconds = max(0.0, seconds)
-    bucket = next((str(one) for one in BUCKETS_S if seconds <= one), OVER)
-    more[f"{name}|le|{bucket}"] += 1
-    more[f"{name}|sum"] += seconds
+    bucket = next((str(edge) for edge in BUCKETS_S if seconds <= edge), OVER)
+    increments[f"{name}|le|{bucket}"] += 1
+    increments[f"{name}|sum"] += seconds
 
 
-def add(db: Connection, more: Mapping[str, float]) -> None:
+def add(db: Connection, increments: Mapping[str, float]) -> None:
     """Add to totals, in one order for all, so that no two transactions wait for each other."""
     if db.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
     else:
         from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    new = insert(totals).values([{"key": key, "value": value} for key, value in sorted(more.items()) if value])
+    new = insert(totals).values([{"key": key, "value": value} for key, value in sorted(increments.items()) if value])
     db.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": totals.c.value + new.excluded.value}))
 
 

@@ -57,10 +57,10 @@ class Tracing:
             return
         with self._tracer.start_as_current_span(name, attributes=attributes(facts)) as span:
 
-            def add(failed: bool = False, **more: Any) -> None:
+            def add(failed: bool = False, **facts: Any) -> None:
                 from opentelemetry.trace import Status, StatusCode
 
-                span.set_attributes(attributes(more))
+                span.set_attributes(attributes(facts))
                 if failed:
                     span.set_status(Status(StatusCode.ERROR))
 

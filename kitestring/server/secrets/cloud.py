@@ -107,7 +107,7 @@ def of_azure(name: str) -> str:
     return field_of(str(answer["value"]), path, field)
 
 
-def fetched(whose: str, secret: str, base: str, path: str, token: str) -> Mapping[str, Any]:
+def fetched(vendor: str, secret: str, base: str, path: str, token: str) -> Mapping[str, Any]:
     """The JSON that a vendor answers to a GET with this token."""
     from kitestring.http import Session
 
@@ -116,15 +116,15 @@ def fetched(whose: str, secret: str, base: str, path: str, token: str) -> Mappin
         try:
             answer = http.get(path)
         except AuthError:
-            raise refused(whose, secret, "access denied") from None
+            raise refused(vendor, secret, "access denied") from None
         except ConfigError:
-            raise absent(whose, secret) from None
+            raise absent(vendor, secret) from None
         except KitestringError as error:
             raise ConfigError(
-                f"{whose} could not be asked for {secret}: {error.message}", hint="Check the network of the workers."
+                f"{vendor} could not be asked for {secret}: {error.message}", hint="Check the network of the workers."
             ) from None
     if not isinstance(answer, Mapping):
-        raise ConfigError(f"{whose} answered no JSON for {secret}", hint="Check the address that is asked.")
+        raise ConfigError(f"{vendor} answered no JSON for {secret}", hint="Check the address that is asked.")
     return answer
 
 
@@ -137,8 +137,8 @@ def field_of(text: str, secret: str, field: str) -> str:
     except ValueError:
         values = None
     if not isinstance(values, Mapping) or field not in values:
-        known = f"It has: {', '.join(map(str, values))}." if isinstance(values, Mapping) else "It is no JSON object."
-        raise ConfigError(f"the secret {secret} has no field {field}", hint=known)
+        hint = f"It has: {', '.join(map(str, values))}." if isinstance(values, Mapping) else "It is no JSON object."
+        raise ConfigError(f"the secret {secret} has no field {field}", hint=hint)
     return str(values[field])
 
 
@@ -154,11 +154,12 @@ def lacking(extra: str, error: ImportError) -> ConfigError:
     )
 
 
-def absent(whose: str, secret: str) -> ConfigError:
-    return ConfigError(f"{whose} has no secret {secret}", hint="Check its name, its project or vault, and the region.")
+def absent(vendor: str, secret: str) -> ConfigError:
+    return ConfigError(f"{vendor} has no secret {secret}", hint="Check its name, its project or vault, and the region.")
 
 
-def refused(whose: str, secret: str, why: str) -> ConfigError:
+def refused(vendor: str, secret: str, why: str) -> ConfigError:
     return ConfigError(
-        f"{whose} does not let the server read {secret}: {why}", hint="Give the workers' identity the right to read it."
+        f"{vendor} does not let the server read {secret}: {why}",
+        hint="Give the workers' identity the right to read it.",
     )

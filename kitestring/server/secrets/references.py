@@ -32,10 +32,10 @@ LONGEST_FILE = 1 << 20
 
 def patterns_of(settings: Settings) -> list[str]:
     """What the references of a configuration may name, paths absolute. For the request that a child process gets."""
-    given = [one.strip() for one in settings.references.split(",") if one.strip()]
-    if not given:
-        given = ["env:KITESTRING_CONFIG_*", f"file:{settings.home / 'secrets'}/*"]
-    return [] if given == ["none"] else given
+    patterns = [pattern.strip() for pattern in settings.references.split(",") if pattern.strip()]
+    if not patterns:
+        patterns = ["env:KITESTRING_CONFIG_*", f"file:{settings.home / 'secrets'}/*"]
+    return [] if patterns == ["none"] else patterns
 
 
 def resolve_config(
@@ -43,35 +43,35 @@ def resolve_config(
 ) -> tuple[dict[str, Any], dict[Place, tuple[str, str]]]:
     """The configuration with its references replaced, and by place what stood there and what stands there now."""
     allowed = list(patterns)
-    found: dict[Place, tuple[str, str]] = {}
+    resolved: dict[Place, tuple[str, str]] = {}
     out = copy.deepcopy(dict(config))
     unset: dict[str, ConfigError] = {}
     for place in dict.fromkeys(secret_places(config, spec)):
-        word = value_at(config, place)
-        if not is_reference(word):
+        reference = value_at(config, place)
+        if not is_reference(reference):
             continue
         try:
-            value = resolve(word, allowed)
+            value = resolve(reference, allowed)
         except ConfigError as error:
-            unset[word] = error
+            unset[reference] = error
             continue
-        found[place] = (word, value)
+        resolved[place] = (reference, value)
         value_at(out, place[:-1])[place[-1]] = value
     if len(unset) > 1:
         hints = dict.fromkeys(error.hint for error in unset.values())
         raise ConfigError("; ".join(error.message for error in unset.values()), hint=" ".join(hints))
     for single in unset.values():
         raise single
-    return out, found
+    return out, resolved
 
 
-def restore_references(config: Mapping[str, Any], found: Mapping[Place, tuple[str, str]]) -> dict[str, Any]:
+def restore_references(config: Mapping[str, Any], resolved: Mapping[Place, tuple[str, str]]) -> dict[str, Any]:
     """A configuration that a connector has changed, with the references again where their values are still the same."""
     out = copy.deepcopy(dict(config))
-    for place, (word, value) in found.items():
+    for place, (reference, value) in resolved.items():
         try:
             if value_at(out, place) == value:
-                value_at(out, place[:-1])[place[-1]] = word
+                value_at(out, place[:-1])[place[-1]] = reference
         except (KeyError, IndexError, TypeError):
             continue
     return out
@@ -101,13 +101,13 @@ def resolve(reference: str, allowed: Iterable[str]) -> str:
 
 def matches_pattern(kind: str, name: str, pattern: str) -> bool:
     """Whether a pattern allows a name. `*` in a path stops at no slash."""
-    other, _, wanted = pattern.partition(":")
+    other, _, allowed = pattern.partition(":")
     if other != kind:
         return False
     if kind == "file":
-        folder, star, rest = wanted.partition("*")
-        wanted = os.path.realpath(folder) + ("/" if folder.endswith("/") else "") + star + rest
-    return fnmatch.fnmatchcase(name, wanted)
+        folder, star, rest = allowed.partition("*")
+        allowed = os.path.realpath(folder) + ("/" if folder.endswith("/") else "") + star + rest
+    return fnmatch.fnmatchcase(name, allowed)
 
 
 def of_environment(name: str) -> str:

@@ -31,15 +31,15 @@ def rotate(store: Store, secret_box: SecretBox) -> dict[str, int]:
 
 def count_unreadable(store: Store, secret_box: SecretBox) -> int:
     """How many rows have a secret that no key opens."""
-    found = 0
+    unreadable = 0
     for table in SEALED:
         with store.read() as db:
             for row in db.execute(select(table)):
                 try:
                     secret_box.open_config(row._mapping[column_of(table)], owner_of(table, row))
                 except ConfigError:
-                    found += 1
-    return found
+                    unreadable += 1
+    return unreadable
 
 
 def column_of(table: Table) -> Column[Any]:

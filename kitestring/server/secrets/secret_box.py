@@ -46,11 +46,11 @@ class SecretBox:
 
         The file is made, with a new key and for its owner alone, where there is neither.
         """
-        words = [word for word in secret_key.split(",") if word.strip()]
-        if not words:
-            words = key_file(home).split(",")
+        keys = [key for key in secret_key.split(",") if key.strip()]
+        if not keys:
+            keys = key_file(home).split(",")
         try:
-            return cls(base64.b64decode(word.strip(), validate=True) for word in words)
+            return cls(base64.b64decode(key.strip(), validate=True) for key in keys)
         except ValueError:
             raise ConfigError(
                 "the key that encrypts secrets is not base64", hint="Set KITESTRING_SECRET_KEY to 32 bytes in base64."
@@ -93,7 +93,7 @@ class SecretBox:
         `ConfigError` for a text that claims to be sealed and is not its owner's, and for a mask in place of a secret.
         """
 
-        def one(value: Any) -> Any:
+        def seal(value: Any) -> Any:
             if value == MASK:
                 raise ConfigError(
                     "a secret is masked, and there is none before it that the mask could stand for",
@@ -106,7 +106,7 @@ class SecretBox:
                 self.open(node, owner)
             return node
 
-        return dict(each_leaf(each_secret(config, spec, one), genuine))
+        return dict(each_leaf(each_secret(config, spec, seal), genuine))
 
     def open_config(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration with every sealed text opened, wherever it stands. References stay."""
@@ -115,12 +115,12 @@ class SecretBox:
     def rotate(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration sealed with the current key, from whichever it was sealed with."""
 
-        def one(node: Any) -> Any:
+        def reseal(node: Any) -> Any:
             if not is_sealed(node) or node.split(":")[2] == self.current:
                 return node
             return self.seal(self.open(node, owner), owner)
 
-        return dict(each_leaf(config, one))
+        return dict(each_leaf(config, reseal))
 
 
 def mask_config(config: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,19 +194,19 @@ def key_file(home: Path) -> str:
     try:
         home.mkdir(parents=True, exist_ok=True)
         try:
-            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             if path.stat().st_mode & 0o077:
                 raise ConfigError(
                     f"others than its owner can read {path}, which encrypts the secrets", hint=f"chmod 600 {path}"
                 ) from None
             return path.read_text("ascii").strip()
-        with os.fdopen(made, "w") as file:
-            word = new_key()
-            file.write(word + "\n")
+        with os.fdopen(descriptor, "w") as file:
+            key = new_key()
+            file.write(key + "\n")
             file.flush()
             os.fsync(file.fileno())
-        return word
+        return key
     except OSError as error:
         raise ConfigError(
             f"the key that encrypts secrets cannot be kept in {path}: {error.strerror}",

@@ -35,23 +35,23 @@ class Store:
     """
 
     def __init__(self, url: str, *, pool_size: int = 20) -> None:
-        made = make_url(url)
-        self.sqlite = made.get_backend_name() == "sqlite"
-        self.path = Path(made.database or "") if self.sqlite else None
-        self.shown = made.render_as_string(hide_password=True)
-        more: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 10, "pool_pre_ping": not self.sqlite}
-        more["hide_parameters"] = True  # an error would carry the values of its statement into the log
+        parsed = make_url(url)
+        self.sqlite = parsed.get_backend_name() == "sqlite"
+        self.path = Path(parsed.database or "") if self.sqlite else None
+        self.display_url = parsed.render_as_string(hide_password=True)
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 10, "pool_pre_ping": not self.sqlite}
+        options["hide_parameters"] = True  # an error would carry the values of its statement into the log
         if self.sqlite:
-            more["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
+            options["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
         else:
             # A server that vanished without a word is noticed within seconds, not when TCP gives up.
             quick = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-            more["connect_args"] = {"connect_timeout": 5, "application_name": "kitestring", **quick}
+            options["connect_args"] = {"connect_timeout": 5, "application_name": "kitestring", **quick}
         try:
-            self.engine = create_engine(made, json_serializer=dumps_text, json_deserializer=loads, **more)
+            self.engine = create_engine(parsed, json_serializer=dumps_text, json_deserializer=loads, **options)
         except ImportError as error:
             raise ConfigError(
-                f"the database {self.shown} needs a driver that is not installed: {error}",
+                f"the database {self.display_url} needs a driver that is not installed: {error}",
                 hint="pip install 'kitestring[server]'",
             ) from error
         if self.sqlite:
@@ -64,7 +64,7 @@ class Store:
         """A transaction that may change; on SQLite the only one at that moment, begun with the right to write."""
         calls: list[Callable[[], None]] = []
         options: dict[str, Any] = {"kitestring_write": True, "kitestring_after_commit": calls}
-        with self._told(), self.engine.connect().execution_options(**options) as db, db.begin():
+        with self._translated_errors(), self.engine.connect().execution_options(**options) as db, db.begin():
             yield db
         for call in calls:
             call()
@@ -76,7 +76,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only looks."""
-        with self._told(), self.engine.connect() as db, db.begin():
+        with self._translated_errors(), self.engine.connect() as db, db.begin():
             yield db
 
     def now_ms(self, db: Connection) -> int:
@@ -95,18 +95,18 @@ class Store:
             self.path.chmod(0o600)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except OperationalError as error:
             raise StoreError(
-                f"the database {self.shown} does not answer: {_reason(error)}",
+                f"the database {self.display_url} does not answer: {_reason(error)}",
                 hint="Check that it runs, that its disk has room, and that its address is right.",
             ) from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise StoreError(
-                    f"the connection to the database {self.shown} was lost: {_reason(error)}", hint="Try again."
+                    f"the connection to the database {self.display_url} was lost: {_reason(error)}", hint="Try again."
                 ) from error
             raise
 

@@ -44,8 +44,8 @@ def _id() -> Column[Any]:
     return Column("id", ID, primary_key=True)
 
 
-def _ms(name: str, **more: Any) -> Column[Any]:
-    return Column(name, BigInteger, **more)
+def _ms(name: str, **options: Any) -> Column[Any]:
+    return Column(name, BigInteger, **options)
 
 
 def _created() -> Column[Any]:

@@ -31,12 +31,12 @@ LOCK = 7_061_947
 def upgrade(store: Store, migrations: Path = MIGRATIONS) -> list[str]:
     """Run the migrations that are missing; their names. `ConfigError` for a store that is newer than this program."""
     with exclusive(store):
-        current, wanted = versions(store, migrations)
-        if current == wanted:
+        current, newest = versions(store, migrations)
+        if current == newest:
             return []
         if current:
-            log.info("upgrading the store", extra={"from": current, "to": wanted})
-            backup(store, f"before-{wanted}")
+            log.info("upgrading the store", extra={"from": current, "to": newest})
+            backup(store, f"before-{newest}")
         return migrate(store, migrations, current)
 
 
@@ -47,10 +47,10 @@ def versions(store: Store, migrations: Path = MIGRATIONS) -> tuple[str, str]:
     scripts = scripts_of(migrations)
     with store.read() as db:
         current = MigrationContext.configure(db).get_current_revision() or ""
-    known = {one.revision for one in scripts.walk_revisions()}
-    if current and current not in known:
+    revisions = {script.revision for script in scripts.walk_revisions()}
+    if current and current not in revisions:
         raise ConfigError(
-            f"the store {store.shown} has the version {current}, and Kitestring {__version__} knows it up to "
+            f"the store {store.display_url} has the version {current}, and Kitestring {__version__} knows it up to "
             f"{scripts.get_current_head()}: a newer Kitestring has used it",
             hint="Install that version again, or restore the backup that it made (folder backups beside the store).",
             version=current,
@@ -65,7 +65,7 @@ def migrate(store: Store, migrations: Path, current: str) -> list[str]:
 
     config = Config()
     config.set_main_option("script_location", str(migrations))
-    missing = [one.revision for one in scripts_of(migrations).iterate_revisions("head", current or "base")][::-1]
+    missing = [script.revision for script in scripts_of(migrations).iterate_revisions("head", current or "base")][::-1]
     done: list[str] = []
     for revision in missing:
         with store.engine.connect().execution_options(kitestring_write=True) as db, unlinked(store, db), db.begin():
@@ -76,7 +76,7 @@ def migrate(store: Store, migrations: Path, current: str) -> list[str]:
                     raise ConfigError(f"a row of {lost[0]} would name one of {lost[2]} that is not there")
             except Exception as error:
                 raise ConfigError(
-                    f"the store {store.shown} could not be brought to the version {revision}: {error}",
+                    f"the store {store.display_url} could not be brought to the version {revision}: {error}",
                     hint="It is as it was before this step. Report this; until then, go on with the version you had.",
                     version=revision,
                 ) from error

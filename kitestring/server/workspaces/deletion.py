@@ -24,10 +24,10 @@ def delete(context: Context, db: Connection, workspace_id: str) -> None:
     ).scalars():
         context.queue.cancel(db, job_id)
     for table in (tables.sources, tables.destinations, tables.definitions):
-        there = table.c.deleted_at_ms.is_(None)
-        db.execute(update(table).where(table.c.workspace_id == workspace_id, there).values(deleted_at_ms=now))
-    gone = select(tables.sources.c.id).where(tables.sources.c.workspace_id == workspace_id)
-    db.execute(remove(tables.discoveries).where(tables.discoveries.c.source_id.in_(gone)))
+        alive = table.c.deleted_at_ms.is_(None)
+        db.execute(update(table).where(table.c.workspace_id == workspace_id, alive).values(deleted_at_ms=now))
+    source_ids = select(tables.sources.c.id).where(tables.sources.c.workspace_id == workspace_id)
+    db.execute(remove(tables.discoveries).where(tables.discoveries.c.source_id.in_(source_ids)))
     for table in (tables.tags, tables.permissions, tables.notices):
         db.execute(remove(table).where(table.c.workspace_id == workspace_id))
     db.execute(remove(tables.oauth_credentials).where(tables.oauth_credentials.c.scope_id == workspace_id))

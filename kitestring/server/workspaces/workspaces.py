@@ -62,19 +62,19 @@ def create(
     notifications: Mapping[str, Any] | None = None,
 ) -> str:
     """A new workspace; its id, chosen before by who has sealed `notifications` for it (see `channels.py`)."""
-    made = workspace_id or new_id()
+    new_workspace_id = workspace_id or new_id()
     if organization_id is not None:
         organization(db, organization_id)
     db.execute(
         insert(workspaces).values(
-            id=made,
+            id=new_workspace_id,
             organization_id=organization_id or default_organization(db),
             name=name,
             notifications=dict(notifications or {}),
             created_at_ms=now,
         )
     )
-    return made
+    return new_workspace_id
 
 
 def organization(db: Connection, organization_id: str) -> Any:
@@ -105,14 +105,14 @@ def find_all(
     offset: int = 0,
 ) -> list[Any]:
     """Workspaces, oldest first; `ids` None are all there are."""
-    wanted = select(workspaces).order_by(workspaces.c.created_at_ms, workspaces.c.id).limit(limit).offset(offset)
+    query = select(workspaces).order_by(workspaces.c.created_at_ms, workspaces.c.id).limit(limit).offset(offset)
     if ids is not None:
-        wanted = wanted.where(workspaces.c.id.in_(ids))
+        query = query.where(workspaces.c.id.in_(ids))
     if organization_id is not None:
-        wanted = wanted.where(workspaces.c.organization_id == organization_id)
+        query = query.where(workspaces.c.organization_id == organization_id)
     if not deleted:
-        wanted = wanted.where(workspaces.c.deleted_at_ms.is_(None))
-    return list(db.execute(wanted))
+        query = query.where(workspaces.c.deleted_at_ms.is_(None))
+    return list(db.execute(query))
 
 
 def change(db: Connection, workspace_id: str, values: Mapping[str, Any]) -> None:
