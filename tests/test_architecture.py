@@ -297,3 +297,11 @@ def test_the_tables_of_connectors_are_what_the_connectors_declare() -> None:
 
     text = connector_reference.PAGE.read_text("utf-8")
     assert text == connector_reference.written(text), "run: .venv/bin/python scripts/connector_reference.py"
+
+
+def test_the_map_of_the_modules_is_what_their_docstrings_say() -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import module_map
+
+    text = module_map.PAGE.read_text("utf-8")
+    assert text == module_map.written(text), "run: .venv/bin/python scripts/module_map.py"
