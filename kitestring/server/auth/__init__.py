@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: users, sessions, applications, roles."""
+"""Authentication and authorization: users, sessions, applications, roles."""
 
 from kitestring.server.auth.principal import Principal, Role
 

@@ -1,9 +1,9 @@
-"""The one place where it is decided whether a request may pass: each route names the role it needs.
+"""Authorization of requests: each route names the role it needs, and only this module decides.
 
     @router.get("/sources/{sourceId}")
     def get_source(sourceId: str, caller: Reader, context: ServerContext) -> …
 
-The workspaces are those of the resources that the request names, in its path, its query or its body (see `named.py`);
+The workspaces are those of the resources that the request names, in its path, its query or its body (`resources.py`);
 the role is needed in each. A request that names none (a list) passes with the role in any workspace, and its handler
 shows `caller.workspaces()` only. A handler that finds a workspace by other means calls
 `caller.require(workspace_id, role)`.
@@ -51,10 +51,10 @@ OPEN_PATHS = frozenset(
 )
 """The paths that are answered without credentials. Every other path of an API is refused without, known or not."""
 API_PREFIXES = ("/api", "/v1", "/applications", "/metrics")
-"""Where an API begins. What lies elsewhere are the files of the web interface."""
+"""The prefixes of the API paths. All other paths are files of the web interface."""
 
 SAME_WORKSPACE = frozenset({"source", "destination", "connection", "tag", "definition"})
-"""What a change may only put together within one workspace."""
+"""Kinds of resources that a change may combine only within one workspace."""
 TABLES: dict[str, Table] = {
     "source": tables.sources,
     "destination": tables.destinations,
@@ -70,7 +70,7 @@ def needs_credentials(path: str) -> bool:
 
 
 def principal_of(request: Request) -> Principal:
-    """Who asks, as the gate found out (see `gate.py`)."""
+    """The principal that `AuthenticationMiddleware` put into the state of the request."""
     principal = getattr(request.state, "principal", None)
     if not isinstance(principal, Principal):
         raise unauthorized("the request has no credentials")
@@ -78,7 +78,7 @@ def principal_of(request: Request) -> Principal:
 
 
 async def body_of(request: Request) -> Any:
-    """The JSON of a request, None where there is none. (Starlette keeps the body for whoever reads it next.)"""
+    """The JSON of a request, None where there is none. (Starlette keeps the body for the next reader.)"""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return None
     raw = await request.body()
@@ -90,7 +90,7 @@ async def body_of(request: Request) -> Any:
 
 
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000)")
-"""What may be half a surrogate pair, or a NUL, in the escapes of JSON."""
+"""Escapes of JSON that may be half a surrogate pair or a NUL."""
 
 
 def check_storable(raw: bytes) -> None:
@@ -104,15 +104,15 @@ def check_storable(raw: bytes) -> None:
     except UnicodeDecodeError:
         raise Problem(400, "the body of the request is not UTF-8", hint="Send it as UTF-8.") from None
     if b"\0" in raw:
-        raise Problem(400, "the request holds a NUL, which cannot be kept", hint="Take it out; send UTF-8.")
+        raise Problem(400, "the request holds a NUL, which cannot be stored", hint="Remove it; send UTF-8.")
     if UNSTORABLE_ESCAPE.search(raw) is None:
         return
     try:
         strange = has_unstorable_text(json.loads(raw))
     except (ValueError, RecursionError):
-        return  # whoever reads it as JSON will say so
+        return  # the reader of the JSON reports it
     if strange:
-        raise Problem(400, "the request holds a NUL or half a character, which cannot be kept", hint="Take it out.")
+        raise Problem(400, "the request holds a NUL or half a character, which cannot be stored", hint="Remove it.")
 
 
 def has_unstorable_text(node: Any) -> bool:
@@ -217,7 +217,7 @@ def workspace_of(db: Connection, resource: ResourceRef) -> str | None:
 
 
 def _check_organization(db: Connection, who: Principal, role: Role, resource: ResourceRef) -> None:
-    """Whoever may see one of its workspaces may see the organization; more needs a role in the whole of it."""
+    """A role in one workspace is enough to read the organization; anything more needs a role in the organization."""
     table = tables.organizations
     if db.execute(select(table.c.id).where(table.c.id == resource.id)).first() is None:
         raise missing_resource("organization", resource.id)

@@ -1,4 +1,4 @@
-"""The gate: before anything of a request is read, who sends it, and whether a browser was led to send it."""
+"""Middleware that authenticates a request before its body is read, and refuses cross-site requests of browsers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def host_of(header: str) -> str:
 
 
 def require_users(context: Context) -> None:
-    """Refuse to listen beyond this machine while no user is configured. Called by whoever binds the address."""
+    """Refuse to listen beyond this machine while no user is configured. Called before the address is bound."""
     settings = context.settings
     if settings.loopback:
         return

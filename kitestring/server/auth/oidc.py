@@ -2,7 +2,7 @@
 
 Whoever comes back with an ID token of the issuer is the user of the same verified e-mail address, or one who has come
 before (by issuer and subject). Others are turned away, unless `oidc_create` makes users of those whose address is in
-`oidc_domains`; the very first user is always added by hand, so that nobody becomes an admin by being quick.
+`oidc_domains`; the very first user is always added by hand, so that the first visitor does not become an admin.
 
 What has to be remembered between the two redirects is in a sealed cookie of the browser that began: no other browser
 can end the login, and a login that is never ended leaves nothing behind.
@@ -59,7 +59,7 @@ def begin(context: Context, back: str) -> tuple[str, str]:
 
 
 def end(context: Context, query: Mapping[str, str], cookie: str) -> tuple[str, str]:
-    """The id of the user who has come back, and the page to go to. 401 for whoever is not let in."""
+    """The id of the user who has come back, and the page to go to. 401 for a user who is refused."""
     settings = require_configured(context.settings)
     try:
         login = json.loads(context.secret_box.open(cookie, OWNER))
@@ -187,6 +187,6 @@ def require_configured(settings: Settings) -> Settings:
 
 
 def own_page(back: str) -> str:
-    """A page of this server, or its first one: nobody is sent elsewhere."""
+    """A page of this server; the first page for an address elsewhere."""
     plain = back.startswith("/") and not back.startswith("//") and "\\" not in back and back.isprintable()
     return back if plain else "/"

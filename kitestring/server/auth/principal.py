@@ -1,4 +1,4 @@
-"""Who asks, with the roles they have."""
+"""The authenticated user or application, with its roles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kitestring.server.http.problem import Problem
 
 
 class Role(IntEnum):
-    """What someone may do in a workspace; each includes those below it."""
+    """A role in a workspace. Each role includes those below it."""
 
     reader = 1
     """Look at everything but secrets."""
@@ -24,10 +24,10 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user, an application that acts for one, or, while no user is configured, whoever reaches the loopback address.
+    """A user, an application that acts for one, or, while no user is configured, any client on the loopback address.
 
     `roles` by workspace id, those that come from an organization's role included; `organizations` by organization id;
-    `member_of` has every organization that a permission ties the user to. `name` stands in the audit log.
+    `member_of` has every organization that a permission ties the user to. The audit log shows `name`.
     """
 
     name: str

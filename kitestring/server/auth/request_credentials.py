@@ -1,4 +1,4 @@
-"""Who asks: a request's credentials turned into a `Principal`."""
+"""Authenticate a request: its credentials become a `Principal`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def authenticate(context: Context, request: Request) -> Principal:
 
 
 def of_token(context: Context, token: str) -> Principal:
-    """Whom the application acts for. The store is asked each time: what was removed or disabled ends at once."""
+    """The principal of an application's token. Reads the store each time: a disabled user loses access at once."""
     claim = verify_token(context.secret_box, token)
     with context.store.read() as db:
         row = db.execute(select(applications).where(applications.c.id == claim.application_id)).one_or_none()
@@ -103,7 +103,7 @@ def of_cookie(context: Context, cookie: str, request: Request) -> Principal | No
 
 
 def reauthenticate(context: Context, request: Request, who: Principal) -> Principal | None:
-    """Who a request that was let in some time ago comes from by now; None where they would not be let in any more.
+    """The current principal of a request that was authenticated earlier; None if it would be refused now.
 
     For answers that go on for hours. That a token has expired meanwhile ends none of them; that the user, the session
     or the token's application is gone or locked out does.
@@ -176,5 +176,5 @@ def check_password(context: Context, user_id: str, text: str) -> None:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from."""
+    """The client address of a request."""
     return request.client.host if request.client else "local"

@@ -1,6 +1,6 @@
-"""Which resources a request names, by the ids in its path, its query and its body.
+"""The resources that a request names: the ids in its path, its query and its body.
 
-Only ids of ours count: what stands inside a connector's configuration, a manifest, a catalog or a state is the user's
+Only ids of Kitestring count: the content of a connector's configuration, a manifest, a catalog or a state is the user's
 own data, and `workspaceId` there may well be Asana's.
 """
 

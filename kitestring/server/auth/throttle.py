@@ -1,4 +1,4 @@
-"""Login attempts are counted, per address and per account: guessing becomes slow, a typing error stays cheap."""
+"""Limits failed logins, per address and per account: guessing becomes slow, a typing error stays cheap."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ NO_USER_ID = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class Claim:
-    """What a token says: which application, acting for which user (None: made before there was one)."""
+    """The content of a token: the application, and the user it acts for (None: created before the first user)."""
 
     application_id: str
     user_id: str | None
@@ -43,7 +43,7 @@ def issue_token(secret_box: SecretBox, claim: Claim, seconds: int) -> str:
 
 
 def verify_token(secret_box: SecretBox, token: str, *, expired: bool = False) -> Claim:
-    """What a token of ours says; 401 for any other, and for one that has expired, unless those pass too."""
+    """The claim of a verified token. 401 for a token of another issuer, and for an expired one unless `expired`."""
     import jwt
 
     try:

@@ -1,4 +1,4 @@
-"""Secrets that a machine made (client secrets, session and CSRF tokens): long enough that a plain hash keeps them."""
+"""Random secrets (client secrets, session and CSRF tokens) and their hashes; they are long: a plain hash is enough."""
 
 from __future__ import annotations
 

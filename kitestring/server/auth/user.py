@@ -1,4 +1,4 @@
-"""Users: who may log in, and what they may do where. The command line and the API both come here."""
+"""Users and their permissions, for the command line and the API."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def find_all(db: Connection) -> list[Row[Any]]:
 
 
 def readers_of(db: Connection, workspace_id: str) -> list[str]:
-    """The e-mail addresses of those who may see a workspace, and of nobody else."""
+    """The e-mail addresses of the active users who may read a workspace."""
     return [
         row.email for row in find_all(db) if not row.disabled and principal_of(db, row).may(workspace_id, Role.reader)
     ]
 
 
 def set_password(db: Connection, user_id: str, password: str) -> None:
-    """A new password; whoever is logged in with the old one is logged out."""
+    """Set a new password, and end all sessions of the user."""
     db.execute(users.update().where(users.c.id == user_id).values(password_hash=passwords.hash_password(password)))
     login_session.close_all(db, user_id)
 
@@ -149,7 +149,7 @@ def disable(db: Connection, user_id: str, disabled: bool = True) -> None:
 def remove(db: Connection, user_id: str, *, even_last: bool = False) -> None:
     """Remove a user with all their sessions, applications and permissions.
 
-    The last admin stays, unless `even_last`: without any user the server is open to whoever reaches its loopback
+    The last admin stays, unless `even_last`: without any user the server is open to every client on its loopback
     address.
     """
     if not (even_last and db.execute(select(func.count()).select_from(users)).scalar_one() == 1):
@@ -182,7 +182,7 @@ def grant(db: Connection, user_id: str, permission: Grant) -> None:
 
 
 def regrant(db: Connection, permission: Row[Any], permission_type: str) -> None:
-    """Another type for a permission, for the same workspace or organization."""
+    """Change the type of a permission; its workspace or organization stays."""
     Grant(permission_type, permission.workspace_id, permission.organization_id).check()
     db.execute(permissions.update().where(permissions.c.id == permission.id).values(permission_type=permission_type))
 
@@ -200,7 +200,7 @@ def permissions_of(db: Connection, user_id: str) -> list[Row[Any]]:
 
 
 def principal_of(db: Connection, user: Row[Any], name: str = "") -> Principal:
-    """Who a user is to the rest of the server: their permissions, resolved to a role per workspace."""
+    """The principal of a user: the permissions, resolved to a role per workspace."""
     roles: dict[str, Role] = {}
     organizations: dict[str, Role] = {}
     member_of: set[str] = set()
@@ -248,5 +248,5 @@ def _keep_an_admin(db: Connection, user_id: str) -> None:
     )
     if admins == {user_id}:
         raise ConfigError(
-            "this is the last user with the permission instance_admin", hint="Give it to somebody else first."
+            "this is the last user with the permission instance_admin", hint="Give it to another user first."
         )

@@ -1,4 +1,4 @@
-"""Configuration as code, the other way: what a workspace has, as the content of a project file."""
+"""Exports a workspace as the content of a project file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kitestring.server.workspaces import workspaces
 
 
 def export(context: Context, workspace_id: str, with_states: bool = False) -> dict[str, Any]:
-    """What a workspace has, as the content of a project file: secrets are variables to set. States stand beside it."""
+    """The content of a project file for a workspace. Secrets become variables to set; states are added on request."""
     out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
     with context.store.read() as db:
         for kind in KINDS:
@@ -97,7 +97,7 @@ def variable(*parts: str) -> str:
 
 
 def with_variables(node: Any, name: str) -> Any:
-    """A masked configuration with a variable in the place of each secret."""
+    """A masked configuration with a variable for each secret."""
     if isinstance(node, Mapping):
         return {key: with_variables(value, variable(name, str(key))) for key, value in node.items()}
     if isinstance(node, list):

@@ -1,4 +1,4 @@
-"""Configuration as code: what a project file asks for, beside what the server has; the difference, and making it so.
+"""Configuration as code: compares a project file with the server, and applies the difference.
 
 A name in the file is the identity. What the file manages is marked with its name (`origin`), and what somebody made by
 hand is left alone: a resource of the same name that was made by hand is adopted, and told as such. Only what the file
@@ -113,7 +113,7 @@ class Change:
 
 
 def plan(context: Context, workspace_id: str, spec: ProjectSpec, *, prune: bool = False) -> list[Change]:
-    """What would be done, in the order of doing. `ConfigError` where the file itself cannot be."""
+    """The changes, in the order of applying them. `ConfigError` if the file contradicts itself."""
     with context.store.read() as db:
         return list(changes(context, db, workspace_id, spec, prune))
 
@@ -126,13 +126,13 @@ def changes(context: Context, db: Connection, workspace_id: str, spec: ProjectSp
         ):
             if named not in endpoints_in_file:
                 raise ConfigError(
-                    f"the connection {name} names the {role} {named}, which the file has not got",
+                    f"the connection {name} names the {role} {named}, which the file does not have",
                     hint=f"It has: {', '.join(endpoints_in_file) or 'none'}.",
                 )
     for name in spec.states:
         if name not in spec.connections:
             raise ConfigError(
-                f"there are states of the connection {name}, which the file has not got",
+                f"there are states of the connection {name}, which the file does not have",
                 hint=f"It has: {', '.join(spec.connections) or 'none'}.",
             )
     for kind in KINDS:
@@ -253,7 +253,7 @@ def vars_of(definition: Definition) -> dict[str, Any]:
 def apply(
     context: Context, workspace_id: str, spec: ProjectSpec, *, trusted: bool, prune: bool = False
 ) -> list[Change]:
-    """Make it so; what was done. Discovers the sources of connections that are new or changed.
+    """Apply a project file; returns the changes made. Discovers the sources of connections that are new or changed.
 
     `trusted`: an instance's admin asks for it.
     """

@@ -89,7 +89,7 @@ def configure_streams(catalog: Catalog, streams: Sequence[Mapping[str, Any]] | N
         stream = configure_stream(catalog, request)
         if any((stream["name"], stream.get("namespace")) == (other["name"], other.get("namespace")) for other in done):
             raise Problem(
-                422, f"the stream {stream['name']} stands twice in configurations", hint="Keep one of the two."
+                422, f"the stream {stream['name']} appears twice in configurations", hint="Keep one of the two."
             )
         written = stream.get("namespace"), stream.get("destinationObjectName") or stream["name"]
         for other in done:

@@ -102,7 +102,7 @@ def change(
     merge: bool = False,
     definition: Definition | None = None,
 ) -> None:
-    """Another name, another configuration, another connector. A masked secret means the one that is there.
+    """Change the name, the configuration or the connector. A masked secret keeps its stored value.
 
     `merge` lays the configuration over the old one, object by object (a PATCH); otherwise it takes its place (a PUT).
     `trusted`: an instance's admin asks for it. What an admin wrote and another changes is the other's afterwards.
@@ -208,7 +208,7 @@ def relative_places(definition: Definition, config: Mapping[str, Any]) -> set[tu
 
 
 def distrust(db: Connection, definition_id: str) -> None:
-    """A connector was changed by somebody who is no instance_admin: what is made with it is theirs from now on."""
+    """Mark all endpoints of a connector as not trusted, after a user who is no instance_admin changed the connector."""
     for table in TABLES.values():
         db.execute(update(table).where(table.c.definition_id == definition_id).values(trusted=False))
 
@@ -233,7 +233,7 @@ def spec_or_none(definition: Definition) -> dict[str, Any]:
 def definition_in_request(
     db: Connection, kind: Kind, definition_id: str | None, config: Mapping[str, Any]
 ) -> Definition:
-    """What a request to create names: an id, or a type in the configuration. 422 where it names neither."""
+    """The definition that a create request names, by id or by the type in the configuration. 422 without either."""
     if definition_id:
         return definitions.get(db, kind, definition_id)
     type_name = config.get(f"{kind}Type")

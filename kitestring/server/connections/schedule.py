@@ -65,7 +65,7 @@ def parse(values: Any) -> dict[str, Any]:
 
 
 def next_ms(schedule: Schedule, after_ms: int, key: str = "") -> int | None:
-    """When it comes next after a moment, in UTC milliseconds; None for a manual one.
+    """The next run after a moment, in UTC milliseconds; None for a manual schedule.
 
     `key` (a connection's id) chooses the place within the jitter: the same one each time, so that intervals stay even.
     """
@@ -244,7 +244,7 @@ def from_api(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def to_api(schedule: Schedule) -> dict[str, Any]:
-    """The store's form as `{scheduleType, cronExpression | basicTiming}`: the zone stands behind the expression."""
+    """The store's form as `{scheduleType, cronExpression | basicTiming}`: the zone follows the expression."""
     if schedule["type"] == "cron":
         return {
             "scheduleType": "cron",

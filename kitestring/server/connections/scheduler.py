@@ -1,4 +1,4 @@
-"""The scheduler: when a connection is due, its next time and its job are written in one transaction.
+"""The scheduler: creates the job of a due connection and its next run in one transaction.
 
 Any number of schedulers may run over one store: a due connection is locked by the one that takes it, and the next one
 finds it no longer due. Runs that were missed (nothing was running, the clock jumped) come once, not many times.
@@ -48,7 +48,7 @@ class Scheduler(PollingThread):
     def run_due(self) -> int:
         """Make the jobs of the connections that are due, a hundred at the most; how many connections were due."""
         store = self.context.store
-        with store.read() as db:  # most of the time nothing is due, and nobody has to wait for the right to write
+        with store.read() as db:  # most of the time nothing is due, and no writer has to wait
             if self._due_rows(db, store.now_ms(db), 1, lock=False) == []:
                 return 0
         with store.write() as db:
@@ -87,7 +87,7 @@ class Scheduler(PollingThread):
 
 
 def next_run(connection_id: str, status: str, form: schedule.Schedule, now: int) -> int | None:
-    """When a connection is due next, counted from now; None where it is paused or manual."""
+    """The next run of a connection, counted from now; None if it is paused or manual."""
     if status != "active":
         return None
     try:

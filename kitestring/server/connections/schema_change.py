@@ -1,4 +1,4 @@
-"""Changes of a source's schema, seen before a sync: what they are, and what the connection's policy makes of them.
+"""Schema changes of a source, detected before a sync, and how the connection's policy handles them.
 
     ignore               go on with the fields that were there; new ones stay out
     propagate_columns    take new fields of the chosen streams
@@ -32,7 +32,7 @@ from kitestring.server.store.tables import connections
 
 @dataclass
 class Changes:
-    """What two catalogs differ in. `breaking` are sentences; the others name streams, and fields as `stream.field`."""
+    """The differences of two catalogs. `breaking` are sentences; the rest name streams and fields (`stream.field`)."""
 
     new_streams: list[str] = field(default_factory=list)
     gone_streams: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Changes:
 
 
 def compare(before: Catalog, after: Catalog, chosen: Sequence[Mapping[str, Any]]) -> Changes:
-    """What has changed; of streams that are not chosen only that they came or went."""
+    """Compare two catalogs. Of streams that are not selected, only new and removed ones are reported."""
     old = {key_of(stream): stream for stream in before.streams}
     new = {key_of(stream): stream for stream in after.streams}
     changes = Changes(
@@ -108,9 +108,9 @@ def fields_of(stream: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) -> Plan | None:
-    """What a worker asks before a sync where the source's catalog is another: the plan to go on with.
+    """Handle a changed catalog of the source before a sync; returns the plan to go on with.
 
-    `SchemaError` where the connection is paused and somebody has to decide.
+    `SchemaError` where the connection is paused until a user decides.
     """
     with context.store.write() as db:
         row = connection.get(db, plan.connection_id)
@@ -132,7 +132,7 @@ def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) ->
 
 
 def pause_for_decision(db: Connection, row: Any, changes: Changes, after: Catalog, now: int) -> None:
-    """Keep the change for somebody to decide on, pause, and tell."""
+    """Store the change for a user to decide on, pause the connection, and notify."""
     db.execute(
         update(connections)
         .where(connections.c.id == row.id)

@@ -1,4 +1,4 @@
-"""The states of a connection: what each of its streams goes on from. Seen, and put in place while no job runs."""
+"""The states of a connection, by stream: read them, and replace them while no job runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(db: Connection, connection_id: str) -> dict[str, State]:
 
 
 def replace(context: Context, db: Connection, connection_id: str, new_states: Mapping[str, State]) -> None:
-    """Put these in the place of those of their streams. `Problem` 409 while a job runs, 422 for unknown streams."""
+    """Replace the states of these streams. `Problem` 409 while a job runs, 422 for unknown streams."""
     check_streams(db, connection_id, (stream for stream in new_states if stream != GLOBAL))
     check_idle(context, db, connection_id)
     now = context.store.now_ms(db)
@@ -38,7 +38,7 @@ def forget(context: Context, db: Connection, connection_id: str, streams: Iterab
 
 
 def check_streams(db: Connection, connection_id: str, names: Iterable[str]) -> None:
-    """`Problem` 422 for a stream that the connection has not got."""
+    """`Problem` 422 for a stream the connection does not have."""
     selected = {connection.key_of(stream) for stream in connection.get(db, connection_id).streams}
     for name in names:
         if name not in selected:

@@ -1,6 +1,6 @@
-"""Mappers of a connection's streams: checked when they are set, kept as the API has them, opened in the child process.
+"""Mappers of a connection's streams: validated when they are set, stored in the form of the API.
 
-The key of an encryption is never kept: what stands in its place is a reference (see `references.py`).
+The key of an encryption is never stored, only a reference to it (see `secrets/references.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a connector may use of the server's machine: the one place where it is decided, for every way to a connector.
+"""Limits a connector's use of the server's machine: programs, files, addresses. Every use of a connector passes here.
 
 An instance's admin administers the machine, so that a configuration that an admin wrote may start programs and name
 any file. Whoever else wrote it (`trusted` false) gets a folder of the workspace below the data folder, by relative
@@ -35,7 +35,7 @@ DECLARE = 'Its author declares them in its class: facts = Facts(network="python"
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What one configuration may use. `folder`: of the workspace; None where none is known, and then no file may be."""
+    """The rights of one configuration. `folder`: of the workspace; None if unknown, and then no file may be used."""
 
     trusted: bool = False
     folder: Path | None = None
@@ -50,7 +50,7 @@ class Confinement:
 
     @classmethod
     def from_request(cls, limits: Mapping[str, Any] | None, end: Mapping[str, Any]) -> Confinement:
-        """From what a child process is told. What is missing allows nothing."""
+        """From the request of a child process. A missing entry allows nothing."""
         limits = limits or {}
         workspace_id, home = end.get("workspace_id"), limits.get("home")
         valid = isinstance(workspace_id, str) and re.fullmatch(r"[0-9a-fA-F-]{1,36}", workspace_id) and home
@@ -124,7 +124,7 @@ class Confinement:
             )
 
     def place(self, option: str, path: str) -> str:
-        """The path that stands for an option's: below the workspace's folder, or one of the operator's list."""
+        """The real path of an option's path: below the workspace's folder, or one of the operator's list."""
         if self.hardened:
             raise local_use_error(path, True)
         if self._listed(path):
@@ -175,7 +175,7 @@ def is_relative(path: str) -> bool:
 
 
 def limits_of(settings: Settings) -> dict[str, Any]:
-    """What of the settings a child process is told. It comes last in its request, so that no request undoes it."""
+    """The limits that a child process gets. They come last in its request, so that no request overrides them."""
     return {
         "home": str(settings.home.absolute()),
         "programs": comma_separated(settings.programs),

@@ -197,14 +197,14 @@ def build(definition: Definition, config: Mapping[str, Any], confinement: Confin
 
 
 def supported_writes(connector: str) -> frozenset[Write] | None:
-    """How a destination can write; None where that depends on its configuration, so that only a sync can tell."""
+    """The ways a destination can write; None if they depend on its configuration, so that only a sync can tell."""
     entry = registry.connector("destination", connector, files=False)
     declared: Any = None if entry.installation is not None else getattr(entry.load(), "writes", None)
     return declared if isinstance(declared, frozenset) else None
 
 
 def check_manifest(manifest: Any) -> dict[str, Any]:
-    """A manifest that somebody gives for a custom source. 422 where it is none; code of its own is refused."""
+    """Check the manifest of a custom source. 422 where it is none; code of its own is refused."""
     from kitestring.declarative import DeclarativeSource
     from kitestring.declarative.manifest import python_classes, resolve
 
@@ -212,7 +212,7 @@ def check_manifest(manifest: Any) -> dict[str, Any]:
         raise Problem(422, "the manifest is no DeclarativeSource", hint="Give the manifest as a JSON object.")
     values = dict(manifest)
     try:
-        # Resolved, since a reference may stand in the place of a class.
+        # Resolved, since a reference may replace a class.
         resolved = resolve(copy.deepcopy(values))
         if any(True for _ in python_classes(resolved)):
             raise Problem(

@@ -1,4 +1,4 @@
-"""Credentials that a test of a draft has renewed: kept sealed for a day, until the draft is saved.
+"""Credentials that a test of a draft has renewed: stored sealed for a day, until the draft is saved.
 
 A refresh token that is good once is spent by a test too. What came of it is found by what it was renewed from.
 """
@@ -50,7 +50,7 @@ def remember(
 def apply_renewals(
     context: Context, db: Connection, workspace_id: str, config: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A draft with what a test has renewed in the place of what that has spent."""
+    """A draft with its spent credentials replaced by those that a test has renewed."""
     current = copy.deepcopy(dict(config))
     keys = {key_of(workspace_id, value) for value in secrets_of(config, spec).values()}
     live = consents.c.state_hash.in_(keys) & (consents.c.expires_at_ms >= context.store.now_ms(db))
@@ -58,13 +58,13 @@ def apply_renewals(
         body = json.loads(context.secret_box.open(row.body["sealed"], row.state_hash))
         if all(paths.value_at(config, place) == value for place, value in body["spent"]):
             for place, before, value in body["changes"]:
-                if paths.value_at(config, place) == before:  # an option that somebody went on to edit stays
+                if paths.value_at(config, place) == before:  # an option that was edited since stays
                     paths.set_value(current, place, value)
     return current
 
 
 def differences(old: Any, new: Mapping[str, Any], at: Place = ()) -> Iterator[tuple[Place, Any, Any]]:
-    """What is new or changed: its place, and its value before and now."""
+    """New and changed values: place, old value, new value."""
     for name, value in new.items():
         before = old.get(name) if isinstance(old, Mapping) else None
         if isinstance(value, Mapping) and isinstance(before, Mapping):

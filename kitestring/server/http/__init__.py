@@ -1,1 +1,1 @@
-"""HTTP beneath the API: middleware, problem answers, the web interface."""
+"""HTTP beneath the API: middleware, problem responses, the web interface."""

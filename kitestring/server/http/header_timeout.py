@@ -1,4 +1,4 @@
-"""How long the server waits for somebody who does not go on: half a request must hold no connection for ever.
+"""Time limit for the headers of a request: half a request must not hold a connection for ever.
 
 Connections are what a process has few of (its descriptors). Uvicorn closes one that is silent after an answer, and not
 one that has begun a request and sends no more of it.

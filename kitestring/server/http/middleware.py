@@ -1,4 +1,4 @@
-"""What every request and every answer meets: security headers, the limit of bodies, what the access log says."""
+"""Middleware of every request: security headers, the limit of bodies, no secrets in the access log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kitestring.server.settings import Settings
 OPEN_BYTES = 64 * 1024
 """The largest body where no credentials are asked for."""
 BODY_S, OPEN_BODY_S = 300.0, 20.0
-"""How long a body may take; the second where no credentials are asked for."""
+"""Time limits for receiving a body; the second where no credentials are required."""
 
 HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -128,7 +128,7 @@ class BodyLimitMiddleware:
 
 
 def within(receive: Receive, seconds: float) -> Receive:
-    """What brings a body, and 408 where the whole of it has not come after so many seconds."""
+    """A `receive` that raises 408 if the body is not complete after this many seconds."""
     until = steady() + seconds
     whole = False
 

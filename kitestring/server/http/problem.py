@@ -1,4 +1,4 @@
-"""What the API answers when it cannot do what was asked: problem JSON with the words of Airbyte's API.
+"""Error responses of the API: problem JSON with the titles of Airbyte's API.
 
 The shape is `{status, type, title, detail, documentationUrl, data}`; `title` is one of Airbyte's words.
 """

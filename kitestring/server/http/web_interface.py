@@ -31,7 +31,7 @@ POLICY = (
 )
 """Nothing from elsewhere, no script but the interface's files. Its component library writes styles into the page."""
 PACKED = (("br", ".br"), ("gzip", ".gz"))
-"""How a browser may take a file, best first, and how the build names it."""
+"""Content encodings, best first, and the suffix of their files."""
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Kitestring</title>
@@ -87,7 +87,7 @@ class Pages(Route):
         return file_response(file, request, forever=path.startswith("assets/"))
 
     def files(self) -> dict[str, File]:
-        """What the build has left, by path; looked at again when it has built anew. Empty where it has not."""
+        """The files of the build, by path; read again after a new build. Empty without a build."""
         try:
             built = (self.folder / PAGE).stat().st_mtime_ns
         except OSError:

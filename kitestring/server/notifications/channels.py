@@ -1,4 +1,4 @@
-"""Whom a workspace tells of what, by event, in the shape of Airbyte's API and one way beyond it:
+"""Notification settings of a workspace, by event, in the shape of Airbyte's API plus the channel `apprise`:
 
     {"failure": {"webhook": {"enabled": true, "url": "https://hooks.slack.com/…"},
                  "email": {"enabled": true, "to": ["ops@example.com"]},
@@ -49,11 +49,11 @@ FORM = {
         }
     }
 }
-"""Where the secrets of a workspace's notifications stand, in the words of a connector's form."""
+"""The places of secrets in a workspace's notifications, as a connector's form marks them."""
 
 
 class Receivers(BaseModel):
-    """Whom to tell of one event, as a project file has it. `email: []` is all who may see the workspace."""
+    """The receivers of one event, as a project file has them. `email: []` is all who may read the workspace."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,7 +91,7 @@ def to_project_file(notifications: Mapping[str, Any]) -> dict[str, Any]:
 def seal_channels(
     secret_box: SecretBox, workspace_id: str, requested: Mapping[str, Any], before: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a workspace is to be told of, for the store: the events that are asked for, the others as before.
+    """The channels of a workspace for the store: the requested events, the others as before.
 
     Where an address is masked, the one before stays. `ConfigError` for a mask without one.
     """
@@ -126,14 +126,14 @@ def enabled(channels: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def addresses(type_: str, channel: Mapping[str, Any]) -> list[str]:
-    """Where a channel leads. E-mail without receivers goes to all who may see the workspace: one notice, no address."""
+    """The addresses of a channel. E-mail without receivers: one notice without address, to all readers of the workspace."""
     if type_ == "webhook":
         return [channel["url"]] if channel.get("url") else []
     return [str(url) for url in channel.get("urls") or ()] if type_ == "apprise" else [""]
 
 
 def resolve_address(address: str, patterns: list[str]) -> str:
-    """An address, or the one that a reference stands for (see `references.py`)."""
+    """An address, with a reference resolved (see `secrets/references.py`)."""
     from kitestring.server.secrets.references import resolve
 
     return resolve(address, patterns) if is_reference(address) else address

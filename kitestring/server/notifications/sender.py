@@ -1,4 +1,4 @@
-"""Notifications: an event becomes a notice for each channel of its workspace, in the transaction of the event.
+"""Sends notifications: an event becomes a notice for each channel of its workspace, in the transaction of the event.
 
 A notice waits in the store until it was sent, so that a crash loses none and a slow receiver delays nothing. What a
 workspace wants to be told, and where: see `channels.py`.

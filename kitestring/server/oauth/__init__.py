@@ -1,1 +1,1 @@
-"""OAuth consents of sources: somebody agrees at the vendor, and the tokens end up, sealed, in a source."""
+"""OAuth consents of sources: a user consents at the vendor, and the tokens are sealed into a source."""

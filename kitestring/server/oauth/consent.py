@@ -1,4 +1,4 @@
-"""A consent: begun by an editor, agreed to at the vendor, ended with tokens that are sealed into a source.
+"""The OAuth consent flow: an editor begins it, the vendor redirects back, the tokens are sealed into a source.
 
 `begin` keeps what is needed under the hash of a random `state` for ten minutes; `end` takes it away in one
 transaction, so that a state is good once. The code is exchanged with the redirect address and the PKCE verifier that
@@ -36,7 +36,7 @@ CALLBACK = "/api/public/v1/oauth/callback"
 
 @dataclass(frozen=True)
 class ConsentResult:
-    """What a callback leads to: where the browser goes on, and a secret id where no source was named."""
+    """The result of a callback: the next address of the browser, and a secret id if no source was named."""
 
     redirect_url: str
     secret_id: str = ""
@@ -100,7 +100,7 @@ def begin(
 
 
 def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str], browser: str = "") -> ConsentResult:
-    """What the vendor's redirect brings. 400 for a state that is unknown, spent, expired or of another browser."""
+    """Handle the vendor's redirect. 400 for a state that is unknown, spent, expired or of another browser."""
     with context.store.write() as db:
         body = take_pending(context, db, query.get("state", ""))
     if body is None or "verifier" not in body or (body["browser"] and body["browser"] != digest(browser)):
@@ -120,7 +120,7 @@ def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str
 
 
 def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Mapping[str, str]) -> ConsentResult:
-    """Exchange the code, and put the tokens where they belong."""
+    """Exchange the code, and store the tokens."""
     options = {**body["config"], **nest_options(body["own"])}
     with context.store.read() as db:
         client_id, client_secret = client(context, db, vendor, body["workspace_id"], options)
@@ -146,7 +146,7 @@ def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Map
             row = endpoints.get(db, "source", body["source_id"])
             # The whole object of the credentials is another one: what the old branch of the form held goes.
             config = {**context.secret_box.open_config(row.config, row.id), **config}
-            # The vendor's tokens are no word of an editor's: whoever wrote the rest still counts.
+            # The vendor's tokens do not change who wrote the rest of the configuration, so `trusted` stays.
             endpoints.change(context, db, "source", row.id, config=config, trusted=row.trusted)
             return ConsentResult(body["redirect_url"], source_id=body["source_id"])
         secret_id = random_token()
@@ -193,7 +193,7 @@ def is_token(value: Any) -> bool:
 
 
 def expiry_of(seconds: Any) -> str:
-    """When a token ends that holds for so long from now."""
+    """The end of a token that is valid for this many seconds from now."""
     try:
         return (datetime.now(UTC) + timedelta(seconds=float(seconds))).isoformat(timespec="seconds")
     except (TypeError, ValueError, OverflowError) as error:
@@ -321,7 +321,7 @@ def normalized(name: str) -> str:
 def store_pending(
     context: Context, db: Connection, token: str, body: Mapping[str, Any], now: int, minutes: int
 ) -> None:
-    """Keep a body, sealed, under the hash of a word, and forget what has expired."""
+    """Store a body, sealed, under the hash of a token, and delete expired ones."""
     db.execute(delete(consents).where(consents.c.expires_at_ms < now))
     key = digest(token)
     sealed = context.secret_box.seal(json.dumps(body), key)
@@ -329,7 +329,7 @@ def store_pending(
 
 
 def take_pending(context: Context, db: Connection, token: str) -> dict[str, Any] | None:
-    """Take a body away: whoever comes second finds nothing."""
+    """Take a body out of the store, once: a second call gets None."""
     key = digest(token)
     row = db.execute(select(consents).where(consents.c.state_hash == key).with_for_update()).one_or_none()
     if row is None or not db.execute(delete(consents).where(consents.c.state_hash == key)).rowcount:
@@ -340,7 +340,7 @@ def take_pending(context: Context, db: Connection, token: str) -> dict[str, Any]
 
 
 def check_redirect(context: Context, url: str) -> None:
-    """Where the browser goes at the end: https, or this machine."""
+    """Refuse a redirect address that is neither https nor this machine."""
     parts = urlsplit(url)
     own = urlsplit(context.settings.url)
     if parts.scheme == "https" or (

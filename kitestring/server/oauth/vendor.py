@@ -1,4 +1,4 @@
-"""How a vendor's OAuth works, as its connector declares it: addresses, scopes, where the tokens go."""
+"""The OAuth settings of a vendor, as its connector declares them: addresses, scopes, options for the tokens."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Vendor:
     token_fields: Mapping[str, str] = field(default_factory=dict)
     """More fields of the token request."""
     sites_url: str = ""
-    """Where an access token lists the sites that it opens (Atlassian): `[{id, url}]`. The one that the option `site`
+    """The address that lists the sites of an access token (Atlassian): `[{id, url}]`. The one that the option `site`
     names gives `cloud_id`."""
     site: str = ""
     sent_as: Literal["form", "json"] = "form"

@@ -1,4 +1,4 @@
-"""Who changed what: written by the store itself, in the transaction of the change.
+"""The audit log: each change with its actor, written in the transaction of the change.
 
 Whatever a request (or a command) inserts, updates or deletes in a table of `WATCHED` leaves a row in `audit`, with the
 fields before and after. No handler has to think of it, and no change is kept without its entry, or an entry without
@@ -21,7 +21,7 @@ from kitestring.server.secrets.secret_box import SecretBox, is_sealed
 from kitestring.server.store import Store, tables
 
 ACTOR: ContextVar[str] = ContextVar("kitestring_actor", default="")
-"""Who acts: set by the gate for a request, and by `acting` for a command. Empty: nobody whose changes are noted."""
+"""The actor: set by the authentication middleware for a request, and by `acting` for a command. Empty: no log."""
 
 WATCHED: Mapping[str, str] = {
     "organizations": "organization",
@@ -52,7 +52,7 @@ MOST_ROWS = 1000
 
 @contextlib.contextmanager
 def acting(name: str) -> Iterator[None]:
-    """Whose the changes are that are made within: for commands that work on the store."""
+    """Set the actor of the changes made within, for commands that work on the store."""
     token = ACTOR.set(name)
     try:
         yield
@@ -61,7 +61,7 @@ def acting(name: str) -> Iterator[None]:
 
 
 def listen(store: Store, secret_box: SecretBox) -> None:
-    """Have a store note what is changed in it."""
+    """Log the changes of a store."""
     watcher = Watcher(store, secret_box)
     event.listen(store.engine, "before_execute", watcher.before)
     event.listen(store.engine, "after_execute", watcher.after)
@@ -204,7 +204,7 @@ def audit_value(value: Any) -> Any:
 
 
 def watched_table(statement: Any) -> Table | None:
-    """The table of a statement that changes one of `WATCHED`, while somebody acts."""
+    """The table of a statement that changes one of `WATCHED`, while an actor is set."""
     if not isinstance(statement, Insert | Update | Delete) or not ACTOR.get():
         return None
     table = statement.table

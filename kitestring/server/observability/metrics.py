@@ -1,4 +1,4 @@
-"""Metrics for Prometheus at `/metrics`: read from the store when asked for, so that every process tells the same.
+"""Metrics for Prometheus at `/metrics`: read from the store at each scrape, so that every process answers the same.
 
 kitestring_jobs{status}                       jobs that have not ended
 kitestring_queue_age_seconds                  how long the oldest job that is due has waited
@@ -32,7 +32,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
 class StoreMetrics:
-    """What the store knows, collected anew at each look."""
+    """Metrics from the store, collected anew at each scrape."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -64,7 +64,7 @@ def of_jobs(db: Connection, now: int) -> Iterator[Metric]:
 
 
 def of_totals(db: Connection) -> Iterator[Metric]:
-    """What the ended jobs come to. They never fall: what happened in an hour is `increase(…[1h])`."""
+    """Totals of ended jobs. They never fall: the events of an hour are `increase(…[1h])`."""
     stored = totals.load(db)
     for name, description, labels in (
         ("jobs_ended", "Jobs that have ended.", ("kind", "status")),

@@ -1,4 +1,4 @@
-"""What the ended jobs come to, counted in the transaction that ends a job: no restart and no retention takes it back.
+"""Totals of ended jobs, counted in the transaction that ends a job, so that restarts and retention do not lower them.
 
 A total is a row `NAME` or `NAME|LABEL|LABEL`; a histogram is one row for each bucket (how many fell into it), and its
 sum and count.

@@ -1,13 +1,13 @@
-"""Secrets that are kept elsewhere: `${env:NAME}`, `${file:PATH}`, `${vault:PATH#FIELD}` in place of a secret.
+"""References to secrets kept elsewhere: `${env:NAME}`, `${file:PATH}`, `${vault:PATH#FIELD}` in place of a secret.
 
-Those of the clouds (`${aws:…}`, `${gcp:…}`, `${azure:…}`) are in `clouds.py`.
+Those of the clouds (`${aws:…}`, `${gcp:…}`, `${azure:…}`) are in `cloud.py`.
 
 They are looked up in the child process, when the connector is built, and only where the connector's form marks a
 secret: elsewhere such a text is a text. Whoever may edit a source can send its secrets wherever he likes (he chooses
 the address), so that a reference that he may use is a secret that he may read. Which ones there are to use is
 therefore the operator's choice: the setting `references` (KITESTRING_REFERENCES) lists patterns, `env:ACME_*`,
 `file:/run/secrets/*`, `vault:secret/data/kitestring/*`. By default they are `env:KITESTRING_CONFIG_*` and the folder
-`secrets` in the data folder: what somebody put there for this purpose, and nothing that the server itself lives on.
+`secrets` in the data folder: secrets put there for this purpose, and none of the server's own.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from kitestring.server.secrets.secret_box import REFERENCE, is_reference
 from kitestring.server.settings import Settings
 
 FORBIDDEN = ("KITESTRING_SECRET_KEY", "KITESTRING_DATABASE_URL", "VAULT_TOKEN")
-"""What the server itself lives on is nobody's to refer to, whatever the patterns say."""
+"""The server's own secrets. No configuration may refer to them, whatever the patterns say."""
 LONGEST_FILE = 1 << 20
 
 
 def patterns_of(settings: Settings) -> list[str]:
-    """What the references of a configuration may name, paths absolute. For the request that a child process gets."""
+    """Patterns of what references may name, with absolute paths. For the request of a child process."""
     patterns = [pattern.strip() for pattern in settings.references.split(",") if pattern.strip()]
     if not patterns:
         patterns = ["env:KITESTRING_CONFIG_*", f"file:{settings.home / 'secrets'}/*"]
@@ -41,7 +41,7 @@ def patterns_of(settings: Settings) -> list[str]:
 def resolve_config(
     config: Mapping[str, Any], spec: Mapping[str, Any], patterns: Iterable[str]
 ) -> tuple[dict[str, Any], dict[Place, tuple[str, str]]]:
-    """The configuration with its references replaced, and by place what stood there and what stands there now."""
+    """The configuration with its references resolved, and by place the reference and its value."""
     allowed = list(patterns)
     resolved: dict[Place, tuple[str, str]] = {}
     out = copy.deepcopy(dict(config))

@@ -1,4 +1,4 @@
-"""Rotation of the key that secrets are sealed with: everything in the store is sealed again with the current one.
+"""Rotation of the encryption key: seals every secret in the store with the current key.
 
 1. Put the new key in front: KITESTRING_SECRET_KEY=NEW,OLD on every process, and restart them one after another.
 2. Rotate.
@@ -43,12 +43,12 @@ def count_unreadable(store: Store, secret_box: SecretBox) -> int:
 
 
 def column_of(table: Table) -> Column[Any]:
-    """Where the secrets of a table stand."""
+    """The column of a table that holds secrets."""
     return table.c.notifications if table is workspaces else table.c.config
 
 
 def owner_of(table: Table, row: object) -> str:
-    """What the secrets of a row are sealed for: its id, or for an OAuth client where it counts and for what."""
+    """The owner that the secrets of a row are sealed for: its id, or for an OAuth client its scope, kind and name."""
     if table is oauth_credentials:
         return f"{row.scope_id} {row.kind} {row.name}"  # type: ignore[attr-defined]
     return str(row.id)  # type: ignore[attr-defined]

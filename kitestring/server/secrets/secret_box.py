@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with AES-GCM, field by field, as a connector's form marks them.
+"""Encryption of secrets at rest: AES-GCM, field by field, as a connector's form marks them.
 
 A sealed value is the text `sealed:1:KEY:NONCE+CIPHERTEXT` (base64url), where KEY names the key it was sealed with and
 the associated data is the id of its owner, so that a sealed text that is copied to another row does not open there.
@@ -74,7 +74,7 @@ class SecretBox:
         key = self.keys.get(name)
         if key is None:
             raise ConfigError(
-                f"a secret was encrypted with the key {name[:8]}, and the server has not got it",
+                f"a secret was encrypted with the key {name[:8]}, and the server does not have it",
                 hint="Add that key to KITESTRING_SECRET_KEY, behind the current one, or enter the secret again.",
             )
         try:
@@ -145,7 +145,7 @@ def restore_masked(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, 
 
 
 def each_secret(values: Any, schema: Mapping[str, Any], change: Callable[[Any], Any]) -> Any:
-    """`values` with each text and number that stands where `schema` marks a secret changed; all else untouched."""
+    """`values` with each text and number that `schema` marks as a secret changed; all else untouched."""
     places = set(secret_places(values, schema))
 
     def walk(node: Any, at: Place) -> Any:
@@ -175,12 +175,12 @@ def is_sealed(value: Any) -> bool:
 
 
 def is_reference(value: Any) -> bool:
-    """Whether a text stands for a secret that is kept elsewhere: `${env:NAME}`."""
+    """Whether a text is a reference to a secret elsewhere: `${env:NAME}`."""
     return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
 
 
 def key_name(key: bytes) -> str:
-    """What a sealed text calls its key: eight hex digits of its hash."""
+    """The name of a key in a sealed text: eight hex digits of its hash."""
     return hashlib.sha256(b"kitestring key " + key).hexdigest()[:8]
 
 

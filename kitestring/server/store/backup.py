@@ -1,4 +1,4 @@
-"""Copies of an SQLite store: taken while a server runs, and put back while none does.
+"""Backup of an SQLite store while a server runs, and restore while none does.
 
 PostgreSQL has tools of its own for both (pg_dump, pg_restore).
 """
@@ -75,7 +75,7 @@ def version_of(path: Path) -> str:
 
 
 def restore(copy: Path, store: Store) -> Path | None:
-    """Put a copy in the place of a store; where what it was before is kept.
+    """Replace a store by a copy; returns the path of the backup of the old one.
 
     `ConfigError` while any process has the store open: it is as it was then.
     """
@@ -84,7 +84,7 @@ def restore(copy: Path, store: Store) -> Path | None:
     before = None
     try:
         if store.path.exists():
-            # SQLite leaves its journal only for a connection that is alone: that nobody else is there is what is asked.
+            # SQLite leaves its journal only for a connection that is alone: this tells whether another process uses it.
             with contextlib.closing(sqlite3.connect(store.path, timeout=IN_USE_S)) as db:
                 db.execute("PRAGMA journal_mode=DELETE")
             before = backup(store, "before-restore")

@@ -75,7 +75,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only looks."""
+        """A read-only transaction."""
         with self._translated_errors(), self.engine.connect() as db, db.begin():
             yield db
 
@@ -86,11 +86,11 @@ class Store:
         return int(db.execute(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")).scalar_one())
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.engine.dispose()
 
     def _keep_close(self, *_: Any) -> None:
-        """A new file is its owner's alone, and with it those of its journal, which get its mode."""
+        """Create the SQLite file with mode 0600. The files of its journal get the same mode."""
         if self.path is not None and self.path.exists() and self.path.stat().st_size == 0:
             self.path.chmod(0o600)
 

@@ -140,7 +140,7 @@ audit = Table(
 # -- what moves from where to where ------------------------------------------------------------------------------------
 
 definitions = Table(
-    # Custom connectors only: what comes with Kitestring or stands in the catalog has its definition there.
+    # Custom connectors only: built-in connectors and those of the connector index have their definition there.
     "definitions",
     metadata,
     _id(),

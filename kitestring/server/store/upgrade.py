@@ -1,4 +1,4 @@
-"""Brings a store to the version of this program: one process at a time, after a backup of an SQLite file.
+"""Upgrades a store to the version of this program: one process at a time, after a backup of an SQLite file.
 
 A store that a newer program has migrated is refused. A migration that fails leaves the store as it was: each step is a
 transaction, and the backup lies beside the store.

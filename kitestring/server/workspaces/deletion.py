@@ -1,4 +1,4 @@
-"""The end of a workspace and of all that is in it."""
+"""Deletes a workspace with everything in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kitestring.server.workspaces import workspaces
 
 def delete(context: Context, db: Connection, workspace_id: str) -> None:
     """Delete a workspace with all that is in it: its connections are not run again, their jobs are cancelled, and
-    nobody has a role in it any more. The history of its jobs stays in the store, and no request reaches it."""
+    no user has a role in it any more. The history of its jobs stays in the store, and no request reaches it."""
     now = context.store.now_ms(db)
     workspaces.get(db, workspace_id)
     for row in connection.find_all(db, workspace_ids=[workspace_id]):

@@ -1,4 +1,4 @@
-"""Organizations and workspaces: where everything else lives. A new store has one of each."""
+"""Organizations and workspaces. A new store has one of each."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def test_states_move_from_a_folder_to_a_server_and_on_to_another(folder: Folder)
 
     for wrong, fact in (
         ({"people to lake": {"usres": {"a": 1}}}, "no stream usres"),
-        ({"people": {}}, "which the file has not got"),
+        ({"people": {}}, "which the file does not have"),
         ({"people to lake": {"users": 1}}, "something else than states"),
     ):
         (folder.path / "states.json").write_text(json.dumps(wrong))
