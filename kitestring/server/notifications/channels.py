@@ -126,7 +126,7 @@ def enabled(channels: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def addresses(type_: str, channel: Mapping[str, Any]) -> list[str]:
-    """The addresses of a channel. E-mail without receivers: one notice without address, to all readers of the workspace."""
+    """The addresses of a channel. E-mail without receivers: one notice without address, to all readers."""
     if type_ == "webhook":
         return [channel["url"]] if channel.get("url") else []
     return [str(url) for url in channel.get("urls") or ()] if type_ == "apprise" else [""]

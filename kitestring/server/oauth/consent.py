@@ -161,7 +161,7 @@ def exchange_code(
     """The vendor's answer to the code: it has every token that the source needs, or an error says what it has not."""
     from kitestring.http import Basic, Retries, Session
 
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"], **vendor.token_fields}
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": body["ours"], **vendor.asked}
     if vendor.client_in == "body":
         form |= {"client_id": client_id, "client_secret": client_secret}
     if vendor.pkce:

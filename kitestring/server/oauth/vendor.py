@@ -42,7 +42,7 @@ class Vendor:
     """Options that have to be known before: name → pattern."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """More parameters of the authorization address."""
-    token_fields: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
     """More fields of the token request."""
     sites_url: str = ""
     """The address that lists the sites of an access token (Atlassian): `[{id, url}]`. The one that the option `site`

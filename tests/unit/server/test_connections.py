@@ -59,11 +59,11 @@ def joined(context: Context, folder: Path, streams: list[dict[str, Any]] | None 
 def test_a_connector_that_airbyte_has_too_bears_its_id_and_one_of_ours_always_the_same() -> None:
     known = definitions.of_type("source", "source-zendesk-support")
     assert (known.id, known.connector) == ("79c1aa37-dae3-42ae-b333-d1c105477715", "zendesk_support")
-    assert known.known
+    assert known.airbyte_type
     assert definitions.of_type("destination", "milvus").id == "65de8962-48c9-11ee-be56-0242ac120002"
     ours = definitions.of_type("source", "sample")
     assert ours.id == definitions.of_type("source", "sample").id
-    assert not ours.known
+    assert not ours.airbyte_type
     foreign = definitions.of_type("source", "pokeapi")
     assert not foreign.native
     with pytest.raises(Problem, match="did you mean zendesk-support"):
