@@ -27,7 +27,7 @@ NOT_A_VALUE = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
-"""Texts of a report that stand for no value: those that pandas.read_csv takes for missing."""
+"""Texts of a report that mean no value: those that pandas.read_csv takes for missing."""
 
 
 @keyword("AsyncJobStatusMap")
@@ -190,7 +190,7 @@ class AsyncRetriever:
 
     def _bodies(self, response: Any) -> list[Any]:
         if response.status >= 400:
-            raise ConfigError(f"stream {self.name}: a request for the report was answered with {response.status}")
+            raise ConfigError(f"stream {self.name}: a request for the report returned status {response.status}")
         bodies = (body for run in self._decoder.bodies(response) for body in run)
         return [body for body in bodies if not isinstance(body, Reject)]
 

@@ -290,7 +290,7 @@ class SessionTokenAuthenticator(RenewedToken):
         token = value_at(page, self._path)
         if token is None or token == "":
             raise AuthError(
-                f"the answer to the login request has no {'.'.join(self._path)}", hint="Check the credentials."
+                f"the response to the login request has no {'.'.join(self._path)}", hint="Check the credentials."
             )
         if self._length is None:
             return str(token), 0.0
@@ -349,10 +349,10 @@ class LegacySessionTokenAuthenticator(RenewedToken):
                 "the session token is not valid, and the configuration has no user name and password",
                 hint="Give a new session token, or a user name and password.",
             )
-        answer = session.request(
+        response = session.request(
             "POST", base + value["login_url"], json={"username": value["username"], "password": value["password"]}
         )
-        token = value_at(answer.json(), [value["session_token_response_key"]])
+        token = value_at(response.json(), [value["session_token_response_key"]])
         if not token:
-            raise AuthError(f"the answer to the login has no {value['session_token_response_key']}")
+            raise AuthError(f"the response to the login has no {value['session_token_response_key']}")
         return str(token), 86_400.0

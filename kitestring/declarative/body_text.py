@@ -12,17 +12,17 @@ Chunks = Iterable[bytes]
 
 def lines(chunks: Chunks) -> Iterator[bytes]:
     """The lines of a body without line ends."""
-    begun: list[bytes] = []
+    partial: list[bytes] = []
     for chunk in chunks:
         first, *whole = chunk.split(b"\n")
-        begun.append(first)
+        partial.append(first)
         if not whole:
             continue
-        yield b"".join(begun).removesuffix(b"\r")
+        yield b"".join(partial).removesuffix(b"\r")
         *whole, last = whole
         yield from (line.removesuffix(b"\r") for line in whole)
-        begun = [last]
-    if rest := b"".join(begun):
+        partial = [last]
+    if rest := b"".join(partial):
         yield rest.removesuffix(b"\r")
 
 

@@ -206,17 +206,17 @@ class Connection:
             return response
 
     def cache(self, key: Any, response: Response) -> CachedResponse:
-        answer = CachedResponse(response)
-        size = len(answer.body)
+        cached = CachedResponse(response)
+        size = len(cached.body)
         if size <= LARGEST_CACHED_BYTES:
             with self._lock:
                 before = self._cache.pop(key, None)
                 self._cache_bytes += size - (len(before.body) if before is not None else 0)
-                self._cache[key] = answer
+                self._cache[key] = cached
                 while self._cache_bytes > CACHE_BYTES:
                     _, old = self._cache.popitem(last=False)
                     self._cache_bytes -= len(old.body)
-        return answer
+        return cached
 
     def __enter__(self) -> Connection:
         with self._lock:

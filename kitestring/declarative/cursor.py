@@ -121,7 +121,7 @@ class Cursor(Generic[Value]):
     def progress(self, state: Mapping[str, Any], most: datetime | None = None) -> Progress[Value]:
         """Parse a state. A time after `most` counts as `most`. Raises `ConfigError` for an unreadable cursor value."""
         if state.get("state_type") in ("date-range", "integer"):
-            stretches = [
+            intervals = [
                 Interval(
                     self.parse_saved(s["start"]),
                     self.parse_saved(s["end"]),
@@ -130,11 +130,11 @@ class Cursor(Generic[Value]):
                 for s in state.get("slices", ())
             ]
             legacy = dict(state.get("legacy") or {})
-            if stretches:
-                first = stretches[0]
+            if intervals:
+                first = intervals[0]
                 if first.latest is not None:
-                    first = stretches[0] = replace(first, latest=not_after(first.latest, most))
-                return Progress(first.latest if first.latest is not None else first.end, stretches, legacy)
+                    first = intervals[0] = replace(first, latest=not_after(first.latest, most))
+                return Progress(first.latest if first.latest is not None else first.end, intervals, legacy)
         else:
             legacy = dict(state)
         legacy.pop(WRITTEN_DIGESTS, None)
@@ -167,9 +167,9 @@ class Cursor(Generic[Value]):
             intervals.append(interval)
         return replace(progress, intervals=self.merge_intervals(intervals))
 
-    def merge_intervals(self, stretches: list[Interval[Value]]) -> list[Interval[Value]]:
+    def merge_intervals(self, intervals: list[Interval[Value]]) -> list[Interval[Value]]:
         merged: list[Interval[Value]] = []
-        for interval in sorted(stretches, key=lambda s: (s.start, s.end)):
+        for interval in sorted(intervals, key=lambda s: (s.start, s.end)):
             if merged and self.after(merged[-1].end) >= interval.start:
                 last = merged[-1]
                 values = [value for value in (last.latest, interval.latest) if value is not None]
@@ -402,12 +402,12 @@ class DatetimeBasedCursor(Cursor[datetime]):
         return Interval(self.parse_saved(part[self.start_key]), self.parse_saved(part[self.end_key]), latest)
 
     def slices(self, progress: Progress[datetime]) -> Iterator[dict[str, Any]]:
-        stretches = self.merge_intervals(progress.intervals)
-        if self.start < stretches[0].start:
-            yield from self._split(self.start, stretches[0].start, False)
-        for before, behind in itertools.pairwise(stretches):
+        intervals = self.merge_intervals(progress.intervals)
+        if self.start < intervals[0].start:
+            yield from self._split(self.start, intervals[0].start, False)
+        for before, behind in itertools.pairwise(intervals):
             yield from self._split(before.end + (self.granularity or timedelta()), behind.start, False)
-        last = stretches[-1].end
+        last = intervals[-1].end
         try:
             last = last - self.lookback if self.lookback else last
         except OverflowError:

@@ -241,7 +241,7 @@ class OAuthAuthenticator(RenewedToken):
                 endpoint,
                 headers=headers,
                 policy=self,
-                verify=lambda answer: answer.json(),
+                verify=lambda response: response.json(),
                 params=payload if self._in_query else None,
                 json=payload if as_json and not self._in_query else None,
                 form=None if as_json or self._in_query else payload,
@@ -252,18 +252,18 @@ class OAuthAuthenticator(RenewedToken):
                     f"the token endpoint refused the credentials: {error.message}", hint="Authorise this source again."
                 ) from error
             raise
-        answer = response.json()
-        token = find_value(answer, self._value("access_token_name"))
+        body = response.json()
+        token = find_value(body, self._value("access_token_name"))
         if not token:
             raise AuthError(
-                f"the token endpoint returned no {self._value('access_token_name')}{error_detail(answer)}",
+                f"the token endpoint returned no {self._value('access_token_name')}{error_detail(body)}",
                 hint="Authorise this source again.",
             )
-        seconds = self._lifetime(find_value(answer, self._value("expires_in_name")))
+        seconds = self._lifetime(find_value(body, self._value("expires_in_name")))
         self._connection.hide(str(token))
         if self._single_use:
             # Both are stored before the token is used.
-            refresh = find_value(answer, self._value("refresh_token_name"))
+            refresh = find_value(body, self._value("refresh_token_name"))
             spent = self.current.refresh or self._refresh_token()
             self.current.spent = None if spent is None else str(spent)
             self.current.refresh = self.current.spent if refresh is None else str(refresh)
@@ -356,9 +356,9 @@ def standard_error(response: Any, page: Mapping[str, Any]) -> AuthError | None:
     return AuthError(f"{response.request_line} {reason} ({code}{description})", hint=hint, status=response.status)
 
 
-def error_detail(answer: Any) -> str:
+def error_detail(body: Any) -> str:
     """The error inside a response with a good status (Slack)."""
-    error = answer.get("error") if isinstance(answer, Mapping) else None
+    error = body.get("error") if isinstance(body, Mapping) else None
     return f" ({error:.80})" if isinstance(error, str) else ""
 
 

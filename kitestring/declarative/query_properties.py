@@ -123,10 +123,10 @@ class QueryProperties:
         extracted, size, rejects, loose, doubt = 0, 0, [], [], ""
         for names in self.chunks():
             chunk_slice = Slice(part.partition, part.cursor_slice, {**part.extra_fields, "query_properties": names})
-            answer = retriever.read_properties(chunk_slice, token, cursor_filter, names)
-            if answer is None:
+            result = retriever.read_properties(chunk_slice, token, cursor_filter, names)
+            if result is None:
                 return
-            response, body, page, extracted = answer
+            response, body, page, extracted = result
             doubt = doubt or page.doubt
             size += page.nbytes
             rejects.extend(page.rejects)

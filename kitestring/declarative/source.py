@@ -108,8 +108,8 @@ class DeclarativeSource(Source):
         manifest = self._manifest
         config = {k: v for k, v in copy.deepcopy(self._config).items() if not k.startswith("__injected")}
         form = self.form
-        ours = {k: config.pop(k) for k in OWN_OPTIONS if k in config and k not in (form.get("properties") or {})}
-        base_url = str(ours.get(BASE_URL) or "")
+        own_options = {k: config.pop(k) for k in OWN_OPTIONS if k in config and k not in (form.get("properties") or {})}
+        base_url = str(own_options.get(BASE_URL) or "")
         connection = Connection(base_url=base_url, secrets=secrets_in(config, form))
         self._context = BuildContext(config, Templates(config), connection, self._path.parent if self._path else None)
         root = self._root()
@@ -119,7 +119,7 @@ class DeclarativeSource(Source):
             spec: Spec = self._spec
             spec.migrate(config)
             if migrated != config:
-                self._config = {**copy.deepcopy(config), **ours}
+                self._config = {**copy.deepcopy(config), **own_options}
             wrong = list(violations(config, form, ""))
             if wrong:
                 raise ConfigError(
@@ -136,11 +136,11 @@ class DeclarativeSource(Source):
         self._context.values["options"] = frozenset(
             name for name in OWN_OPTIONS if name not in (form.get("properties") or {})
         )
-        self._context.values[FILTERED_SIZE] = ours.get(FILTERED_SIZE) is True
+        self._context.values[FILTERED_SIZE] = own_options.get(FILTERED_SIZE) is True
         self._context.values["parents"] = frozenset(parent_names(manifest.get("streams") or ()))
         self._groups = groups(root)
-        if ours.get(FILES_FOLDER):
-            self.keep_files(files_of(ours))
+        if own_options.get(FILES_FOLDER):
+            self.keep_files(files_of(own_options))
 
     def keep_files(self, files: FileFolder, without: Iterable[str] = ()) -> None:
         """Download the files of all streams with files, except those in `without`."""

@@ -223,8 +223,8 @@ class ParsedTemplate:
         self.text = text
         try:
             tree = jinja.parse(text)
-            for unwanted in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
-                if next(tree.find_all(unwanted), None) is not None:
+            for forbidden in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
+                if next(tree.find_all(forbidden), None) is not None:
                     raise template_error(place, text, "a template cannot include or import")
             self.names = frozenset(meta.find_undeclared_variables(tree))
             if "stream_state" in self.names:

@@ -175,10 +175,10 @@ def serving(case: Case) -> Iterator[Api]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             with lock:
                 api.calls.append(told(self.command, parts.path, pairs, body, dict(self.headers.items())))
-                found = api.answer(self.command, parts.path, dict(pairs), body)
-            data = content(found, api.url)
-            self.send_response(found.get("status", 200))
-            for name, value in found.get("headers", {}).items():
+                answer = api.answer(self.command, parts.path, dict(pairs), body)
+            data = content(answer, api.url)
+            self.send_response(answer.get("status", 200))
+            for name, value in answer.get("headers", {}).items():
                 self.send_header(name, str(value).replace("http://api", api.url))
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -321,8 +321,8 @@ def line(value: Any) -> str:
 def tidy(state: Any) -> Any:
     """A state without what no two runs share: how long they took."""
     if isinstance(state, dict):
-        found = {k: tidy(v) for k, v in state.items() if k != "lookback_window" and not k.startswith("__ab_")}
-        if isinstance(found.get("states"), list):
-            found["states"] = sorted(found["states"], key=line)
-        return found
+        result = {k: tidy(v) for k, v in state.items() if k != "lookback_window" and not k.startswith("__ab_")}
+        if isinstance(result.get("states"), list):
+            result["states"] = sorted(result["states"], key=line)
+        return result
     return [tidy(one) for one in state] if isinstance(state, list) else state

@@ -13,8 +13,8 @@ from kitestring.declarative import DeclarativeSource
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with serving() as found:
-        yield found
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture

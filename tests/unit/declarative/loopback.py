@@ -44,14 +44,14 @@ class Api:
     calls: list[Call] = field(default_factory=list)
 
     def answer(self, call: Call) -> tuple[int, Any, dict[str, str]]:
-        found = self.answers.get(call.path, (404, {"message": "no such page"}))
-        if isinstance(found, list):
-            found = found.pop(0) if len(found) > 1 else found[0]
-        if callable(found):
-            found = found(call)
-        if not isinstance(found, tuple):
-            found = (200, found)
-        status, page, *headers = found
+        response = self.answers.get(call.path, (404, {"message": "no such page"}))
+        if isinstance(response, list):
+            response = response.pop(0) if len(response) > 1 else response[0]
+        if callable(response):
+            response = response(call)
+        if not isinstance(response, tuple):
+            response = (200, response)
+        status, page, *headers = response
         return status, page, headers[0] if headers else {}
 
     def paths(self) -> list[str]:

@@ -51,11 +51,11 @@ def test_spec_gives_the_form(run: Any) -> None:
     oauth = {"type": "AuthFlow", "auth_flow_type": "oauth2.0"}
     spec = {"type": "Spec", "connection_specification": form, "documentation_url": "https://x", "advanced_auth": oauth}
     code, messages = run("spec", manifest(spec=spec))
-    (found,) = of(messages, "SPEC")
+    (result,) = of(messages, "SPEC")
     assert code == 0
-    assert found["connectionSpecification"] == form
-    assert found["documentationUrl"] == "https://x"
-    assert found["advanced_auth"] == {"auth_flow_type": "oauth2.0"}
+    assert result["connectionSpecification"] == form
+    assert result["documentationUrl"] == "https://x"
+    assert result["advanced_auth"] == {"auth_flow_type": "oauth2.0"}
 
 
 def test_check_says_yes_or_why_not(run: Any, api: Api) -> None:
@@ -182,10 +182,10 @@ def test_states_are_found_in_every_form_of_the_protocol() -> None:
 
 
 def test_a_configured_catalog_becomes_streams() -> None:
-    (found,) = configured_streams(
+    (result,) = configured_streams(
         selected(namespace="n", source_defined_primary_key=[["id"]], default_cursor_field=["u"])
     )
-    assert (found.key, found.primary_key, found.cursor) == ("n.things", (("id",),), ("u",))
+    assert (result.key, result.primary_key, result.cursor) == ("n.things", (("id",),), ("u",))
     with pytest.raises(ConfigError):
         configured_streams({"streams": [{"stream": {"name": "a"}, "sync_mode": "sometimes"}]})
 

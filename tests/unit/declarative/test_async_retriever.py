@@ -60,9 +60,9 @@ def report(api: Api, **more: Any) -> dict[str, Any]:
 
 
 def test_a_report_is_asked_for_awaited_read_and_deleted(api: Api, open_source: Open) -> None:
-    found = sync(open_source(report(api)))
-    assert found.records == [{"id": "1", "updated_at": "2024-02-01T00:00:00Z"}, {"id": "2", "updated_at": None}]
-    assert found.state == {"updated_at": "2024-02-01T00:00:00Z"}
+    result = sync(open_source(report(api)))
+    assert result.records == [{"id": "1", "updated_at": "2024-02-01T00:00:00Z"}, {"id": "2", "updated_at": None}]
+    assert result.state == {"updated_at": "2024-02-01T00:00:00Z"}
     assert api.calls[0].json == {"from": "2024-01-01T00:00:00Z"}
     assert api.paths() == ["/reports", "/reports/7", "/reports/7", "/file/a", "/file/b", "/reports/7/delete"]
 
@@ -96,10 +96,10 @@ def test_the_addresses_of_files_may_take_a_request_of_their_own(api: Api, open_s
     api.answers["/file/json"] = {"data": [{"id": "9"}]}
     target = {"type": "HttpRequester", "url_base": api.url, "path": "/results/{{ polling_response['result'] }}"}
     json = {"type": "DpathExtractor", "field_path": ["data"]}
-    found = sync(
+    result = sync(
         open_source(report(api, download_target_requester=target, download_extractor=json, delete_requester=None))
     )
-    assert found.records == [{"id": "9"}]
+    assert result.records == [{"id": "9"}]
 
 
 def test_without_targets_there_is_one_file(api: Api, open_source: Open) -> None:

@@ -376,13 +376,13 @@ def test_a_signed_token_is_made_for_a_request(api: Api, open_source: Open) -> No
 
 def test_a_signed_token_may_go_elsewhere_and_its_key_be_encoded(api: Api, open_source: Open) -> None:
     option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "jwt"}
-    found = read(
+    result = read(
         api,
         open_source,
         {**JWT, "header_prefix": "", "base64_encode_secret_key": True, "request_option": option},
         {"key": "k"},
     )
-    _, _, body, signature = unpacked(found.query["jwt"])
+    _, _, body, signature = unpacked(result.query["jwt"])
     assert signature == hmac.digest(base64.b64encode(b"k"), body, hashlib.sha256)
 
 

@@ -33,8 +33,8 @@ def pages_of(total: int) -> Any:
 
 def test_each_page_stands_with_its_request_and_its_answer(api: Api) -> None:
     api.answers["/things"] = pages_of(3)
-    found = read(manifest(stream(url=api.url, retriever={"paginator": PAGES})), {}, "things")
-    (part,) = found.slices
+    result = read(manifest(stream(url=api.url, retriever={"paginator": PAGES})), {}, "things")
+    (part,) = result.slices
     assert [[record["id"] for record in page.records] for page in part.pages] == [[0, 1], [2]]
     assert [page.exchange.url for page in part.pages if page.exchange] == [
         f"{api.url}/things",
@@ -42,42 +42,42 @@ def test_each_page_stands_with_its_request_and_its_answer(api: Api) -> None:
     ]
     assert part.pages[1].exchange is not None
     assert (part.pages[1].exchange.status, part.pages[1].exchange.response) == (200, {"data": [{"id": 2}]})
-    assert (found.limited, found.error, len(found.records)) == ([], "", 3)
-    assert found.schema["properties"] == {"id": {"type": "integer"}}
-    json.dumps(found.values())
+    assert (result.limited, result.error, len(result.records)) == ([], "", 3)
+    assert result.schema["properties"] == {"id": {"type": "integer"}}
+    json.dumps(result.values())
 
 
 def test_pages_without_records_are_shown_too(api: Api) -> None:
     api.answers["/things"] = {"data": []}
-    found = read(manifest(stream(url=api.url)), {}, "things")
-    assert [(len(page.records), page.exchange is not None) for page in found.slices[0].pages] == [(0, True)]
+    result = read(manifest(stream(url=api.url)), {}, "things")
+    assert [(len(page.records), page.exchange is not None) for page in result.slices[0].pages] == [(0, True)]
 
 
 def test_the_limits_of_pages_records_and_slices_end_a_read_and_are_named(api: Api) -> None:
     api.answers["/things"] = pages_of(1_000)
     values = manifest(stream(url=api.url, retriever={"paginator": PAGES}))
-    found = read(values, {}, "things", most_pages=3)
-    assert (len(found.slices[0].pages), len(found.records), found.limited) == (3, 6, ["pages"])
+    result = read(values, {}, "things", most_pages=3)
+    assert (len(result.slices[0].pages), len(result.records), result.limited) == (3, 6, ["pages"])
     assert len(api.calls) == 4
-    found = read(values, {}, "things", most_records=3)
-    assert (len(found.records), found.limited) == (3, ["records"])
+    result = read(values, {}, "things", most_records=3)
+    assert (len(result.records), result.limited) == (3, ["records"])
     months = manifest(stream(url=api.url, incremental_sync=cursor(step="P7D", cursor_granularity="PT1S")))
     api.answers["/things"] = {"data": []}
-    found = read(months, {}, "things", most_slices=2)
-    assert (len(found.slices), found.limited) == (2, ["slices"])
-    assert found.slices[0].bounds["start_time"] == "2024-01-01T00:00:00Z"
+    result = read(months, {}, "things", most_slices=2)
+    assert (len(result.slices), result.limited) == (2, ["slices"])
+    assert result.slices[0].bounds["start_time"] == "2024-01-01T00:00:00Z"
 
 
 def test_endless_empty_pages_end_at_the_limit(api: Api) -> None:
     api.answers["/things"] = lambda call: {"data": [], "next": str(len(api.calls))}
     strategy = {"type": "CursorPagination", "cursor_value": "{{ response['next'] }}"}
-    found = read(
+    result = read(
         manifest(stream(url=api.url, retriever={"paginator": {**PAGES, "pagination_strategy": strategy}})),
         {},
         "things",
         most_pages=4,
     )
-    assert (len(found.slices[0].pages), found.limited) == (4, ["pages"])
+    assert (len(result.slices[0].pages), result.limited) == (4, ["pages"])
 
 
 def test_secrets_are_masked_wherever_they_appear(api: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,24 +92,24 @@ def test_secrets_are_masked_wherever_they_appear(api: Api, caplog: pytest.LogCap
     }
     form = {"type": "object", "properties": {"key": {"type": "string", "airbyte_secret": True}}}
     spec = {"type": "Spec", "connection_specification": form}
-    found = read(manifest(stream(url=api.url, requester={"authenticator": auth}), spec=spec), {"key": key}, "things")
+    result = read(manifest(stream(url=api.url, requester={"authenticator": auth}), spec=spec), {"key": key}, "things")
     assert api.calls[0].query == {"k": key}
-    text = json.dumps(found.values())
+    text = json.dumps(result.values())
     assert key not in text
-    (page,) = found.slices[0].pages
+    (page,) = result.slices[0].pages
     assert [one.status for one in page.attempts] == [500]
     assert page.records == [{"id": 1, "echo": "you are **********"}]
-    assert any("waiting" in one.message for one in found.logs)
+    assert any("waiting" in one.message for one in result.logs)
 
 
 def test_what_goes_wrong_stands_beside_what_was_read(api: Api) -> None:
     api.answers["/things"] = lambda call: (
         {"data": [{"id": 1}, {"id": 2}]} if len(api.calls) < 2 else (404, {"why": "x"})
     )
-    found = read(manifest(stream(url=api.url, retriever={"paginator": PAGES})), {}, "things")
-    assert len(found.records) == 2
-    assert "404" in found.error
-    assert [page.exchange.status for page in found.slices[0].pages if page.exchange] == [200, 404]
+    result = read(manifest(stream(url=api.url, retriever={"paginator": PAGES})), {}, "things")
+    assert len(result.records) == 2
+    assert "404" in result.error
+    assert [page.exchange.status for page in result.slices[0].pages if page.exchange] == [200, 404]
 
 
 def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
@@ -138,16 +138,16 @@ def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
         requester={"authenticator": auth},
         retriever={"partition_router": router},
     )
-    found = read(manifest(kids), {}, "kids")
-    assert [part.partition["parent"] for part in found.slices] == [1, 2]
-    assert [len(part.pages) for part in found.slices] == [1, 1]
-    assert sorted(one.url.removeprefix(api.url) for one in found.other) == ["/parents", "/token"]
+    result = read(manifest(kids), {}, "kids")
+    assert [part.partition["parent"] for part in result.slices] == [1, 2]
+    assert [len(part.pages) for part in result.slices] == [1, 1]
+    assert sorted(one.url.removeprefix(api.url) for one in result.other) == ["/parents", "/token"]
     api.answers["/parents"] = (403, {"message": "not for you"})
     refused = read(manifest(kids), {}, "kids")
     assert [(one.url.removeprefix(api.url), one.status) for one in refused.other] == [("/parents", 403)]
     assert "403" in refused.error
     for secret in ("token-0815", "secret-in-the-manifest"):
-        assert secret not in json.dumps(found.values())
+        assert secret not in json.dumps(result.values())
 
 
 def test_a_stream_made_of_two_shows_its_pages_too(api: Api) -> None:
@@ -160,18 +160,18 @@ def test_a_stream_made_of_two_shows_its_pages_too(api: Api) -> None:
         "full_refresh_stream": whole,
         "incremental_stream": whole,
     }
-    found = read(manifest(both), {"key": "key-12345"}, "things")
-    assert [len(page.records) for page in found.slices[0].pages] == [1]
-    assert found.other == []
-    assert "key-12345" not in json.dumps(found.values())
+    result = read(manifest(both), {"key": "key-12345"}, "things")
+    assert [len(page.records) for page in result.slices[0].pages] == [1]
+    assert result.other == []
+    assert "key-12345" not in json.dumps(result.values())
 
 
 def test_a_read_goes_on_from_a_state_and_tells_the_next(api: Api) -> None:
     api.answers["/things"] = {"data": [{"id": 1, "updated_at": "2024-02-10T00:00:00Z"}]}
     values = manifest(stream(url=api.url, incremental_sync=cursor()))
-    found = read(values, {}, "things", state={"updated_at": "2024-02-01T00:00:00Z"})
-    assert found.slices[0].bounds["start_time"] == "2024-02-01T00:00:00Z"
-    assert found.state == {"updated_at": "2024-02-10T00:00:00Z"}
+    result = read(values, {}, "things", state={"updated_at": "2024-02-01T00:00:00Z"})
+    assert result.slices[0].bounds["start_time"] == "2024-02-01T00:00:00Z"
+    assert result.state == {"updated_at": "2024-02-10T00:00:00Z"}
 
 
 def test_a_stream_that_is_not_there_is_a_mistake_of_the_caller(api: Api) -> None:
@@ -184,9 +184,9 @@ def test_a_schema_fits_all_records_and_finds_dates() -> None:
         {"id": 1, "n": 1, "at": "2024-01-01T00:00:00Z", "day": "2024-01-01", "tags": ["a"], "in": {"x": True}},
         {"id": 2, "n": 1.5, "at": "2024-01-02T10:00:00.5+02:00", "day": "soon", "tags": [], "in": None, "void": None},
     ]
-    found = infer_schema(records, ["id"])
-    assert found["required"] == ["id"]
-    assert found["properties"] == {
+    result = infer_schema(records, ["id"])
+    assert result["required"] == ["id"]
+    assert result["properties"] == {
         "id": {"type": "integer"},
         "n": {"type": ["null", "number"]},
         "at": {"type": ["null", "string"], "format": "date-time"},
@@ -214,9 +214,9 @@ streams:
     name: a
     retriever: {requester: {$ref: "#/definitions/requester"}, record_selector: {extractor: {field_path: []}}}
 """
-    found = resolved(text)
-    (one,) = found["streams"]
-    assert (found["type"], found["check"]["type"], one["type"]) == (
+    result = resolved(text)
+    (one,) = result["streams"]
+    assert (result["type"], result["check"]["type"], one["type"]) == (
         "DeclarativeSource",
         "CheckStream",
         "DeclarativeStream",
@@ -224,7 +224,7 @@ streams:
     assert one["retriever"]["type"] == "SimpleRetriever"
     assert one["retriever"]["requester"]["type"] == "HttpRequester"
     assert one["retriever"]["record_selector"]["extractor"]["type"] == "DpathExtractor"
-    assert "$ref" not in json.dumps(found["streams"])
+    assert "$ref" not in json.dumps(result["streams"])
 
 
 @pytest.mark.parametrize("auth", ["none", "bearer", "basic", "header:X-Key", "query:key"])
@@ -244,9 +244,9 @@ def test_a_draft_has_no_mistakes_and_reads_every_page(api: Api, auth: str, pagin
     assert validate(text) == []
     assert formatted(text) == text
     config = {"api_token": "tok-12345", "username": "ada", "password": "pass-word", "api_key": "key-12345"}
-    found = read(text, config, "things")
-    assert found.error == ""
-    assert len(found.records) == (2 if paging == "none" else 6)
+    result = read(text, config, "things")
+    assert result.error == ""
+    assert len(result.records) == (2 if paging == "none" else 6)
     first = api.calls[0]
     assert (first.query["open"], first.query["limit"]) == ("yes", "2")
     sent = {**first.headers, **first.query}
@@ -256,8 +256,8 @@ def test_a_draft_has_no_mistakes_and_reads_every_page(api: Api, auth: str, pagin
 
 def test_a_draft_without_a_page_size_reads_until_an_empty_page(api: Api) -> None:
     api.answers["/things"] = lambda call: {"data": [{"id": call.query["page"]}] if int(call.query["page"]) < 4 else []}
-    found = read(draft(f"{api.url}/things", records="data", paging="page:page"), {}, "things")
-    assert len(found.records) == 3
+    result = read(draft(f"{api.url}/things", records="data", paging="page:page"), {}, "things")
+    assert len(result.records) == 3
 
 
 @pytest.mark.parametrize(
@@ -298,9 +298,9 @@ check: {type: CheckStream, stream_names: [beasts]}
 
 
 def test_formatting_orders_the_parts_and_keeps_values_and_comments() -> None:
-    found = formatted(MESSY)
-    assert yaml.safe_load(found) == yaml.safe_load(MESSY)
-    keys = [line.partition(":")[0] for line in found.splitlines() if line[:1].isalpha()]
+    result = formatted(MESSY)
+    assert yaml.safe_load(result) == yaml.safe_load(MESSY)
+    keys = [line.partition(":")[0] for line in result.splitlines() if line[:1].isalpha()]
     assert keys == ["version", "type", "check", "definitions", "streams", "spec"]
     for comment in (
         "# The zoo's API.",
@@ -309,8 +309,8 @@ def test_formatting_orders_the_parts_and_keeps_values_and_comments() -> None:
         "    # where they are",
         "# shared\ndefinitions:",
     ):
-        assert comment in found
-    assert formatted(found) == found
+        assert comment in result
+    assert formatted(result) == result
 
 
 def test_formatting_never_moves_an_alias_in_front_of_its_anchor() -> None:

@@ -71,14 +71,14 @@ def test_a_good_manifest_has_no_defects_even_where_it_computes_with_the_configur
 
 
 def test_several_mistakes_are_found_at_once_each_at_its_line() -> None:
-    found = broken(
+    result = broken(
         ("type: RecordSelector\n", "type: RecordSelecter\n"),
         ("url_base: \"https://{{ config['host'] }}/v1\"", "url_base: \"https://{{ config['host' }}/v1\""),
         ("stream_names: [beasts]", "stream_names: [beats]"),
         ("      cursor_field: updated_at\n", ""),
     )
-    lines = [line for line, _ in found]
-    text = " | ".join(message for _, message in found)
+    lines = [line for line, _ in result]
+    text = " | ".join(message for _, message in result)
     assert "RecordSelecter is not a known keyword; did you mean RecordSelector?" in text
     assert "the template is malformed" in text
     assert "there is no stream called beats; did you mean beasts?" in text
@@ -110,15 +110,15 @@ def test_a_missing_field_is_told_at_what_should_hold_it() -> None:
     ],
 )
 def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, said: str) -> None:
-    found = broken((old, new))
-    assert [one for one in found if one[0] in (line, line + 1) and said in one[1]], found
+    result = broken((old, new))
+    assert [one for one in result if one[0] in (line, line + 1) and said in one[1]], result
 
 
 def test_every_reference_that_leads_nowhere_is_told() -> None:
     text = "version: 1\nstreams:\n  - $ref: '#/a'\n  - '#/b/c'\n  - {x: '#/streams/2'}\n"
-    found = validate(text)
-    assert [one.line for one in found] == [3, 4, 5]
-    assert "circle" in found[2].message
+    result = validate(text)
+    assert [one.line for one in result] == [3, 4, 5]
+    assert "circle" in result[2].message
 
 
 def test_what_is_no_manifest_is_said_and_nothing_crashes() -> None:

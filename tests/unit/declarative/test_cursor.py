@@ -26,17 +26,17 @@ def windows(api: Api) -> list[tuple[str, str]]:
 
 def test_a_first_read_covers_all_and_the_state_is_the_latest_value(api: Api, open_source: Open) -> None:
     api.answers["/things"] = at("01-05", "02-03", "01-20")
-    found = sync(open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW))))
+    result = sync(open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW))))
     assert windows(api) == [("2024-01-01T00:00:00Z", "2024-03-01T00:00:00Z")]
-    assert found.state == {"updated_at": "2024-02-03T00:00:00Z"}
+    assert result.state == {"updated_at": "2024-02-03T00:00:00Z"}
 
 
 def test_the_next_read_begins_at_the_state(api: Api, open_source: Open) -> None:
     api.answers["/things"] = at("02-10")
     source = open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW)))
-    found = sync(source, state={"updated_at": "2024-02-03T00:00:00Z", "other": 1})
+    result = sync(source, state={"updated_at": "2024-02-03T00:00:00Z", "other": 1})
     assert windows(api) == [("2024-02-03T00:00:00Z", "2024-03-01T00:00:00Z")]
-    assert found.state == {"updated_at": "2024-02-10T00:00:00Z", "other": 1}
+    assert result.state == {"updated_at": "2024-02-10T00:00:00Z", "other": 1}
 
 
 def test_a_read_without_records_keeps_the_state(api: Api, open_source: Open) -> None:
@@ -70,9 +70,9 @@ def test_steps_do_not_overlap(api: Api, open_source: Open) -> None:
 def test_a_lookback_reads_again_what_may_have_come_late(api: Api, open_source: Open) -> None:
     api.answers["/things"] = at("02-01")
     source = open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW, lookback_window="P7D")))
-    found = sync(source, state={"updated_at": "2024-02-03T00:00:00Z"})
+    result = sync(source, state={"updated_at": "2024-02-03T00:00:00Z"})
     assert windows(api)[0][0] == "2024-01-27T00:00:00Z"
-    assert found.state == {"updated_at": "2024-02-03T00:00:00Z"}
+    assert result.state == {"updated_at": "2024-02-03T00:00:00Z"}
     api.calls.clear()
     sync(source, state={"updated_at": "2024-01-03T00:00:00Z"})
     assert windows(api)[0][0] == "2024-01-01T00:00:00Z"
@@ -81,14 +81,14 @@ def test_a_lookback_reads_again_what_may_have_come_late(api: Api, open_source: O
 def test_steps_that_end_out_of_order_move_the_state_only_when_they_join(api: Api, open_source: Open) -> None:
     api.answers["/things"] = lambda call: at("01-15") if call.query["since"] < "2024-02" else at("02-20")
     source = open_source(stream(url=api.url, incremental_sync=STEPS))
-    (found,) = source.discover()
-    first, second = source.partitions([found], {})
+    (result,) = source.discover()
+    first, second = source.partitions([result], {})
     notes = [[i for i in source.read(p, {}) if isinstance(i, Checkpoint)][0].state for p in (first, second)]  # noqa: RUF015
     late = source.merge("things", {}, notes[1])
     assert len(late["slices"]) == 2
-    assert source.finish(found, late) == {"updated_at": "2024-01-01T00:00:00Z"}
+    assert source.finish(result, late) == {"updated_at": "2024-01-01T00:00:00Z"}
     whole = source.merge("things", late, notes[0])
-    assert source.finish(found, whole) == {"updated_at": "2024-02-20T00:00:00Z"}
+    assert source.finish(result, whole) == {"updated_at": "2024-02-20T00:00:00Z"}
     assert source.merge("things", {}, {"plain": 1}) == {"plain": 1}
     assert CLOSED in notes[0]
 
@@ -107,13 +107,13 @@ def test_a_state_with_a_gap_reads_the_gap_and_the_rest(api: Api, open_source: Op
         ],
         "legacy": {"other": 1},
     }
-    found = sync(open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW))), state=saved)
+    result = sync(open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW))), state=saved)
     assert windows(api) == [
         ("2024-01-01T00:00:00Z", "2024-01-10T00:00:00Z"),
         ("2024-01-20T00:00:00Z", "2024-02-01T00:00:00Z"),
         ("2024-02-10T00:00:00Z", "2024-03-01T00:00:00Z"),
     ]
-    assert found.state == {"updated_at": "2024-01-15T00:00:00Z", "other": 1}
+    assert result.state == {"updated_at": "2024-01-15T00:00:00Z", "other": 1}
 
 
 def test_records_that_were_read_before_are_filtered_here_where_the_api_cannot(api: Api, open_source: Open) -> None:
@@ -122,9 +122,9 @@ def test_records_that_were_read_before_are_filtered_here_where_the_api_cannot(ap
     }
     more = {"transformations": [{"type": "AddFields", "fields": [{"path": ["x"], "value": "1"}]}]}
     source = open_source(stream(url=api.url, incremental_sync=cursor(is_client_side_incremental=True), **more))
-    found = sync(source, state={"updated_at": "2024-02-10T00:00:00Z"})
-    assert [record["id"] for record in found.records] == ["02-10", "02-20", "none", "odd"]
-    assert found.state == {"updated_at": "2024-02-20T00:00:00Z"}
+    result = sync(source, state={"updated_at": "2024-02-10T00:00:00Z"})
+    assert [record["id"] for record in result.records] == ["02-10", "02-20", "none", "odd"]
+    assert result.state == {"updated_at": "2024-02-20T00:00:00Z"}
 
 
 def test_a_feed_is_read_until_a_record_is_known(api: Api, open_source: Open) -> None:
@@ -133,8 +133,8 @@ def test_a_feed_is_read_until_a_record_is_known(api: Api, open_source: Open) -> 
     source = open_source(
         stream(url=api.url, incremental_sync=cursor(is_data_feed=True), retriever={"paginator": paginator})
     )
-    found = sync(source, state={"updated_at": "2024-02-12T00:00:00Z"})
-    assert [record["id"] for record in found.records] == ["02-20", "02-15", "02-12"]
+    result = sync(source, state={"updated_at": "2024-02-12T00:00:00Z"})
+    assert [record["id"] for record in result.records] == ["02-20", "02-15", "02-12"]
     assert len(api.calls) == 2
 
 
@@ -199,9 +199,9 @@ def test_a_format_that_loses_the_time_of_day_keeps_it_while_the_sync_runs(api: A
     api.answers["/things"] = {"data": [{"id": 1, "updated_at": "2024-02-03"}]}
     start = {"type": "MinMaxDatetime", "datetime": "2024-01-01T05:00:00Z", "datetime_format": "%Y-%m-%dT%H:%M:%SZ"}
     lossy = cursor(datetime_format="%Y-%m-%d", start_datetime=start, end_datetime="2024-03-01")
-    found = sync(open_source(stream(url=api.url, incremental_sync=lossy)))
-    assert found.states[0]["slices"][0]["start"] == "2024-01-01"
-    assert found.state == {"updated_at": "2024-02-03"}
+    result = sync(open_source(stream(url=api.url, incremental_sync=lossy)))
+    assert result.states[0]["slices"][0]["start"] == "2024-01-01"
+    assert result.state == {"updated_at": "2024-02-03"}
 
 
 def test_a_count_only_grows(api: Api, open_source: Open) -> None:
@@ -215,9 +215,9 @@ def test_a_count_only_grows(api: Api, open_source: Open) -> None:
     source = open_source(stream(url=api.url, incremental_sync=counting), config={"first": 5})
     assert sync(source).state == {"id": 9}
     assert api.calls[-1].query == {"since": "5"}
-    found = sync(source, state={"id": 9})
+    result = sync(source, state={"id": 9})
     assert api.calls[-1].query == {"since": "9"}
-    assert found.state == {"id": 9}
+    assert result.state == {"id": 9}
 
 
 def test_the_catalog_says_what_the_cursor_is(open_source: Open) -> None:
@@ -281,9 +281,9 @@ def test_a_state_is_read_in_the_format_it_was_written_in(api: Api, open_source: 
         cursor_datetime_formats=["%ms"],
     )
     source = open_source(stream(url=api.url, incremental_sync=milliseconds))
-    found = sync(source)
-    assert found.state == {"updated_at": "1706000000"}
-    sync(source, state=found.state)
+    result = sync(source)
+    assert result.state == {"updated_at": "1706000000"}
+    sync(source, state=result.state)
     assert api.calls[-1].query["since"] == "1706000000"
     sync(source, state={"updated_at": "1706000000000"})
     assert api.calls[-1].query["since"] == "1706000000"

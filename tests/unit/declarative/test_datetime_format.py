@@ -36,8 +36,8 @@ def test_a_format_parses_and_writes(format: str, text: str, moment: datetime) ->
 
 
 def test_a_zone_is_kept() -> None:
-    found = DateFormat("%Y-%m-%dT%H:%M:%S%z").parse("2024-02-29T12:30:15+02:00")
-    assert found == datetime(2024, 2, 29, 12, 30, 15, tzinfo=timezone(timedelta(hours=2)))
+    result = DateFormat("%Y-%m-%dT%H:%M:%S%z").parse("2024-02-29T12:30:15+02:00")
+    assert result == datetime(2024, 2, 29, 12, 30, 15, tzinfo=timezone(timedelta(hours=2)))
 
 
 @pytest.mark.parametrize("text", ["2024-02-30T00:00:00Z", "2024-02-29 12:30:15Z", "nonsense", ""])

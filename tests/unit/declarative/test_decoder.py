@@ -22,12 +22,12 @@ def read(api: Api, open_source: Open, body: bytes, decoder: Any, path: list[str]
 
 
 def zipped(**files: bytes) -> bytes:
-    found = io.BytesIO()
-    with zipfile.ZipFile(found, "w") as archive:
+    result = io.BytesIO()
+    with zipfile.ZipFile(result, "w") as archive:
         archive.mkdir("folder")
         for name, body in files.items():
             archive.writestr(name, body)
-    return found.getvalue()
+    return result.getvalue()
 
 
 CSV = {"type": "CsvDecoder"}
@@ -57,8 +57,8 @@ TWICE = gzip.compress(b"a\n1\n", mtime=0) + gzip.compress(b"2\n", mtime=0)
     ],
 )  # fmt: skip
 def test_a_body_becomes_records(api: Api, open_source: Open, decoder: Any, body: bytes, records: Any) -> None:
-    found = read(api, open_source, body, decoder)
-    assert found == records or (found == [1] and not records)
+    result = read(api, open_source, body, decoder)
+    assert result == records or (result == [1] and not records)
 
 
 def test_xml_becomes_nested_objects(api: Api, open_source: Open) -> None:
@@ -104,8 +104,8 @@ def test_a_long_body_is_read_in_runs(api: Api, open_source: Open) -> None:
     api.answers["/things"] = (200, body)
     selector = {"extractor": {"type": "DpathExtractor", "field_path": []}}
     source = open_source(stream(url=api.url, selector=selector, retriever={"decoder": CSV}))
-    (found,) = source.discover()
-    (partition,) = source.partitions([found], {})
+    (result,) = source.discover()
+    (partition,) = source.partitions([result], {})
     assert [len(item) for item in source.read(partition, {})] == [1000, 1000, 500]  # type: ignore[arg-type]
 
 
@@ -127,24 +127,26 @@ def test_a_line_that_cannot_be_read_is_a_reject_and_the_others_arrive(api: Api, 
         b'\xef\xbb\xbf{"id": 1}\n\n{"id": 2, \n{"id": 3}\r\n7\n{"id": "\\ud83d"}\n{"id": 12345678901234567890123}\n'
         b'{"id": "\xff"}'
     )
-    found = decoded(api, open_source, body, {"type": "JsonlDecoder"})
-    assert [row["id"] for row in found.records] == [1, 3, "\ufffd", 12345678901234567890123]
-    assert [reject.reason.partition(":")[0] for reject in found.rejects] == [
+    result = decoded(api, open_source, body, {"type": "JsonlDecoder"})
+    assert [row["id"] for row in result.records] == [1, 3, "\ufffd", 12345678901234567890123]
+    assert [reject.reason.partition(":")[0] for reject in result.rejects] == [
         "line 3 cannot be read",
         "line 5 is not an object",
         "line 8 cannot be read",
     ]
-    assert found.rejects[0].record == {"line": '{"id": 2, '}
+    assert result.rejects[0].record == {"line": '{"id": 2, '}
 
 
 def test_lines_in_the_charset_of_the_response_are_read(api: Api, open_source: Open) -> None:
     text = '{"id": "Zo\xeb"}\n{"id": "\u20ac"}\n'
     kind = "application/x-ndjson; charset="
     for charset in ("windows-1252", "utf-16", "utf-8"):
-        found = decoded(api, open_source, text.encode(charset), {"type": "JsonlDecoder"}, kind + charset)
-        assert [row["id"] for row in found.records] == ["Zo\xeb", "\u20ac"]
-        found = decoded(api, open_source, "Zo\xeb\n\u20ac".encode(charset), {"type": "IterableDecoder"}, kind + charset)
-        assert [row["record"] for row in found.records] == ["Zo\xeb", "\u20ac"]
+        result = decoded(api, open_source, text.encode(charset), {"type": "JsonlDecoder"}, kind + charset)
+        assert [row["id"] for row in result.records] == ["Zo\xeb", "\u20ac"]
+        result = decoded(
+            api, open_source, "Zo\xeb\n\u20ac".encode(charset), {"type": "IterableDecoder"}, kind + charset
+        )
+        assert [row["record"] for row in result.records] == ["Zo\xeb", "\u20ac"]
 
 
 def test_a_page_in_the_charset_that_its_header_names_is_read(api: Api, open_source: Open) -> None:
@@ -181,8 +183,8 @@ def test_rows_of_csv_are_read_or_rejected_never_lost(api: Api, open_source: Open
     body = (
         f'\ufeffid,name\n1,{long}\n\n2\n3,b,c\n4,d,\n5,"e\nf"\n6,5" wide\n7,"5" wide\n8,a\0b\n9,"never closed\n10,z\n'
     )
-    found = decoded(api, open_source, body.encode(), CSV)
-    assert found.records == [
+    result = decoded(api, open_source, body.encode(), CSV)
+    assert result.records == [
         {"id": "1", "name": long},
         {"id": "2", "name": None},
         {"id": "4", "name": "d"},
@@ -192,23 +194,23 @@ def test_rows_of_csv_are_read_or_rejected_never_lost(api: Api, open_source: Open
         {"id": "8", "name": "a\0b"},
         {"id": "10", "name": "z"},
     ]
-    assert [(reject.record, reject.reason) for reject in found.rejects] == [
+    assert [(reject.record, reject.reason) for reject in result.rejects] == [
         ({"line": "3,b,c"}, "line 5 has 3 cells, the first line has 2 names"),
         ({"line": '9,"never closed'}, "line 12 cannot be read: unexpected end of data"),
     ]
 
 
 def test_columns_of_csv_with_the_same_name_are_all_kept(api: Api, open_source: Open) -> None:
-    found = decoded(api, open_source, b"\na,b,a,a_1\n1,2,3,4\n", CSV)
-    assert found.records == [{"a_2": "1", "b": "2", "a": "3", "a_1": "4"}]
+    result = decoded(api, open_source, b"\na,b,a,a_1\n1,2,3,4\n", CSV)
+    assert result.records == [{"a_2": "1", "b": "2", "a": "3", "a_1": "4"}]
 
 
 def test_csv_in_another_encoding_is_read_or_rejected_row_by_row(api: Api, open_source: Open) -> None:
     text = "id,name\n1,Zo\xeb\n2,Ann\n"
     latin = text.encode("latin-1")
-    found = decoded(api, open_source, latin, CSV)
-    assert found.records == [{"id": "2", "name": "Ann"}]
-    assert [reject.reason for reject in found.rejects] == ["line 2 is not utf-8"]
+    result = decoded(api, open_source, latin, CSV)
+    assert result.records == [{"id": "2", "name": "Ann"}]
+    assert [reject.reason for reject in result.rejects] == ["line 2 is not utf-8"]
     whole = [{"id": "1", "name": "Zo\xeb"}, {"id": "2", "name": "Ann"}]
     assert decoded(api, open_source, latin, CSV, "text/csv; charset=iso-8859-1").records == whole
     assert decoded(api, open_source, latin, {**CSV, "encoding": "latin-1"}).records == whole
@@ -219,13 +221,13 @@ def test_csv_in_another_encoding_is_read_or_rejected_row_by_row(api: Api, open_s
 def test_rows_that_cannot_be_read_are_rejects_in_packed_files_too(api: Api, open_source: Open) -> None:
     body = b"id\n1\n2,3\n"
     packed = gzip.compress(body[:4]) + gzip.compress(body[4:])
-    found = decoded(api, open_source, packed + b"\0" * 9, {"type": "GzipDecoder", "decoder": CSV})
-    assert (len(found.records), len(found.rejects)) == (1, 1)
+    result = decoded(api, open_source, packed + b"\0" * 9, {"type": "GzipDecoder", "decoder": CSV})
+    assert (len(result.records), len(result.rejects)) == (1, 1)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.csv", body)
-    found = decoded(api, open_source, file.getvalue(), {"type": "ZipfileDecoder", "decoder": CSV})
-    assert (len(found.records), len(found.rejects)) == (1, 1)
+    result = decoded(api, open_source, file.getvalue(), {"type": "ZipfileDecoder", "decoder": CSV})
+    assert (len(result.records), len(result.rejects)) == (1, 1)
 
 
 def test_a_body_that_is_not_packed_as_it_says_is_asked_for_once_more(api: Api, open_source: Open) -> None:

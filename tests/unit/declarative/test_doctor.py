@@ -161,8 +161,8 @@ def test_credentials_that_nothing_renews_or_hides_are_found() -> None:
     fields = {"kind": {"type": "string", "const": "oauth2.0"}, "refresh_token": {"type": "string"}}
     form = {"type": "object", "properties": {"credentials": {"oneOf": [{"properties": fields}]}}}
     spec = {"type": "Spec", "connection_specification": form}
-    found = rules(thing(requester={"authenticator": authenticator}), spec=spec)
-    assert found == ["token-without-refresh", "token-without-refresh", "open-secret"]
+    result = rules(thing(requester={"authenticator": authenticator}), spec=spec)
+    assert result == ["token-without-refresh", "token-without-refresh", "open-secret"]
     oauth = {"type": "OAuthAuthenticator", "token_refresh_endpoint": "https://api.example/token"}
     authenticator["authenticators"]["oauth2.0"] = oauth
     fields["refresh_token"]["airbyte_secret"] = True  # type: ignore[assignment]

@@ -157,8 +157,8 @@ def test_a_page_that_was_right_the_second_time_is_no_reason_for_doubt(api: Api, 
 def test_a_kept_page_of_a_parent_is_asked_for_anew_when_it_is_in_doubt(api: Api, open_source: Open) -> None:
     api.answers["/parents"] = [{"data": None}, {"data": [{"id": "a"}]}]
     api.answers["/parents/a/things"] = {"data": [ROW]}
-    found = sync(open_source(substream(api.url)), state={})
-    assert [row["id"] for row in found.records] == [1]
+    result = sync(open_source(substream(api.url)), state={})
+    assert [row["id"] for row in result.records] == [1]
 
 
 def test_pages_that_stay_as_they_are_are_not_asked_for_again_without_end(api: Api, open_source: Open) -> None:

@@ -247,8 +247,8 @@ def test_pages_may_ask_to_start_over(api: Api, open_source: Open) -> None:
         page = int(call.query.get("page", 0))
         if page >= 2:
             return 400, {"message": "too far"}
-        found = [{"id": day, "updated_at": day} for day in days if day >= call.query["since"]]
-        return {"data": found[page * 2 : page * 2 + 2]}
+        result = [{"id": day, "updated_at": day} for day in days if day >= call.query["since"]]
+        return {"data": result[page * 2 : page * 2 + 2]}
 
     api.answers["/things"] = things
     paginator = {
@@ -257,7 +257,7 @@ def test_pages_may_ask_to_start_over(api: Api, open_source: Open) -> None:
         "pagination_strategy": {"type": "PageIncrement", "page_size": 2},
     }
     option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"}
-    found = sync(
+    result = sync(
         open_source(
             stream(
                 url=api.url,
@@ -270,8 +270,8 @@ def test_pages_may_ask_to_start_over(api: Api, open_source: Open) -> None:
             )
         )
     )
-    assert {record["id"] for record in found.records} == set(days)
-    assert found.state == {"updated_at": days[-1]}
+    assert {record["id"] for record in result.records} == set(days)
+    assert result.state == {"updated_at": days[-1]}
 
 
 def test_a_first_page_that_asks_to_start_over_is_told(api: Api, open_source: Open) -> None:
@@ -299,8 +299,8 @@ def test_a_window_that_the_api_refuses_is_cut_in_two(api: Api, open_source: Open
         ),
         "requester": {"error_handler": default(rule("SPLIT_REQUEST_WINDOW", http_codes=[400]))},
     }
-    found = sync(open_source(stream(url=api.url, retriever={"request_window_splitting": {}}, **parts)))
-    assert [record["id"] for record in found.records] == [
+    result = sync(open_source(stream(url=api.url, retriever={"request_window_splitting": {}}, **parts)))
+    assert [record["id"] for record in result.records] == [
         "2024-01-01T00:00:00Z",
         "2024-01-16T00:00:00Z",
         "2024-01-31T00:00:00Z",

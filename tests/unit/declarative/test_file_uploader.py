@@ -72,8 +72,8 @@ def test_a_second_sync_puts_files_in_the_place_of_the_first(api: Api, open_sourc
 @pytest.mark.parametrize("name", ["../../out", "a/../../../out", "", "a\0b", "."])
 def test_a_name_that_leads_out_of_the_folder_is_refused(api: Api, open_source: Open, tmp_path: Path, name: str) -> None:
     answering(api, name, "good")
-    found = sync(open_source(things(api), config={"files_folder": str(tmp_path / "in")}))
-    assert [one.reason for one in found.rejects] == [
+    result = sync(open_source(things(api), config={"files_folder": str(tmp_path / "in")}))
+    assert [one.reason for one in result.rejects] == [
         f"its file cannot be fetched: {name!r} is not a file name inside the folder"
     ]
     assert kept(tmp_path) == {"in/things/good": "content of good"}
@@ -81,8 +81,8 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(api: Api, open_source: O
 
 def test_a_long_name_is_cut_to_what_file_systems_take(api: Api, open_source: Open, tmp_path: Path) -> None:
     answering(api, "ä" * 200 + ".txt")
-    found = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
-    assert found.records[0]["file_reference"]["source_file_relative_path"].endswith("ää.txt")
+    result = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
+    assert result.records[0]["file_reference"]["source_file_relative_path"].endswith("ää.txt")
 
 
 def test_a_file_that_cannot_be_fetched_is_a_reject_and_the_others_come(
@@ -90,9 +90,9 @@ def test_a_file_that_cannot_be_fetched_is_a_reject_and_the_others_come(
 ) -> None:
     answering(api, "a", "b", "c")
     api.answers["/file/1"] = (404, {"message": "gone"})
-    found = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
-    assert [one["id"] for one in found.records] == [0, 2]
-    assert found.rejects[0].reason.endswith("/file/1 answered 404: gone")
+    result = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
+    assert [one["id"] for one in result.records] == [0, 2]
+    assert result.rejects[0].reason.endswith("/file/1 answered 404: gone")
 
 
 def test_a_transfer_that_breaks_off_is_tried_again(api: Api, open_source: Open, tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_transfer_that_breaks_off_is_tried_again(api: Api, open_source: Open, 
         return (200, gzip.compress(b"whole")[:-9], {"Content-Encoding": "gzip"}) if len(times) == 1 else b"whole"
 
     api.answers["/file/0"] = file
-    found = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
-    assert kept(tmp_path) == {"things/a": "whole"}, found.rejects
+    result = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
+    assert kept(tmp_path) == {"things/a": "whole"}, result.rejects
 
 
 def test_an_answer_that_the_manifest_ignores_leaves_the_record_without_a_file(
@@ -119,9 +119,9 @@ def test_an_answer_that_the_manifest_ignores_leaves_the_record_without_a_file(
         "response_filters": [{"type": "HttpResponseFilter", "action": "IGNORE", "http_codes": [404]}],
     }
     requester = {**UPLOADER["requester"], "error_handler": ignoring}
-    found = sync(open_source(things(api, requester=requester), config={"files_folder": str(tmp_path)}))
-    assert [one["id"] for one in found.records] == [0]
-    assert "file_reference" not in found.records[0]
+    result = sync(open_source(things(api, requester=requester), config={"files_folder": str(tmp_path)}))
+    assert [one["id"] for one in result.records] == [0]
+    assert "file_reference" not in result.records[0]
 
 
 def test_the_folder_never_holds_more_than_its_limit(api: Api, open_source: Open, tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from kitestring.errors import ConfigError
 
 
 def test_a_reference_brings_its_target_and_own_values_win() -> None:
-    found = resolve({"definitions": {"a": {"x": 1, "y": 2}}, "b": {"$ref": "#/definitions/a", "y": 3}, "c": "#/b/y"})
-    assert found["b"] == {"x": 1, "y": 3}
-    assert found["c"] == 3
+    result = resolve({"definitions": {"a": {"x": 1, "y": 2}}, "b": {"$ref": "#/definitions/a", "y": 3}, "c": "#/b/y"})
+    assert result["b"] == {"x": 1, "y": 3}
+    assert result["c"] == 3
 
 
 def test_a_reference_may_end_in_a_list_or_in_a_key_with_slashes() -> None:
-    found = resolve({"list": [{"k": 5}], "n": {"a/b": 6}, "one": "#/list/0/k", "two": "#/n/a/b"})
-    assert (found["one"], found["two"]) == (5, 6)
+    result = resolve({"list": [{"k": 5}], "n": {"a/b": 6}, "one": "#/list/0/k", "two": "#/n/a/b"})
+    assert (result["one"], result["two"]) == (5, 6)
 
 
 def test_a_reference_to_a_plain_value_replaces_the_object() -> None:
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_parameters_reach_every_component_below_and_fill_its_fields() -> None:
-    found = resolve(
+    result = resolve(
         {
             "streams": [
                 {
@@ -117,7 +117,7 @@ def test_parameters_reach_every_component_below_and_fill_its_fields() -> None:
             ]
         }
     )
-    stream = found["streams"][0]
+    stream = result["streams"][0]
     assert stream["name"] == "users"
     requester = stream["retriever"]["requester"]
     assert requester["path"] == "/users"
@@ -129,13 +129,13 @@ def test_parameters_reach_every_component_below_and_fill_its_fields() -> None:
 
 def test_a_parameter_does_not_go_below_the_field_of_its_name() -> None:
     inner = {"type": "DeclarativeStream", "name": "inner", "retriever": {"type": "SimpleRetriever"}}
-    found = resolve({"streams": [{**inner, "$parameters": {"retriever": "no"}}]})
-    assert "retriever" not in found["streams"][0]["retriever"]
-    assert found["streams"][0]["$parameters"] == {"retriever": "no"}
+    result = resolve({"streams": [{**inner, "$parameters": {"retriever": "no"}}]})
+    assert "retriever" not in result["streams"][0]["retriever"]
+    assert result["streams"][0]["$parameters"] == {"retriever": "no"}
 
 
 def test_own_parameters_go_before_those_of_parents() -> None:
-    found = resolve(
+    result = resolve(
         {
             "streams": [
                 {
@@ -146,19 +146,19 @@ def test_own_parameters_go_before_those_of_parents() -> None:
             ]
         }
     )
-    assert found["streams"][0]["retriever"]["requester"]["path"] == "inner"
+    assert result["streams"][0]["retriever"]["requester"]["path"] == "inner"
 
 
 def test_a_component_that_names_a_class_is_a_custom_one() -> None:
-    found = resolve(
+    result = resolve(
         {"streams": [{"$parameters": {"a": 1}, "type": "DeclarativeStream", "retriever": {"class_name": "x.Y"}}]}
     )
-    assert found["streams"][0]["retriever"]["type"] == "CustomRetriever"
+    assert result["streams"][0]["retriever"]["type"] == "CustomRetriever"
 
 
 def test_nested_components_without_a_type_of_their_own_parent_get_parameters() -> None:
     part = {"type": "QueryProperties", "property_list": ["a"]}
-    found = resolve(
+    result = resolve(
         {
             "streams": [
                 {
@@ -172,5 +172,5 @@ def test_nested_components_without_a_type_of_their_own_parent_get_parameters() -
             ]
         }
     )
-    fields = found["streams"][0]["retriever"]["requester"]["request_parameters"]["fields"]
+    fields = result["streams"][0]["retriever"]["requester"]["request_parameters"]["fields"]
     assert fields["$parameters"] == {"p": 1}

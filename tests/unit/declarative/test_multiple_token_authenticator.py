@@ -61,8 +61,8 @@ def signed(api: Api) -> list[str]:
 
 def test_the_next_token_takes_over_where_one_is_spent(api: Api, open_source: Open) -> None:
     api.answers = {"/quota": quota({"one": 2, "two": 9}), "/things": pages(3)}
-    found = sync(open_source(things(api.url), config={"tokens": "one, two"}))
-    assert len(found.records) == 3
+    result = sync(open_source(things(api.url), config={"tokens": "one, two"}))
+    assert len(result.records) == 3
     assert signed(api) == ["Bearer one", "Bearer one", "Bearer two", "Bearer two"]
     assert api.paths().count("/quota") == 2
 
@@ -86,8 +86,8 @@ def test_a_reset_is_waited_for_and_the_quotas_are_asked_anew(
         return page
 
     api.answers = {"/quota": told, "/things": pages(2)}
-    found = sync(open_source(things(api.url), config={"tokens": "one"}))
-    assert len(found.records) == 2
+    result = sync(open_source(things(api.url), config={"tokens": "one"}))
+    assert len(result.records) == 2
     assert api.paths().count("/quota") == 2
 
 
@@ -101,8 +101,8 @@ def test_a_refused_call_changes_the_token_without_waiting_where_the_status_says_
 
     api.answers = {"/quota": quota({"one": 100, "two": 100}), "/things": answer}
     began = time.monotonic()
-    found = sync(open_source(things(api.url, quota={"exhaustion_status_codes": [429]}), config={"tokens": "one,two"}))
-    assert found.records == [{"id": 1}]
+    result = sync(open_source(things(api.url, quota={"exhaustion_status_codes": [429]}), config={"tokens": "one,two"}))
+    assert result.records == [{"id": 1}]
     assert signed(api) == ["Bearer one", "Bearer two", "Bearer two"]
     assert time.monotonic() - began < 300
 
@@ -141,15 +141,15 @@ def refusing(token: str, page: Any) -> Any:
 
 def test_a_token_that_is_refused_is_left_out_while_another_is_good(api: Api, open_source: Open) -> None:
     api.answers = {"/quota": refusing("one", quota({"two": 9})), "/things": pages(3)}
-    found = sync(open_source(things(api.url), config={"tokens": "one,two"}))
-    assert len(found.records) == 3
+    result = sync(open_source(things(api.url), config={"tokens": "one,two"}))
+    assert len(result.records) == 3
     assert set(signed(api)) == {"Bearer two"}
 
 
 def test_a_token_that_is_withdrawn_meanwhile_is_left_out(api: Api, open_source: Open) -> None:
     api.answers = {"/quota": quota({"one": 9, "two": 9}), "/things": refusing("one", pages(3))}
-    found = sync(open_source(things(api.url), config={"tokens": "one,two"}))
-    assert len(found.records) == 3
+    result = sync(open_source(things(api.url), config={"tokens": "one,two"}))
+    assert len(result.records) == 3
     assert signed(api)[:2] == ["Bearer one", "Bearer two"]
 
 

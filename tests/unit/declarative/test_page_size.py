@@ -51,15 +51,15 @@ def asked(api: Api) -> list[tuple[int, int]]:
 
 def test_a_refused_page_is_asked_for_again_smaller_and_the_size_stays(api: Api, open_source: Open) -> None:
     api.answers["/things"] = upto(4)
-    found = sync(open_source(things(api.url)))
-    assert [one["id"] for one in found.records] == list(range(10))
+    result = sync(open_source(things(api.url)))
+    assert [one["id"] for one in result.records] == list(range(10))
     assert asked(api) == [(0, 8), (0, 4), (4, 4), (8, 4)]
 
 
 def test_the_size_is_restored_after_a_page_where_the_manifest_says_so(api: Api, open_source: Open) -> None:
     api.answers["/things"] = upto(4)
-    found = sync(open_source(things(api.url, reset_policy="AFTER_SUCCESSFUL_PAGE")))
-    assert [one["id"] for one in found.records] == list(range(10))
+    result = sync(open_source(things(api.url, reset_policy="AFTER_SUCCESSFUL_PAGE")))
+    assert [one["id"] for one in result.records] == list(range(10))
     assert asked(api) == [(0, 8), (0, 4), (4, 8), (4, 4), (8, 8), (8, 4)]
 
 

@@ -12,21 +12,21 @@ from kitestring.errors import ConfigError, ConnectorError
 
 
 def paginator(strategy: dict[str, Any], token: Any = "page", size: Any = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "DefaultPaginator", "pagination_strategy": strategy}
+    result: dict[str, Any] = {"type": "DefaultPaginator", "pagination_strategy": strategy}
     if token:
         option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": token}
-        found["page_token_option"] = {"type": "RequestPath"} if token == "path" else option
+        result["page_token_option"] = {"type": "RequestPath"} if token == "path" else option
     if size:
-        found["page_size_option"] = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": size}
-    return {"paginator": found}
+        result["page_size_option"] = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": size}
+    return {"paginator": result}
 
 
 def rows(*ids: int) -> dict[str, Any]:
     return {"data": [{"id": one} for one in ids]}
 
 
-def ids(found: Any) -> list[int]:
-    return [record["id"] for record in found.records]
+def ids(result: Any) -> list[int]:
+    return [record["id"] for record in result.records]
 
 
 @pytest.mark.parametrize(
@@ -185,10 +185,10 @@ def test_a_wrong_paginator_is_told_with_its_place(open_source: Open, strategy: A
 
 
 def test_a_link_header_is_read_by_relation() -> None:
-    found = links('<https://a/1?x=1,2>; rel="next"; title="more, much more", <https://a/9>; rel=last, <https://a/0>')
-    assert found["next"]["url"] == "https://a/1?x=1,2"
-    assert found["last"]["url"] == "https://a/9"
-    assert found["https://a/0"]["url"] == "https://a/0"
+    result = links('<https://a/1?x=1,2>; rel="next"; title="more, much more", <https://a/9>; rel=last, <https://a/0>')
+    assert result["next"]["url"] == "https://a/1?x=1,2"
+    assert result["last"]["url"] == "https://a/9"
+    assert result["https://a/0"]["url"] == "https://a/0"
     assert links("") == {}
 
 
@@ -239,8 +239,8 @@ def test_a_cursor_can_know_which_page_it_is_on(api: Api, open_source: Open) -> N
     }
     option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "page"}
     paginator = {"type": "DefaultPaginator", "page_token_option": option, "pagination_strategy": strategy}
-    found = sync(open_source(stream(url=api.url, retriever={"paginator": paginator}))).records
-    assert [row["id"] for row in found] == [1, 2, 3]
+    result = sync(open_source(stream(url=api.url, retriever={"paginator": paginator}))).records
+    assert [row["id"] for row in result] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("token", ["1e5", "0x1F", "1_000", '"quoted"', "0012"])

@@ -132,7 +132,7 @@ def test_the_answers_of_a_parent_are_kept_while_they_are_needed_and_no_longer(ap
         list(source.read(partition, {}))
     assert api.paths().count("/owners") == 2
     api.calls.clear()
-    first, second = (iter(source.partitions([found], {})) for found in catalog)
+    first, second = (iter(source.partitions([result], {})) for result in catalog)
     next(first), next(second)
     assert api.paths() == ["/owners"]
     list(first), list(second)
@@ -210,10 +210,10 @@ def routed(api: Api, **more: Any) -> dict[str, Any]:
 
 
 def test_each_partition_has_a_cursor_of_its_own(api: Api, open_source: Open) -> None:
-    found = sync(open_source(routed(api)))
-    length = found.state.pop("lookback_window")
+    result = sync(open_source(routed(api)))
+    length = result.state.pop("lookback_window")
     assert length >= 1
-    assert found.state == {
+    assert result.state == {
         "use_global_cursor": False,
         "states": [
             {"partition": {"color": "red"}, "cursor": {"updated_at": "2024-01-10T00:00:00Z"}},
@@ -230,33 +230,33 @@ def test_saved_partitions_go_on_and_new_ones_begin_at_the_start(api: Api, open_s
         "state": {"updated_at": "2024-02-01T00:00:00Z"},
         "lookback_window": 3600,
     }
-    found = sync(open_source(routed(api)), state=saved)
+    result = sync(open_source(routed(api)), state=saved)
     assert [call.query["since"] for call in api.calls] == ["2024-01-05T00:00:00Z", "2024-01-01T00:00:00Z"]
-    assert [one["cursor"]["updated_at"][:10] for one in found.state["states"]] == ["2024-01-10", "2024-02-10"]
+    assert [one["cursor"]["updated_at"][:10] for one in result.state["states"]] == ["2024-01-10", "2024-02-10"]
 
 
 def test_a_state_without_partitions_is_the_common_cursor(api: Api, open_source: Open) -> None:
-    found = sync(open_source(routed(api)), state={"updated_at": "2024-01-20T00:00:00Z"})
+    result = sync(open_source(routed(api)), state={"updated_at": "2024-01-20T00:00:00Z"})
     assert {call.query["since"] for call in api.calls} == {"2024-01-20T00:00:00Z"}
-    assert found.state["state"] == {"updated_at": "2024-02-10T00:00:00Z"}
-    assert found.state["states"][0]["cursor"] == {"updated_at": "2024-01-20T00:00:00Z"}
+    assert result.state["state"] == {"updated_at": "2024-02-10T00:00:00Z"}
+    assert result.state["states"][0]["cursor"] == {"updated_at": "2024-01-20T00:00:00Z"}
 
 
 def test_while_the_sync_runs_a_state_goes_on_where_it_stopped(api: Api, open_source: Open) -> None:
     half = sync(open_source(routed(api))).states[0]
     api.calls.clear()
     api.answers["/things"] = {"data": []}
-    found = sync(open_source(routed(api)), state=half)
+    result = sync(open_source(routed(api)), state=half)
     assert api.calls[0].query["since"] == "2024-03-01T00:00:00Z" or api.calls[0].query["color"] == "blue"
-    assert found.state["states"][0]["cursor"] == {"updated_at": "2024-01-10T00:00:00Z"}
+    assert result.state["states"][0]["cursor"] == {"updated_at": "2024-01-10T00:00:00Z"}
 
 
 def test_a_cursor_for_the_whole_stream_keeps_no_partitions(api: Api, open_source: Open) -> None:
-    found = sync(open_source(routed(api, global_substream_cursor=True)))
-    assert "states" not in found.state
-    assert (found.state["use_global_cursor"], found.state["state"]) == (True, {"updated_at": "2024-02-10T00:00:00Z"})
+    result = sync(open_source(routed(api, global_substream_cursor=True)))
+    assert "states" not in result.state
+    assert (result.state["use_global_cursor"], result.state["state"]) == (True, {"updated_at": "2024-02-10T00:00:00Z"})
     api.calls.clear()
-    sync(open_source(routed(api, global_substream_cursor=True)), state={**found.state, "lookback_window": 60})
+    sync(open_source(routed(api, global_substream_cursor=True)), state={**result.state, "lookback_window": 60})
     assert {call.query["since"] for call in api.calls} == {"2024-02-09T23:59:00Z"}
 
 
@@ -264,10 +264,10 @@ def test_too_many_partitions_fall_back_to_one_cursor(
     api: Api, open_source: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "MOST_PARTITIONS", 0)
-    found = sync(open_source(routed(api)))
-    assert found.state["use_global_cursor"] is True
-    assert found.state["state"] == {"updated_at": "2024-02-10T00:00:00Z"}
-    assert "states" not in found.state
+    result = sync(open_source(routed(api)))
+    assert result.state["use_global_cursor"] is True
+    assert result.state["state"] == {"updated_at": "2024-02-10T00:00:00Z"}
+    assert "states" not in result.state
 
 
 def test_without_records_the_common_cursor_stays(api: Api, open_source: Open) -> None:
@@ -278,9 +278,9 @@ def test_without_records_the_common_cursor_stays(api: Api, open_source: Open) ->
         "state": {"updated_at": "2024-02-01T00:00:00Z"},
         "lookback_window": 5,
     }
-    found = sync(open_source(routed(api)), state=saved)
-    assert found.state["state"] == saved["state"]
-    assert found.state["lookback_window"] == 5
+    result = sync(open_source(routed(api)), state=saved)
+    assert result.state["state"] == saved["state"]
+    assert result.state["lookback_window"] == 5
 
 
 def test_a_repeated_partition_is_read_once(api: Api, open_source: Open) -> None:
@@ -306,16 +306,16 @@ def test_only_parents_that_changed_are_read(api: Api, open_source: Open) -> None
     api.answers["/owners"] = {"data": [day("01-10"), day("02-01")]}
     api.answers["/owners/01-10/things"] = {"data": [day("01-11")]}
     api.answers["/owners/02-01/things"] = {"data": [day("02-02")]}
-    found = sync(open_source(dependent(api)))
-    assert found.state["parent_state"] == {"owners": {"updated_at": "2024-02-01T00:00:00Z"}}
-    assert found.state["states"][0]["partition"] == {"owner": "01-10", "parent_slice": {}}
+    result = sync(open_source(dependent(api)))
+    assert result.state["parent_state"] == {"owners": {"updated_at": "2024-02-01T00:00:00Z"}}
+    assert result.state["states"][0]["partition"] == {"owner": "01-10", "parent_slice": {}}
     api.calls.clear()
     api.answers["/owners"] = {"data": [day("02-05")]}
     api.answers["/owners/02-05/things"] = {"data": [day("02-06")]}
-    found = sync(open_source(dependent(api)), state=found.state)
+    result = sync(open_source(dependent(api)), state=result.state)
     assert api.calls[0].query == {"since": "2024-02-01T00:00:00Z"}
-    assert found.state["parent_state"] == {"owners": {"updated_at": "2024-02-05T00:00:00Z"}}
-    assert len(found.state["states"]) == 3
+    assert result.state["parent_state"] == {"owners": {"updated_at": "2024-02-05T00:00:00Z"}}
+    assert len(result.state["states"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -327,9 +327,9 @@ def test_only_parents_that_changed_are_read(api: Api, open_source: Open) -> None
 )
 def test_an_older_state_begins_the_parent_too(api: Api, open_source: Open, saved: Any, since: str) -> None:
     api.answers["/owners"] = {"data": []}
-    found = sync(open_source(dependent(api)), state=saved)
+    result = sync(open_source(dependent(api)), state=saved)
     assert api.calls[0].query == {"since": since}
-    assert found.state["parent_state"] == {"owners": {"updated_at": since}}
+    assert result.state["parent_state"] == {"owners": {"updated_at": since}}
 
 
 def test_a_state_without_partitions_becomes_that_of_one(api: Api, open_source: Open) -> None:
@@ -338,8 +338,8 @@ def test_a_state_without_partitions_becomes_that_of_one(api: Api, open_source: O
     )
     migration = {"type": "PartitionFromWholeStateMigration", "partition": {"owner": "{{ config.own }}"}}
     child = substream(api.url, incremental_sync=cursor(), state_migrations=[migration])
-    found = sync(open_source(child, config={"own": "a"}), state={"updated_at": "2024-02-01T00:00:00Z"})
-    states = {entry["partition"]["owner"]: entry["cursor"]["updated_at"] for entry in found.state["states"]}
+    result = sync(open_source(child, config={"own": "a"}), state={"updated_at": "2024-02-01T00:00:00Z"})
+    states = {entry["partition"]["owner"]: entry["cursor"]["updated_at"] for entry in result.state["states"]}
     assert states["a"] == "2024-02-01T00:00:00Z" > states["b"]
     for wrong in ({"type": "PartitionFromWholeStateMigration"}, {**migration, "partition": {}}):
         with pytest.raises(ConfigError):
@@ -363,9 +363,9 @@ def test_what_a_stream_without_partitions_has_appended_is_not_appended_again(api
         incremental_sync=cursor(),
         state_migrations=[migration],
     )
-    found = sync(open_source(split), state=whole.state, write=append)
-    assert [record["id"] for record in found.records] == [2]
-    assert sync(open_source(split), state=found.state, write=append).records == []
+    result = sync(open_source(split), state=whole.state, write=append)
+    assert [record["id"] for record in result.records] == [2]
+    assert sync(open_source(split), state=result.state, write=append).records == []
 
 
 def test_an_old_state_by_parent_is_migrated(api: Api, open_source: Open) -> None:
@@ -373,11 +373,11 @@ def test_an_old_state_by_parent_is_migrated(api: Api, open_source: Open) -> None
     child = substream(
         api.url, incremental_sync=cursor(), state_migrations=[{"type": "LegacyToPerPartitionStateMigration"}]
     )
-    found = sync(open_source(child), state={"a": {"updated_at": "2024-02-01T00:00:00Z"}})
-    assert found.state["states"] == [
+    result = sync(open_source(child), state={"a": {"updated_at": "2024-02-01T00:00:00Z"}})
+    assert result.state["states"] == [
         {"partition": {"owner": "a"}, "cursor": {"updated_at": "2024-02-01T00:00:00Z"}}
-    ] or found.state["states"][0]["cursor"] == {"updated_at": "2024-02-01T00:00:00Z"}
-    again = sync(open_source(child), state=found.state)
+    ] or result.state["states"][0]["cursor"] == {"updated_at": "2024-02-01T00:00:00Z"}
+    again = sync(open_source(child), state=result.state)
     assert len(again.state["states"]) == 1
     with pytest.raises(ConfigError, match="partition router and a cursor"):
         open_source(
@@ -448,9 +448,9 @@ def test_partitions_are_planned_as_they_are_taken(api: Api, open_source: Open) -
         "pagination_strategy": strategy,
     }
     source = open_source(substream(api.url, parent(api.url, owner={"retriever": {"paginator": paginator}})))
-    (found,) = source.discover()
-    assert found.sync_modes == (SyncMode.full_refresh,)
-    planned = iter(source.partitions([found], {}))
+    (result,) = source.discover()
+    assert result.sync_modes == (SyncMode.full_refresh,)
+    planned = iter(source.partitions([result], {}))
     keys = {next(planned).key for _ in range(3)}
     assert len(keys) == 3
     assert len(api.calls) <= 4

@@ -57,8 +57,8 @@ def test_every_word_of_the_language_is_known() -> None:
 
 @pytest.mark.slow
 def test_every_field_of_the_language_has_a_golden_case() -> None:
-    found = set(used())
-    missing = [f"{kind}.{name}" for kind, names in LANGUAGE.items() for name in names if (kind, name) not in found]
+    result = set(used())
+    missing = [f"{kind}.{name}" for kind, names in LANGUAGE.items() for name in names if (kind, name) not in result]
     assert missing == ["RequestBodyGraphQlQuery.query"]  # it stands in a value, without a type
 
 
@@ -72,12 +72,12 @@ def test_every_keyword_has_a_section_and_no_section_is_left_over() -> None:
 
 
 def test_every_field_is_named_in_the_section_of_its_keyword() -> None:
-    found = sections()
+    result = sections()
     missing = [
         f"{kind}.{name}"
         for kind, names in LANGUAGE.items()
         for name in names
-        if kind in found and f"`{name}`" not in found[kind]
+        if kind in result and f"`{name}`" not in result[kind]
     ]
     assert not missing
 

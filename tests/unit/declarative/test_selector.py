@@ -36,15 +36,15 @@ def extractor(*path: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_records_stand_at_the_path(api: Api, open_source: Open, path: list[str], page: Any, records: Any) -> None:
-    found = read(api, open_source, lambda call: page, {"key": "data"}, selector=extractor(*path))
-    assert found.records == records
+    result = read(api, open_source, lambda call: page, {"key": "data"}, selector=extractor(*path))
+    assert result.records == records
 
 
 def test_what_is_no_object_is_rejected_and_the_others_are_taken(api: Api, open_source: Open) -> None:
-    found = read(api, open_source, {"data": [{"id": 1}, "text", 5, {"id": 2}]})
-    assert found.records == [{"id": 1}, {"id": 2}]
-    assert [reject.record for reject in found.rejects] == [{"value": "text"}, {"value": 5}]
-    assert "an object) is expected" in found.rejects[0].reason
+    result = read(api, open_source, {"data": [{"id": 1}, "text", 5, {"id": 2}]})
+    assert result.records == [{"id": 1}, {"id": 2}]
+    assert [reject.record for reject in result.rejects] == [{"value": "text"}, {"value": 5}]
+    assert "an object) is expected" in result.rejects[0].reason
 
 
 def test_extractors_combine(api: Api, open_source: Open) -> None:
@@ -83,8 +83,8 @@ def test_items_that_are_no_objects_become_some_where_they_keep_something_of_thei
 ) -> None:
     page = {"data": [{"id": 1, "tags": ["a", "b"]}]}
     expander = {"type": "RecordExpander", "expand_records_from_field": ["tags"], "merge_parent": True}
-    found = read(api, open_source, page, selector=extractor("data", record_expander=expander))
-    assert found.records == [{"id": 1, "value": "a"}, {"id": 1, "value": "b"}]
+    result = read(api, open_source, page, selector=extractor("data", record_expander=expander))
+    assert result.records == [{"id": 1, "value": "a"}, {"id": 1, "value": "b"}]
 
 
 def test_a_list_that_was_cut_short_is_read_whole(api: Api, open_source: Open, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,11 +105,11 @@ def test_a_list_that_was_cut_short_is_read_whole(api: Api, open_source: Open, ca
         "parent_fields": [{"parent_path": ["id"], "record_path": ["of"]}],
     }
     whole = {**short, "truncated_list_retriever": rest}
-    found = read(api, open_source, page, selector=extractor("data", record_expander=whole))
-    assert found.records == [{"n": 1, "of": 1}, {"n": 2, "of": 1}, {"n": 3, "of": 2}, {"n": 4, "of": 3}]
+    result = read(api, open_source, page, selector=extractor("data", record_expander=whole))
+    assert result.records == [{"n": 1, "of": 1}, {"n": 2, "of": 1}, {"n": 3, "of": 2}, {"n": 4, "of": 3}]
     assert api.paths() == ["/things", "/1/lines", "/3/lines"]
-    found = read(api, open_source, page, selector=extractor("data", record_expander=short))
-    assert [record["n"] for record in found.records] == [1, 3, 4]
+    result = read(api, open_source, page, selector=extractor("data", record_expander=short))
+    assert [record["n"] for record in result.records] == [1, 3, 4]
     assert caplog.text.count("records are missing") == 1
 
 
@@ -133,8 +133,10 @@ def test_a_filter_sees_added_fields_only_when_asked_to(api: Api, open_source: Op
 
 
 def transformed(api: Api, open_source: Open, record: dict[str, Any], *transformations: dict[str, Any]) -> Any:
-    found = read(api, open_source, {"data": [record]}, {"c": "conf", "on": True}, transformations=list(transformations))
-    return found.records[0] if found.records else found.rejects[0]
+    result = read(
+        api, open_source, {"data": [record]}, {"c": "conf", "on": True}, transformations=list(transformations)
+    )
+    return result.records[0] if result.records else result.rejects[0]
 
 
 def add(*fields: Any, **more: Any) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def add(*fields: Any, **more: Any) -> dict[str, Any]:
 
 
 def test_fields_are_added(api: Api, open_source: Open) -> None:
-    found = transformed(
+    result = transformed(
         api,
         open_source,
         {"id": 1, "name": "Ann", "tags": ["a"], "deep": {"x": None}},
@@ -160,7 +162,7 @@ def test_fields_are_added(api: Api, open_source: Open) -> None:
         ),
         add((["later"], "{{ record.conf }}!", {}), (["not"], "1", {}), condition="{{ path == ['later'] and value }}"),
     )
-    assert found == {
+    assert result == {
         "id": 1,
         "name": "Ann",
         "tags": ["a"],
@@ -175,11 +177,11 @@ def test_fields_are_added(api: Api, open_source: Open) -> None:
 
 
 def test_a_record_that_a_template_cannot_take_is_rejected(api: Api, open_source: Open) -> None:
-    found = transformed(
+    result = transformed(
         api, open_source, {"id": 1, "day": "?"}, add((["d"], "{{ format_datetime(record.day, '%Y') }}", {}))
     )
-    assert found.record["id"] == 1
-    assert "the template fails" in found.reason
+    assert result.record["id"] == 1
+    assert "the template fails" in result.reason
 
 
 def test_a_record_where_a_path_leads_through_a_text_is_rejected(api: Api, open_source: Open) -> None:
@@ -214,11 +216,11 @@ SNAKES = {"some_key": 1, "a_b": {"camel_case": 2}, "uni": 3, "_1_x": 4}
 def test_a_transformation_changes_a_record(
     api: Api, open_source: Open, record: Any, transformation: Any, expected: Any
 ) -> None:
-    found = transformed(api, open_source, record, transformation)
+    result = transformed(api, open_source, record, transformation)
     if transformation["type"] == "FlattenFields" and "x" in expected and "a.x" in expected:
-        assert set(found.values()) == {1, 2, 5, 6}
+        assert set(result.values()) == {1, 2, 5, 6}
     else:
-        assert found == expected
+        assert result == expected
 
 
 @pytest.mark.parametrize(

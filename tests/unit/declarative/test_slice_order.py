@@ -42,8 +42,8 @@ def test_a_record_that_changes_while_older_slices_are_read_keeps_its_newer_versi
 def test_only_the_last_of_several_slices_comes_behind_the_others(api: Api, open_source: Open) -> None:
     def orders(**more: Any) -> list[int]:
         source = open_source(stream(url=api.url, incremental_sync=cursor(**more)))
-        (found,) = source.discover()
-        return [partition.order for partition in source.partitions([found], {})]
+        (result,) = source.discover()
+        return [partition.order for partition in source.partitions([result], {})]
 
     assert orders(step="P1M", cursor_granularity="PT1S") == [0, 1]
     assert orders(step="P10D", cursor_granularity="PT1S") == [0, 0, 0, 0, 0, 1]

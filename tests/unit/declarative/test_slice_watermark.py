@@ -21,9 +21,9 @@ STEPS = {"step": "P1M", "cursor_granularity": "PT1S"}
 
 
 def open_ended(**more: Any) -> dict[str, Any]:
-    found = cursor(start_time_option=SINCE, **more)
-    del found["end_datetime"]
-    return found
+    result = cursor(start_time_option=SINCE, **more)
+    del result["end_datetime"]
+    return result
 
 
 class Syncs:
@@ -124,8 +124,8 @@ def test_values_that_iso_8601_explains_are_read(
 ) -> None:
     api.answers["/things"] = rows(value, None, "")
     formats = {"datetime_format": "%Y-%m-%dT%H:%M:%S.%fZ", "start_datetime": "2024-01-01T00:00:00.000000Z"}
-    found = sync(open_source(stream(url=api.url, incremental_sync=open_ended(**formats, **more))))
-    assert found.state == {"updated_at": state}
+    result = sync(open_source(stream(url=api.url, incremental_sync=open_ended(**formats, **more))))
+    assert result.state == {"updated_at": state}
 
 
 @pytest.mark.parametrize("bad", ["yesterday", True, {"a": 1}, float("nan"), float("inf")])
@@ -143,8 +143,8 @@ def test_a_value_that_cannot_be_read_is_told_and_is_no_state(api: Api, open_sour
 def test_numbers_are_compared_as_numbers(api: Api, open_source: Open) -> None:
     counting = {"type": "IncrementingCountCursor", "cursor_field": "updated_at", "start_value": 0}
     api.answers["/things"] = rows("9", "10", 8.5, float("nan"), float("inf"))
-    found = sync(open_source(stream(url=api.url, incremental_sync=counting)))
-    assert found.state == {"updated_at": 10}
+    result = sync(open_source(stream(url=api.url, incremental_sync=counting)))
+    assert result.state == {"updated_at": 10}
 
 
 def test_a_late_record_with_the_states_value_arrives_and_none_is_doubled(api: Api, open_source: Open) -> None:
@@ -221,8 +221,8 @@ def test_a_record_that_is_rejected_does_not_move_the_cursor(api: Api, open_sourc
 
     api.answers["/things"] = rows("2024-02-01T00:00:00Z", "2024-02-03T00:00:00Z", "2024-02-03T00:00:00Z")
     source = open_source(stream(url=api.url, incremental_sync=open_ended()))
-    (found,) = source.discover()
-    (partition,) = source.partitions([found], {})
+    (result,) = source.discover()
+    (partition,) = source.partitions([result], {})
     *_, checkpoint = source.read(partition, {})
     assert isinstance(checkpoint, Checkpoint)
     assert checkpoint.without is not None
@@ -231,7 +231,7 @@ def test_a_record_that_is_rejected_does_not_move_the_cursor(api: Api, open_sourc
         assert checkpoint.without is not None
         records = rows("2024-02-01T00:00:00Z", *["2024-02-03T00:00:00Z"] * 2)["data"]
         note = checkpoint.without([records[number - 1] for number in rejected])
-        return source.finish(found, source.merge("things", {}, note))["updated_at"]
+        return source.finish(result, source.merge("things", {}, note))["updated_at"]
 
     assert state() == "2024-02-03T00:00:00Z"
     assert state(3) == "2024-02-03T00:00:00Z"
@@ -242,5 +242,5 @@ def test_a_record_that_is_rejected_does_not_move_the_cursor(api: Api, open_sourc
 def test_a_value_with_a_zone_is_written_in_utc_where_the_format_names_none(api: Api, open_source: Open) -> None:
     zoned = open_ended(cursor_datetime_formats=["%Y-%m-%dT%H:%M:%S%z"])
     api.answers["/things"] = rows("2024-02-01T05:00:00+07:00", "2024-01-31T23:00:00+0000")
-    found = sync(open_source(stream(url=api.url, incremental_sync=zoned)))
-    assert found.state == {"updated_at": "2024-01-31T23:00:00Z"}
+    result = sync(open_source(stream(url=api.url, incremental_sync=zoned)))
+    assert result.state == {"updated_at": "2024-01-31T23:00:00Z"}

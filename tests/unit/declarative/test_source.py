@@ -107,8 +107,8 @@ def test_public_names_are_found_and_others_are_not() -> None:
 def test_a_source_and_its_partitions_survive_pickling(api: Api, open_source: Open) -> None:
     api.answers["/things"] = PAGE
     source = open_source(stream(url=api.url, incremental_sync=cursor()))
-    (found,) = source.discover()
-    (partition,) = source.partitions([found], {})
+    (result,) = source.discover()
+    (partition,) = source.partitions([result], {})
     again: DeclarativeSource = pickle.loads(pickle.dumps(source))
     copied: Partition = pickle.loads(pickle.dumps(partition))
     assert [type(item).__name__ for item in again.read(copied, {})] == ["Batch", "Checkpoint"]
@@ -453,8 +453,8 @@ def test_schemas_come_from_everywhere(api: Api, tmp_path: Path) -> None:
         path = tmp_path / "manifest.yaml"
         one = {**stream(name, url=api.url), "schema_loader": loader, "$parameters": {"name": name}}
         path.write_text(yaml.safe_dump(manifest(one)))
-        (found,) = DeclarativeSource.from_manifest(path, {}).discover()
-        return found.schema
+        (result,) = DeclarativeSource.from_manifest(path, {}).discover()
+        return result.schema
 
     assert schema("a", inline)["properties"] == {"i": {}}
     assert schema("a", file)["properties"] == {"f": {}}
@@ -498,8 +498,8 @@ def test_a_schema_is_asked_from_the_api(api: Api, open_source: Open) -> None:
             ],
         },
     }
-    (found,) = open_source(stream(url=api.url, schema_loader=loader)).discover()
-    assert found.schema["properties"] == {
+    (result,) = open_source(stream(url=api.url, schema_loader=loader)).discover()
+    assert result.schema["properties"] == {
         "A": {"type": ["null", "string"]},
         "b": {"type": ["null", "number"]},
         "c": {"type": ["null", "array"], "items": {"type": ["null", "array"], "items": {"type": ["null", "integer"]}}},
@@ -535,9 +535,9 @@ def test_many_properties_are_asked_in_several_requests(api: Api, open_source: Op
         "property_chunking": chunking,
     }
     source = open_source(stream(url=api.url, requester={"request_parameters": {"fields": asked, "x": "1"}}))
-    found = sync(source).records
+    result = sync(source).records
     assert [call.query["fields"] for call in api.calls if call.path == "/things"] == ["id,a,b", "id,ccc"]
-    assert found[0] == {"id": 1, "in": {"id": 1, "a": 1, "b": 1, "ccc": 1}, "a": 1, "b": 1, "ccc": 1}
+    assert result[0] == {"id": 1, "in": {"id": 1, "a": 1, "b": 1, "ccc": 1}, "a": 1, "b": 1, "ccc": 1}
     api.calls.clear()
     by_length = {
         **asked,

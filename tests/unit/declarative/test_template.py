@@ -74,9 +74,9 @@ def value(text: Any, types: tuple[type, ...] | None = None, empty: Any = "", **c
     ],
 )
 def test_a_text_has_the_value_that_the_language_gives_it(text: str, expected: Any) -> None:
-    found = value(text)
-    assert found == expected
-    assert type(found) is type(expected)
+    result = value(text)
+    assert result == expected
+    assert type(result) is type(expected)
 
 
 def test_hmac_is_the_keyed_sha256() -> None:
@@ -260,9 +260,9 @@ def test_to_look_into_something_undefined_fails_where_a_text_is_expected(text: s
 
 
 def test_what_jinja_escapes_is_a_plain_text() -> None:
-    found = Templates({"page": "<b>"}).compile("{{ config.page | escape }}", {}, "here")({})
-    assert type(found) is str
-    assert found == "&lt;b&gt;"
+    result = Templates({"page": "<b>"}).compile("{{ config.page | escape }}", {}, "here")({})
+    assert type(result) is str
+    assert result == "&lt;b&gt;"
 
 
 @pytest.mark.parametrize("text", ['"Untitled"', "('a')", "'it''s'", "b'x'", "{'a': 1}", "12", '"half'])
