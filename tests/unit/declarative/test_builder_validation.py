@@ -96,7 +96,7 @@ def test_a_missing_field_is_told_at_what_should_hold_it() -> None:
     ("old", "new", "line", "said"),
     [
         ('$ref: "#/definitions/requester"', '$ref: "#/definitions/requestor"', 17, "requestor"),
-        ("name: keepers", "name: beasts", 28, "two streams called beasts"),
+        ("name: keepers", "name: beasts", 28, "two streams have the name beasts"),
         ("spec:\n", "sepc:\n", 35, "did you mean spec?"),
         ("check:\n  type: CheckStream\n  stream_names: [beasts]\n", "", 1, "no check"),
         ("primary_key: [id]", "primary_key: {id: 1}", 14, "a list of paths is expected"),
@@ -118,7 +118,7 @@ def test_every_reference_that_leads_nowhere_is_told() -> None:
     text = "version: 1\nstreams:\n  - $ref: '#/a'\n  - '#/b/c'\n  - {x: '#/streams/2'}\n"
     result = validate(text)
     assert [one.line for one in result] == [3, 4, 5]
-    assert "circle" in result[2].message
+    assert "circular" in result[2].message
 
 
 def test_what_is_no_manifest_is_said_and_nothing_crashes() -> None:
