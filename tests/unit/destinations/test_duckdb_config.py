@@ -17,7 +17,7 @@ def test_the_path_may_be_called_as_airbytes_connector_calls_it(tmp_path: Path) -
 
 
 def test_motherduck_is_refused_not_ignored() -> None:
-    with pytest.raises(ks.ConfigError, match="not there yet"):
+    with pytest.raises(ks.ConfigError, match="does not have yet"):
         Duckdb.load({"destination_path": "md:", "motherduck_api_key": "a key"})
 
 

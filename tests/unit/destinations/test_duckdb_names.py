@@ -158,5 +158,5 @@ def test_a_view_in_the_way_is_named_in_each_way_to_write(tmp_path: Path, mode: s
     synced(path, {"s": [{"id": 1, "v": "x"}]})
     execute(path, "CREATE VIEW w AS SELECT * FROM s")
     result = run(path, {"w": [{"id": 1, "v": "y"}]}, mode)
-    assert result.error.hint == "Rename or drop what has that name and is no table of a sync."
+    assert result.error.hint == "Rename or drop the object with that name that is not a table of a sync."
     assert table(path, "SELECT v FROM w") == [("x",)]
