@@ -12,7 +12,7 @@ import {
 import { queryClient } from './api/queries';
 import { sessionQuery } from './session/session';
 import { SignIn } from './session/SignIn';
-import { Failed, Missing } from './shell/Failed';
+import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
 import { Shell } from './shell/Shell';
 
 const root = createRootRoute({ component: Outlet });
@@ -106,45 +106,45 @@ const editStreamsRoute = createRoute({
 const sourcesRoute = createRoute({
   getParentRoute: () => shell,
   path: '/sources',
-  component: lazyRouteComponent(() => import('./actor/ActorsPage'), 'SourcesPage'),
+  component: lazyRouteComponent(() => import('./endpoint/EndpointsPage'), 'SourcesPage'),
 });
 
 const newSourceRoute = createRoute({
   getParentRoute: () => shell,
   path: '/sources/new',
-  component: lazyRouteComponent(() => import('./actor/NewActorPage'), 'NewSourcePage'),
+  component: lazyRouteComponent(() => import('./endpoint/NewEndpointPage'), 'NewSourcePage'),
   validateSearch: (search: Record<string, unknown>) => texts(search, 'connector'),
 });
 
 const sourceRoute = createRoute({
   getParentRoute: () => shell,
   path: '/sources/$id',
-  component: lazyRouteComponent(() => import('./actor/ActorPage'), 'SourcePage'),
+  component: lazyRouteComponent(() => import('./endpoint/EndpointPage'), 'SourcePage'),
 });
 
 const destinationsRoute = createRoute({
   getParentRoute: () => shell,
   path: '/destinations',
-  component: lazyRouteComponent(() => import('./actor/ActorsPage'), 'DestinationsPage'),
+  component: lazyRouteComponent(() => import('./endpoint/EndpointsPage'), 'DestinationsPage'),
 });
 
 const newDestinationRoute = createRoute({
   getParentRoute: () => shell,
   path: '/destinations/new',
-  component: lazyRouteComponent(() => import('./actor/NewActorPage'), 'NewDestinationPage'),
+  component: lazyRouteComponent(() => import('./endpoint/NewEndpointPage'), 'NewDestinationPage'),
   validateSearch: (search: Record<string, unknown>) => texts(search, 'connector'),
 });
 
 const destinationRoute = createRoute({
   getParentRoute: () => shell,
   path: '/destinations/$id',
-  component: lazyRouteComponent(() => import('./actor/ActorPage'), 'DestinationPage'),
+  component: lazyRouteComponent(() => import('./endpoint/EndpointPage'), 'DestinationPage'),
 });
 
-const consentedRoute = createRoute({
+const consentCallbackRoute = createRoute({
   getParentRoute: () => root,
   path: '/consented',
-  component: lazyRouteComponent(() => import('./actor/ConsentedPage'), 'ConsentedPage'),
+  component: lazyRouteComponent(() => import('./endpoint/ConsentCallbackPage'), 'ConsentCallbackPage'),
 });
 
 const work = [connectionsRoute, newConnectionRoute, editStreamsRoute, connectionRoute, jobsRoute, jobRoute];
@@ -163,9 +163,9 @@ function numbers<Name extends string>(search: Record<string, unknown>, ...names:
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signInRoute, consentedRoute, shell.addChildren([home, ...work, ...ends, searchRoute, settingsRoute])]),
-  defaultErrorComponent: Failed,
-  defaultNotFoundComponent: Missing,
+  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...work, ...ends, searchRoute, settingsRoute])]),
+  defaultErrorComponent: ErrorPage,
+  defaultNotFoundComponent: NotFoundPage,
   defaultPendingComponent: () => (
     <Center py={80}>
       <Loader role="status" aria-label="Loading" />

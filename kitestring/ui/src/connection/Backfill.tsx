@@ -6,7 +6,7 @@ import { api, OWN } from '../api/client';
 import type { ConnectionDetail } from '../api/schema.gen';
 import { useActions } from '../connections/useActions';
 import { ErrorNote } from '../shell/ErrorNote';
-import { tellDone } from '../shell/tell';
+import { notifySuccess } from '../shell/notify';
 
 /** A cursor value as it is written: whole numbers are numbers, anything else (dates, ids) is text. */
 export function cursorValue(text: string): string | number {
@@ -32,7 +32,7 @@ export function Backfill({ one, stream, onClose }: { one: ConnectionDetail; stre
         from: cursorValue(String(form.get('from'))),
         to: to ? cursorValue(to) : null,
       });
-      tellDone('The backfill has begun.');
+      notifySuccess('The backfill has begun.');
       onClose();
       await done();
     } catch (refused) {

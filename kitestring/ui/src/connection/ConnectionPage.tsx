@@ -14,10 +14,10 @@ import { JobsTable } from '../job/JobsTable';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { count } from '../shell/format';
-import { PageHead } from '../shell/PageHead';
-import { StatusMark } from '../shell/StatusMark';
+import { PageHeader } from '../shell/PageHeader';
+import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
-import { ChangesNote } from './ChangesNote';
+import { SchemaChangesAlert } from './SchemaChangesAlert';
 import { StreamsTab } from './StreamsTab';
 
 const route = getRouteApi('/shell/connections/$connectionId');
@@ -44,7 +44,7 @@ export function ConnectionPage() {
     <>
       <Head one={one} run={may('runner')} edit={may('editor')} />
       <Stack mb="md" gap="sm">
-        {one.changes && <ChangesNote one={one} edit={may('editor')} />}
+        {one.changes && <SchemaChangesAlert one={one} edit={may('editor')} />}
         {one.status !== 'active' && one.statusReason && !one.changes && (
           <Alert color="gray" icon={<IconPlayerPause aria-hidden />} title="Paused" variant="light">
             <Text size="sm">{one.statusReason}</Text>
@@ -100,7 +100,7 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
   const running = one.job !== null && ACTIVE.includes(one.job.status);
   const paused = one.status !== 'active';
   return (
-    <PageHead
+    <PageHeader
       title={one.name}
       above={
         <Anchor component={Link} to="/connections" size="sm">
@@ -109,7 +109,7 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
       }
       note={
         <Group gap="sm" style={{ rowGap: 4 }}>
-          <StatusMark status={conditionOf(one)} />
+          <StatusBadge status={conditionOf(one)} />
           <span>
             {one.source.name} → {one.destination.name}
           </span>
@@ -167,6 +167,6 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
             Sync now
           </Button>
         ))}
-    </PageHead>
+    </PageHeader>
   );
 }

@@ -10,7 +10,7 @@ import { splitCron } from '../connections/schedule';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { exact } from '../shell/format';
-import { tellDone } from '../shell/tell';
+import { notifySuccess } from '../shell/notify';
 import { ScheduleFields, timing, WHEN, type When } from '../wizard/ScheduleFields';
 
 const POLICIES = [
@@ -47,7 +47,7 @@ export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolea
   const saving = useMutation({
     mutationFn: () => api.patch(`${PUBLIC}/connections/${one.connectionId}`, body),
     onSuccess: async () => {
-      tellDone('The settings were saved.');
+      notifySuccess('The settings were saved.');
       await client.invalidateQueries({ queryKey: ['connection', one.connectionId] });
       await client.invalidateQueries({ queryKey: ['connections'] });
     },
@@ -73,7 +73,7 @@ export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolea
       type: one.name,
       run: async () => {
         await api.delete(`${PUBLIC}/connections/${one.connectionId}`);
-        tellDone(`${one.name} was deleted.`);
+        notifySuccess(`${one.name} was deleted.`);
         await client.invalidateQueries({ queryKey: ['connections'] });
         await navigate({ to: '/connections' });
       },

@@ -8,9 +8,9 @@ import { api, OWN } from '../api/client';
 import type { ConnectionDetail, StreamStates } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
 import { type Asked, Confirm } from '../shell/Confirm';
-import { Empty } from '../shell/Empty';
+import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
-import { tellDone } from '../shell/tell';
+import { notifySuccess } from '../shell/notify';
 
 const SHOWN = 200;
 
@@ -33,9 +33,9 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
   if (streams.length === 0)
     return (
       <Paper withBorder>
-        <Empty icon={<IconBookmark size={28} aria-hidden />} title="No state yet">
+        <EmptyState icon={<IconBookmark size={28} aria-hidden />} title="No state yet">
           Once a sync has saved a checkpoint, it stands here what each stream goes on from.
-        </Empty>
+        </EmptyState>
       </Paper>
     );
 
@@ -47,7 +47,7 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
       danger: true,
       run: async () => {
         await api.delete(path, { stream });
-        tellDone('The state is forgotten.');
+        notifySuccess('The state is forgotten.');
         await done();
       },
     });
@@ -108,7 +108,7 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
             onClose={() => setEdited(null)}
             save={async (state) => {
               await api.put(path, { states: { [edited]: state } });
-              tellDone('The state was saved.');
+              notifySuccess('The state was saved.');
               await done();
             }}
           />

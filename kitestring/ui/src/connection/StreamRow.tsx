@@ -4,7 +4,7 @@ import { IconCalendarSearch, IconDotsVertical, IconEraser, IconRefresh } from '@
 
 import type { StreamDetail } from '../api/schema.gen';
 import { duration, figureName, short, size } from '../shell/format';
-import { StatusMark } from '../shell/StatusMark';
+import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
 import { isIncremental, modeWords } from '../modes';
 
@@ -55,7 +55,7 @@ export function StreamRow({
         {last ? (
           <Stack gap={2}>
             <Group gap={8}>
-              <StatusMark status={last.status} />
+              <StatusBadge status={last.status} />
               {last.endedAtMs && (
                 <Text size="xs" c="dimmed">
                   <Time ms={last.endedAtMs} />

@@ -11,7 +11,7 @@ import { type Asked, Confirm } from '../shell/Confirm';
 import { count } from '../shell/format';
 import { Backfill } from './Backfill';
 import { StreamRow } from './StreamRow';
-import { askClear, askRefresh } from './questions';
+import { clearDialog, refreshDialog } from './dialogs';
 
 const ROW = 64;
 
@@ -43,8 +43,8 @@ export function StreamsTab({ one, run, edit }: { one: ConnectionDetail; run: boo
       return after;
     });
   }
-  const refresh = (keys: string[]) => setAsked(askRefresh(one, keys, done));
-  const clear = (keys: string[]) => setAsked(askClear(one, keys, done));
+  const refresh = (keys: string[]) => setAsked(refreshDialog(one, keys, done));
+  const clear = (keys: string[]) => setAsked(clearDialog(one, keys, done));
 
   return (
     <>

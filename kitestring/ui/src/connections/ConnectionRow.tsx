@@ -12,7 +12,7 @@ import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 
 import type { ConnectionOverview } from '../api/schema.gen';
-import { StatusMark } from '../shell/StatusMark';
+import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
 import { LastSync } from './LastSync';
 import { ACTIVE, conditionOf } from './overviews';
@@ -45,7 +45,7 @@ export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Co
         </Stack>
       </Table.Td>
       <Table.Td maw={260}>
-        <StatusMark status={conditionOf(one)} />
+        <StatusBadge status={conditionOf(one)} />
         {why && (
           <Tooltip label={why} multiline maw={420} withArrow>
             <Text size="xs" c="dimmed" lineClamp={2} mt={4}>

@@ -7,10 +7,10 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 
 import { useWorkspace } from '../session/session';
-import { Empty } from '../shell/Empty';
+import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
 import { count } from '../shell/format';
-import { PageHead } from '../shell/PageHead';
+import { PageHeader } from '../shell/PageHeader';
 import { ConnectionRow } from './ConnectionRow';
 import { CONDITIONS, type Filter, overviewsQuery, PAGE } from './overviews';
 
@@ -37,13 +37,13 @@ export function ConnectionsPage() {
 
   return (
     <>
-      <PageHead title="Connections" note="What is copied from where to where, and how it goes.">
+      <PageHeader title="Connections" note="What is copied from where to where, and how it goes.">
         {rights.edit && total > 0 && add}
-      </PageHead>
+      </PageHeader>
       {found.error && <ErrorNote error={found.error} retry={() => void found.refetch()} />}
       {found.data && total === 0 && !filtered ? (
         <Paper withBorder>
-          <Empty
+          <EmptyState
             icon={<IconArrowsRightLeft size={28} aria-hidden />}
             title="Connect your first source"
             action={rights.edit && add}
@@ -51,7 +51,7 @@ export function ConnectionsPage() {
             A connection copies the streams of a source, such as your help desk, into a destination, such as a vector
             store, and keeps them up to date. Choose a source, a destination and the streams; the first sync can begin a
             minute from now.
-          </Empty>
+          </EmptyState>
         </Paper>
       ) : (
         <Stack>

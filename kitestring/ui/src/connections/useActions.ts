@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
 import type { ConnectionOverview, JobSummary } from '../api/schema.gen';
-import { tellDone, tellError } from '../shell/tell';
+import { notifySuccess, notifyError } from '../shell/notify';
 
 export function useActions(one: Pick<ConnectionOverview, 'connectionId' | 'name' | 'job'>) {
   const client = useQueryClient();
@@ -18,20 +18,20 @@ export function useActions(one: Pick<ConnectionOverview, 'connectionId' | 'name'
   const sync = useMutation({
     mutationFn: () => api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/sync`),
     onSuccess: async () => {
-      tellDone(`The sync of ${one.name} has begun.`);
+      notifySuccess(`The sync of ${one.name} has begun.`);
       await done();
     },
-    onError: tellError,
+    onError: notifyError,
   });
   const cancel = useMutation({
     mutationFn: () => api.post(`${OWN}/jobs/${one.job?.jobId}/cancel`),
     onSuccess: async () => {
-      tellDone('It stops at the next checkpoint.');
+      notifySuccess('It stops at the next checkpoint.');
       await done();
     },
-    onError: tellError,
+    onError: notifyError,
   });
-  const pause = useMutation({ mutationFn: () => status('inactive'), onSuccess: done, onError: tellError });
-  const resume = useMutation({ mutationFn: () => status('active'), onSuccess: done, onError: tellError });
+  const pause = useMutation({ mutationFn: () => status('inactive'), onSuccess: done, onError: notifyError });
+  const resume = useMutation({ mutationFn: () => status('active'), onSuccess: done, onError: notifyError });
   return { sync, cancel, pause, resume, done };
 }

@@ -26,7 +26,7 @@ import {
 import { IconChevronRight, IconPlus, IconTrash } from '@tabler/icons-react';
 import { useState } from 'react';
 
-import { Said } from './Said';
+import { RichText } from './RichText';
 import {
   choices,
   fieldsOf,
@@ -139,7 +139,7 @@ function Field(place: Place) {
   const shared = {
     id: `field-${path}`,
     label: label(name, schema),
-    description: schema.description ? <Said text={schema.description} /> : undefined,
+    description: schema.description ? <RichText text={schema.description} /> : undefined,
     inputWrapperOrder: ['label', 'description', 'input', 'error'] as ('label' | 'description' | 'input' | 'error')[],
     error: errors[path],
     withAsterisk: needed,
@@ -266,7 +266,7 @@ function Part({ place, children }: { place: Place; children: React.ReactNode }) 
     >
       {schema.description && (
         <Text size="sm" c="dimmed" mb="sm">
-          <Said text={schema.description} />
+          <RichText text={schema.description} />
         </Text>
       )}
       {children}
@@ -325,7 +325,7 @@ function Choice(place: Place) {
         />
         {way?.description && (
           <Text size="sm" c="dimmed">
-            <Said text={way.description} />
+            <RichText text={way.description} />
           </Text>
         )}
         {way && fieldsOf(way).length > 0 && (

@@ -9,7 +9,7 @@ import { api, OWN } from '../api/client';
 import type { LogEntry, LogPage } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { count } from '../shell/format';
-import { tellError } from '../shell/tell';
+import { notifyError } from '../shell/notify';
 import { line, logTime, words } from './log';
 
 const LEVELS = ['debug', 'info', 'warning', 'error'];
@@ -60,7 +60,7 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
       anchor.click();
       URL.revokeObjectURL(anchor.href);
     } catch (error) {
-      tellError(error);
+      notifyError(error);
     }
   }
 

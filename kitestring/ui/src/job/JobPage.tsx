@@ -11,9 +11,9 @@ import { ACTIVE, connectionQuery } from '../connections/overviews';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { duration } from '../shell/format';
-import { PageHead } from '../shell/PageHead';
-import { StatusMark } from '../shell/StatusMark';
-import { tellDone, tellError } from '../shell/tell';
+import { PageHeader } from '../shell/PageHeader';
+import { StatusBadge } from '../shell/StatusBadge';
+import { notifySuccess, notifyError } from '../shell/notify';
 import { Time } from '../shell/Time';
 import { useJob } from './job';
 import { JobLog } from './JobLog';
@@ -44,13 +44,13 @@ function Shown({ job, run }: { job: JobDetail; run: boolean }) {
   const attempt = job.history.find((one) => one.number === chosen) ?? job.history.at(-1);
   const cancel = useMutation({
     mutationFn: () => api.post(`${OWN}/jobs/${job.jobId}/cancel`),
-    onSuccess: () => tellDone('It stops at the next checkpoint.'),
-    onError: tellError,
+    onSuccess: () => notifySuccess('It stops at the next checkpoint.'),
+    onError: notifyError,
   });
   const stopping = job.cancelRequested || cancel.isSuccess;
   return (
     <>
-      <PageHead
+      <PageHeader
         title={`${kindWord(job.kind)} ${job.jobId}`}
         above={
           <Anchor component={Link} to={`/connections/${job.connectionId}`} size="sm">
@@ -59,7 +59,7 @@ function Shown({ job, run }: { job: JobDetail; run: boolean }) {
         }
         note={
           <Group gap="sm" style={{ rowGap: 4 }}>
-            <StatusMark status={job.status} />
+            <StatusBadge status={job.status} />
             <span>{causeWords(job.cause)}</span>
             <span>
               began <Time ms={job.startedAtMs ?? job.createdAtMs} />
@@ -84,7 +84,7 @@ function Shown({ job, run }: { job: JobDetail; run: boolean }) {
             {stopping ? 'Stopping …' : 'Cancel'}
           </Button>
         )}
-      </PageHead>
+      </PageHeader>
       <Stack>
         {job.error && job.status !== 'succeeded' && (
           <Alert
@@ -114,7 +114,7 @@ function Shown({ job, run }: { job: JobDetail; run: boolean }) {
               onChange={(value) => setChosen(Number(value))}
               data={job.history.map((one) => ({ value: String(one.number), label: String(one.number) }))}
             />
-            <StatusMark status={attempt.status} />
+            <StatusBadge status={attempt.status} />
             <Text size="sm" c="dimmed">
               on {attempt.worker}
               {attempt.endedAtMs && `, ${duration(attempt.endedAtMs - attempt.startedAtMs)}`}

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 
 import type { ListedJob } from '../api/schema.gen';
 import { count, duration, size } from '../shell/format';
-import { StatusMark } from '../shell/StatusMark';
+import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
 
 const CAUSES: Record<string, string> = {
@@ -36,7 +36,7 @@ export function JobRow({ job, connection }: { job: ListedJob; connection?: strin
         </Text>
       </Table.Td>
       <Table.Td maw={380}>
-        <StatusMark status={job.status} />
+        <StatusBadge status={job.status} />
         {job.error && job.status !== 'succeeded' && (
           <Text size="xs" c="dimmed" mt={4} lineClamp={2}>
             {job.error.message}

@@ -6,7 +6,7 @@ import { useEffect } from 'react';
 
 import { api, OWN } from '../api/client';
 import type { ListedJobs } from '../api/schema.gen';
-import { Empty } from '../shell/Empty';
+import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
 import { JobRow } from './JobRow';
 
@@ -42,9 +42,9 @@ export function JobsTable({
   if (jobs.length === 0)
     return (
       <Paper withBorder>
-        <Empty icon={<IconHistory size={28} aria-hidden />} title={filtered ? 'No job is like that' : 'No job yet'}>
+        <EmptyState icon={<IconHistory size={28} aria-hidden />} title={filtered ? 'No job is like that' : 'No job yet'}>
           Each sync, refresh, clear and backfill will be listed here, with its figures and its log.
-        </Empty>
+        </EmptyState>
       </Paper>
     );
   return (

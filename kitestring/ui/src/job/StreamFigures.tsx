@@ -3,7 +3,7 @@ import { Paper, Table, Text } from '@mantine/core';
 
 import type { StreamResult } from '../api/schema.gen';
 import { count, duration, figureName, size } from '../shell/format';
-import { StatusMark } from '../shell/StatusMark';
+import { StatusBadge } from '../shell/StatusBadge';
 
 const COUNTS = ['read', 'written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
 const SHOWN = 500;
@@ -47,7 +47,7 @@ export function StreamFigures({ streams }: { streams: Record<string, StreamResul
                   {one.error && <Text size="xs">{one.error.message}</Text>}
                 </Table.Td>
                 <Table.Td>
-                  <StatusMark status={one.status} />
+                  <StatusBadge status={one.status} />
                 </Table.Td>
                 {counts.map((name) => (
                   <Table.Td key={name} ta="right">

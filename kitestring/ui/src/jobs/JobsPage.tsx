@@ -4,8 +4,8 @@ import { getRouteApi } from '@tanstack/react-router';
 
 import { JobsTable } from '../job/JobsTable';
 import { useWorkspace } from '../session/session';
-import { PageHead } from '../shell/PageHead';
-import { statusWord } from '../shell/StatusMark';
+import { PageHeader } from '../shell/PageHeader';
+import { statusWord } from '../shell/StatusBadge';
 
 const route = getRouteApi('/shell/jobs');
 const STATUSES = ['pending', 'running', 'incomplete', 'succeeded', 'suspicious', 'failed', 'cancelled'];
@@ -16,7 +16,7 @@ export function JobsPage() {
   const navigate = route.useNavigate();
   return (
     <>
-      <PageHead title="Jobs" note="Each sync, refresh, clear and backfill, newest first." />
+      <PageHeader title="Jobs" note="Each sync, refresh, clear and backfill, newest first." />
       <Stack>
         <Select
           aria-label="Status"

@@ -5,13 +5,13 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 
-import { actorsQuery, connectorsQuery } from '../actor/actors';
+import { endpointsQuery, connectorsQuery } from '../endpoint/endpoints';
 import { api, OWN } from '../api/client';
 import type { SearchHit, SearchHits } from '../api/schema.gen';
 import { useWorkspace } from '../session/session';
-import { Empty } from '../shell/Empty';
+import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
-import { PageHead } from '../shell/PageHead';
+import { PageHeader } from '../shell/PageHeader';
 import { filterOf, linkOf, restOf, titleOf } from './hit';
 
 const route = getRouteApi('/shell/search');
@@ -27,7 +27,7 @@ export function SearchPage() {
   const { workspaceId } = useWorkspace();
   const asked = route.useSearch();
   const navigate = route.useNavigate();
-  const all = useQuery(actorsQuery('destination', workspaceId));
+  const all = useQuery(endpointsQuery('destination', workspaceId));
   const connectors = useQuery(connectorsQuery('destination', workspaceId));
   const kinds = new Set((connectors.data ?? []).filter((one) => one.searchable).map((one) => one.definitionId));
   const searchable = (all.data ?? []).filter((one) => kinds.has(one.definitionId));
@@ -58,12 +58,12 @@ export function SearchPage() {
 
   return (
     <>
-      <PageHead title="Search" note="Ask a collection by meaning, as an application would." />
+      <PageHeader title="Search" note="Ask a collection by meaning, as an application would." />
       {all.error && <ErrorNote error={all.error} retry={() => void all.refetch()} />}
       {connectors.error && <ErrorNote error={connectors.error} retry={() => void connectors.refetch()} />}
       {all.data && connectors.data && searchable.length === 0 && (
         <Paper withBorder>
-          <Empty
+          <EmptyState
             icon={<IconSearch size={28} aria-hidden />}
             title="Nothing to search yet"
             action={
@@ -73,7 +73,7 @@ export function SearchPage() {
             }
           >
             Connect a source to a vector store: what was synced can be asked here in your own words.
-          </Empty>
+          </EmptyState>
         </Paper>
       )}
       {place && (

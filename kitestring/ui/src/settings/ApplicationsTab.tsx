@@ -8,7 +8,7 @@ import { api, PUBLIC } from '../api/client';
 import type { ApplicationRead, ApplicationReadList } from '../api/schema.gen';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
-import { tellDone } from '../shell/tell';
+import { notifySuccess } from '../shell/notify';
 import { Time } from '../shell/Time';
 
 export function ApplicationsTab() {
@@ -44,7 +44,7 @@ export function ApplicationsTab() {
       run: async () => {
         await api.delete(`${PUBLIC}/applications/${one.id}`);
         if (made?.id === one.id) setMade(null);
-        tellDone(`${one.name} was deleted.`);
+        notifySuccess(`${one.name} was deleted.`);
         await done();
       },
     });

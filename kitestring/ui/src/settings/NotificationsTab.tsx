@@ -6,7 +6,7 @@ import { useState } from 'react';
 import { api, OWN, PUBLIC } from '../api/client';
 import type { CheckResult, Workspace } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
-import { tellDone, tellError } from '../shell/tell';
+import { notifySuccess, notifyError } from '../shell/notify';
 
 interface Channel {
   enabled?: boolean;
@@ -54,10 +54,10 @@ export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
   const saving = useMutation({
     mutationFn: (told: Told) => api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: told }),
     onSuccess: async () => {
-      tellDone('The notifications were saved.');
+      notifySuccess('The notifications were saved.');
       await client.invalidateQueries({ queryKey: key });
     },
-    onError: tellError,
+    onError: notifyError,
   });
   if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
   if (!found.data) return <Skeleton h={240} />;
@@ -125,8 +125,8 @@ function Line({
         if (said.status !== 'succeeded') throw new Error(`${said.message ?? 'It did not arrive'}. ${said.hint ?? ''}`.trim());
       }
     },
-    onSuccess: () => tellDone('The test was sent.'),
-    onError: tellError,
+    onSuccess: () => notifySuccess('The test was sent.'),
+    onError: notifyError,
   });
   return (
     <Group gap="xs" align="center">

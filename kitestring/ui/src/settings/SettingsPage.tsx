@@ -5,7 +5,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 
 import { sessionQuery, useWorkspace } from '../session/session';
-import { PageHead } from '../shell/PageHead';
+import { PageHeader } from '../shell/PageHeader';
 
 const route = getRouteApi('/shell/settings');
 const NotificationsTab = lazy(() => import('./NotificationsTab').then((all) => ({ default: all.NotificationsTab })));
@@ -28,7 +28,7 @@ export function SettingsPage() {
   const { tab = tabs[0]![0] } = route.useSearch();
   return (
     <>
-      <PageHead title="Settings" />
+      <PageHeader title="Settings" />
       <Tabs value={tab} onChange={(value) => void navigate({ search: { tab: value ?? undefined }, replace: true })} keepMounted={false}>
         <Tabs.List mb="md">
           {tabs.map(([value, label]) => (

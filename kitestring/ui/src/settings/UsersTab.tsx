@@ -8,7 +8,7 @@ import type { UserDetail, UserDetails, UserPermission, Workspace } from '../api/
 import { sessionQuery, workspacesQuery } from '../session/session';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
-import { tellDone, tellError } from '../shell/tell';
+import { notifySuccess, notifyError } from '../shell/notify';
 
 const ROLES = [
   { value: 'workspace_reader', label: 'Reader: looks' },
@@ -41,12 +41,12 @@ export function UsersTab() {
   const change = useMutation({
     mutationFn: (one: UserDetail) => api.patch(`${OWN}/users/${one.userId}`, { disabled: !one.disabled }),
     onSuccess: done,
-    onError: tellError,
+    onError: notifyError,
   });
   const revoke = useMutation({
     mutationFn: (one: UserPermission) => api.delete(`${PUBLIC}/permissions/${one.permissionId}`),
     onSuccess: done,
-    onError: tellError,
+    onError: notifyError,
   });
 
   const remove = (one: UserDetail) =>
@@ -57,7 +57,7 @@ export function UsersTab() {
       danger: true,
       run: async () => {
         await api.delete(`${OWN}/users/${one.userId}`);
-        tellDone(`${one.email} was removed.`);
+        notifySuccess(`${one.email} was removed.`);
         await done();
       },
     });
@@ -168,7 +168,7 @@ export function UsersTab() {
           onClose={() => setAdding(false)}
           send={async ({ email, password, permissions }) => {
             await api.post(`${OWN}/users`, { email, password: password || null, permissions });
-            tellDone(`${email} may sign in now.`);
+            notifySuccess(`${email} may sign in now.`);
             await done();
           }}
         />

@@ -15,7 +15,7 @@ import { Link, Outlet, useRouter, useRouterState } from '@tanstack/react-router'
 import { useEffect } from 'react';
 
 import { chooseWorkspace, sessionQuery, useWorkspace, waysQuery } from '../session/session';
-import { Person } from './Person';
+import { UserMenu } from './UserMenu';
 
 const PLACES = [
   { to: '/connections', label: 'Connections', icon: IconArrowsRightLeft },
@@ -71,7 +71,7 @@ export function Shell() {
                 onChange={(value) => value && chooseWorkspace(value)}
               />
             )}
-            <Person />
+            <UserMenu />
           </Group>
         </Group>
       </AppShell.Header>

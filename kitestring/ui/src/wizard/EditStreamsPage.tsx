@@ -8,8 +8,8 @@ import { api, OWN, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
 import type { Connection, ConnectionStream, SchemaChanges } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
-import { PageHead } from '../shell/PageHead';
-import { tellDone } from '../shell/tell';
+import { PageHeader } from '../shell/PageHeader';
+import { notifySuccess } from '../shell/notify';
 import { type Chosen, keyOf, lacks, offeredKey, offeredQuery } from './streams';
 import { type Choice, StreamsTable } from './StreamsTable';
 
@@ -54,7 +54,7 @@ export function EditStreamsPage() {
     },
     onSuccess: async () => {
       void queryClient.invalidateQueries();
-      tellDone('The streams were saved');
+      notifySuccess('The streams were saved');
       await navigate({ to: `/connections/${connectionId}` });
     },
   });
@@ -66,7 +66,7 @@ export function EditStreamsPage() {
   const left = choice ? [...choice.keys()].filter((key) => !diff.gone.includes(key)).length : 0;
   return (
     <>
-      <PageHead
+      <PageHeader
         title="Streams"
         above={
           <Breadcrumbs>

@@ -4,14 +4,14 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 
-import { actorQuery } from '../actor/actors';
+import { endpointQuery } from '../endpoint/endpoints';
 import { api, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
 import type { Connection } from '../api/schema.gen';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
-import { PageHead } from '../shell/PageHead';
-import { EndStep } from './EndStep';
+import { PageHeader } from '../shell/PageHeader';
+import { ConnectorStep } from './ConnectorStep';
 import { FirstSync } from './FirstSync';
 import { ScheduleFields, timing, WHEN } from './ScheduleFields';
 import { byDefault, lacks, offeredKey, offeredQuery } from './streams';
@@ -29,8 +29,8 @@ export function NewConnectionPage() {
   const [scheduling, setScheduling] = useState(false);
   const [made, setMade] = useState<{ connectionId: string; name: string }>();
   const [choice, setChoice] = useState<Choice>();
-  const source = useQuery({ ...actorQuery('source', where.source ?? ''), enabled: !!where.source });
-  const destination = useQuery({ ...actorQuery('destination', where.destination ?? ''), enabled: !!where.destination });
+  const source = useQuery({ ...endpointQuery('source', where.source ?? ''), enabled: !!where.source });
+  const destination = useQuery({ ...endpointQuery('destination', where.destination ?? ''), enabled: !!where.destination });
   const step = !where.source ? 0 : !where.destination ? 1 : scheduling ? 3 : 2;
   const go = (search: Where) => {
     setScheduling(false);
@@ -40,7 +40,7 @@ export function NewConnectionPage() {
 
   return (
     <>
-      <PageHead
+      <PageHeader
         title="New connection"
         above={
           <Breadcrumbs>
@@ -91,11 +91,11 @@ export function NewConnectionPage() {
           <Skeleton height={200} />
         ) : step === 0 ? (
           <Step title="Where does the data come from?">
-            <EndStep key="source" kind="source" workspaceId={workspaceId} onChosen={(one) => go({ ...where, source: one.id })} />
+            <ConnectorStep key="source" kind="source" workspaceId={workspaceId} onChosen={(one) => go({ ...where, source: one.id })} />
           </Step>
         ) : step === 1 ? (
           <Step title="Where does it go?">
-            <EndStep key="destination" kind="destination" workspaceId={workspaceId} onChosen={(one) => go({ ...where, destination: one.id })} />
+            <ConnectorStep key="destination" kind="destination" workspaceId={workspaceId} onChosen={(one) => go({ ...where, destination: one.id })} />
           </Step>
         ) : source.error || destination.error ? (
           <ErrorNote error={source.error ?? destination.error} />

@@ -22,7 +22,7 @@ import { useDeferredValue, useState } from 'react';
 
 import type { ConnectorSummary } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
-import { type ActorKind, connectorsQuery } from './actors';
+import { type EndpointKind, connectorsQuery } from './endpoints';
 
 const SIGNS: Record<string, TablerIcon> = {
   commerce: IconShoppingCart,
@@ -47,7 +47,7 @@ export function ConnectorChoice({
   workspaceId,
   onChoose,
 }: {
-  kind: ActorKind;
+  kind: EndpointKind;
   workspaceId: string | undefined;
   onChoose: (one: ConnectorSummary) => void;
 }) {

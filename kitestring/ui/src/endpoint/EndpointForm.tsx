@@ -9,8 +9,8 @@ import type { CheckResult, ConnectorDetail, ConsentRead, ConsentVendors } from '
 import { cleaned, initial, plain, type Values, wrong } from '../form/schema';
 import { SpecForm } from '../form/SpecForm';
 import { ErrorNote } from '../shell/ErrorNote';
-import { type ActorKind, checkDraft } from './actors';
-import { CONSENTED } from './consented';
+import { type EndpointKind, checkDraft } from './endpoints';
+import { CONSENT_CHANNEL } from './consentChannel';
 
 export interface Entered {
   name: string;
@@ -19,7 +19,7 @@ export interface Entered {
 }
 
 interface Props {
-  kind: ActorKind;
+  kind: EndpointKind;
   connector: ConnectorDetail;
   workspaceId: string;
   /** What is kept, for a change. */
@@ -30,7 +30,7 @@ interface Props {
   children?: ReactNode;
 }
 
-export function ActorForm({ kind, connector, workspaceId, kept, save, action, mayEdit = true, children }: Props) {
+export function EndpointForm({ kind, connector, workspaceId, kept, save, action, mayEdit = true, children }: Props) {
   const schema = useMemo(() => plain(connector.spec), [connector.spec]);
   const [name, setName] = useState(kept?.name ?? connector.name);
   const [value, setValue] = useState<Values>(() => kept?.configuration ?? ((initial(schema) ?? {}) as Values));
@@ -187,7 +187,7 @@ function Consent({
   useEffect(() => {
     // Every page of this browser hears it: it is for the one that has begun a consent.
     if (!begun) return;
-    const channel = new BroadcastChannel(CONSENTED);
+    const channel = new BroadcastChannel(CONSENT_CHANNEL);
     channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
       if (sourceId) setRenewed(true);
       else onDone(event.data.secretId);

@@ -4,37 +4,37 @@ import { IconPlus, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
-import { type Actor, type ActorKind, actorsQuery, connectorsQuery } from '../actor/actors';
-import { NewActor } from '../actor/NewActor';
+import { type Endpoint, type EndpointKind, endpointsQuery, connectorsQuery } from '../endpoint/endpoints';
+import { NewEndpoint } from '../endpoint/NewEndpoint';
 import { ErrorNote } from '../shell/ErrorNote';
 
 const SHOWN = 60;
 
-export function EndStep({ kind, workspaceId, onChosen }: { kind: ActorKind; workspaceId: string; onChosen: (one: Actor) => void }) {
-  const actors = useQuery(actorsQuery(kind, workspaceId));
+export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointKind; workspaceId: string; onChosen: (one: Endpoint) => void }) {
+  const endpoints = useQuery(endpointsQuery(kind, workspaceId));
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
   const [making, setMaking] = useState(false);
   const [connector, setConnector] = useState<string>();
   const [words, setWords] = useState('');
-  if (actors.error) return <ErrorNote error={actors.error} retry={() => void actors.refetch()} />;
-  if (!actors.data) return <Skeleton height={200} />;
+  if (endpoints.error) return <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />;
+  if (!endpoints.data) return <Skeleton height={200} />;
 
-  if (making || actors.data.length === 0)
+  if (making || endpoints.data.length === 0)
     return (
       <Stack>
-        {actors.data.length > 0 && (
+        {endpoints.data.length > 0 && (
           <Group>
             <Button size="xs" variant="default" onClick={() => setMaking(false)}>
               Take one that is there
             </Button>
           </Group>
         )}
-        <NewActor kind={kind} workspaceId={workspaceId} chosen={connector} onChosen={setConnector} onMade={onChosen} />
+        <NewEndpoint kind={kind} workspaceId={workspaceId} chosen={connector} onChosen={setConnector} onMade={onChosen} />
       </Stack>
     );
 
-  const nameOf = (one: Actor) => connectors.data?.find((other) => other.definitionId === one.definitionId)?.name ?? one.type;
-  const found = actors.data.filter((one) => `${one.name} ${nameOf(one)}`.toLowerCase().includes(words.trim().toLowerCase()));
+  const nameOf = (one: Endpoint) => connectors.data?.find((other) => other.definitionId === one.definitionId)?.name ?? one.type;
+  const found = endpoints.data.filter((one) => `${one.name} ${nameOf(one)}`.toLowerCase().includes(words.trim().toLowerCase()));
   return (
     <Stack>
       <Group gap="sm">

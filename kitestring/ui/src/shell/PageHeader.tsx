@@ -2,7 +2,7 @@
 import { Box, Group, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useEffect } from 'react';
 
-export function PageHead({
+export function PageHeader({
   title,
   note,
   above,

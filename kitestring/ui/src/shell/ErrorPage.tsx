@@ -3,10 +3,10 @@ import { Button, Container } from '@mantine/core';
 import { IconMapOff } from '@tabler/icons-react';
 import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router';
 
-import { Empty } from './Empty';
+import { EmptyState } from './EmptyState';
 import { ErrorNote } from './ErrorNote';
 
-export function Failed({ error, reset }: ErrorComponentProps) {
+export function ErrorPage({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
   return (
     <Container size="sm" py="xl">
@@ -21,9 +21,9 @@ export function Failed({ error, reset }: ErrorComponentProps) {
   );
 }
 
-export function Missing() {
+export function NotFoundPage() {
   return (
-    <Empty
+    <EmptyState
       icon={<IconMapOff size={28} aria-hidden />}
       title="There is nothing at this address"
       action={
@@ -33,6 +33,6 @@ export function Missing() {
       }
     >
       It may have been deleted, or the address has a slip in it.
-    </Empty>
+    </EmptyState>
   );
 }

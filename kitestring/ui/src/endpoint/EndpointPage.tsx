@@ -8,20 +8,20 @@ import { useState } from 'react';
 import { useWorkspace } from '../session/session';
 import { type Asked, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
-import { PageHead } from '../shell/PageHead';
-import { tellDone } from '../shell/tell';
-import { ActorForm } from './ActorForm';
-import { CredentialEnds } from './CredentialEnds';
-import { type ActorKind, actorQuery, change, remove, specQuery, usedQuery } from './actors';
+import { PageHeader } from '../shell/PageHeader';
+import { notifySuccess } from '../shell/notify';
+import { EndpointForm } from './EndpointForm';
+import { CredentialExpiry } from './CredentialExpiry';
+import { type EndpointKind, endpointQuery, change, remove, specQuery, usedQuery } from './endpoints';
 
-export const SourcePage = () => <ActorPage kind="source" />;
-export const DestinationPage = () => <ActorPage kind="destination" />;
+export const SourcePage = () => <EndpointPage kind="source" />;
+export const DestinationPage = () => <EndpointPage kind="destination" />;
 
-function ActorPage({ kind }: { kind: ActorKind }) {
+function EndpointPage({ kind }: { kind: EndpointKind }) {
   const { id } = useParams({ strict: false }) as { id: string };
   const navigate = useNavigate();
   const { may } = useWorkspace();
-  const one = useQuery(actorQuery(kind, id));
+  const one = useQuery(endpointQuery(kind, id));
   const spec = useQuery({ ...specQuery(kind, one.data?.definitionId ?? ''), enabled: one.data !== undefined });
   const used = useQuery(usedQuery(one.data?.workspaceId));
   const by = used.data?.filter((other) => other[`${kind}Id`] === id) ?? [];
@@ -59,7 +59,7 @@ function ActorPage({ kind }: { kind: ActorKind }) {
       ),
       run: async () => {
         await remove(kind, id);
-        tellDone(`${name} was deleted`);
+        notifySuccess(`${name} was deleted`);
         await navigate({ to: `/${kind}s` });
       },
     });
@@ -67,7 +67,7 @@ function ActorPage({ kind }: { kind: ActorKind }) {
 
   return (
     <>
-      <PageHead title={name} note={spec.data?.name ?? one.data.type} above={above}>
+      <PageHeader title={name} note={spec.data?.name ?? one.data.type} above={above}>
         {may('editor') && (
           <Button
             component={Link}
@@ -79,14 +79,14 @@ function ActorPage({ kind }: { kind: ActorKind }) {
             New connection
           </Button>
         )}
-      </PageHead>
+      </PageHeader>
       <Box maw={760}>
         <Stack>
-          {kind === 'source' && <CredentialEnds sourceId={id} />}
+          {kind === 'source' && <CredentialExpiry sourceId={id} />}
           {spec.error && <ErrorNote error={spec.error} retry={() => void spec.refetch()} />}
           {spec.isPending && <Skeleton height={320} />}
           {spec.data && (
-            <ActorForm
+            <EndpointForm
               key={`${id} ${one.dataUpdatedAt > 0 ? JSON.stringify(configuration) : ''}`}
               kind={kind}
               connector={spec.data}
@@ -96,7 +96,7 @@ function ActorPage({ kind }: { kind: ActorKind }) {
               action="Save"
               save={async (entered) => {
                 await change(kind, id, entered.name, entered.configuration);
-                tellDone('The changes were saved');
+                notifySuccess('The changes were saved');
               }}
             >
               <Button
@@ -108,7 +108,7 @@ function ActorPage({ kind }: { kind: ActorKind }) {
               >
                 Delete
               </Button>
-            </ActorForm>
+            </EndpointForm>
           )}
           <Card withBorder padding="lg">
             <Title order={2} size="h5" mb="xs">

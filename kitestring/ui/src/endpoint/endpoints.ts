@@ -6,9 +6,9 @@ import { queryClient } from '../api/queries';
 import type { CheckResult, Connection, ConnectorDetail, ConnectorSummaries, CredentialEnds } from '../api/schema.gen';
 import type { Values } from '../form/schema';
 
-export type ActorKind = 'source' | 'destination';
+export type EndpointKind = 'source' | 'destination';
 
-export interface Actor {
+export interface Endpoint {
   id: string;
   name: string;
   type: string;
@@ -18,9 +18,9 @@ export interface Actor {
   createdAt: number;
 }
 
-type Given = Values & { name: string; definitionId: string; workspaceId: string; configuration: Values; createdAt: number };
+type Answer = Values & { name: string; definitionId: string; workspaceId: string; configuration: Values; createdAt: number };
 
-function actor(kind: ActorKind, given: Given): Actor {
+function endpointOf(kind: EndpointKind, given: Answer): Endpoint {
   const { name, definitionId, workspaceId, configuration, createdAt } = given;
   // The type stands in the configuration for Airbyte's clients; the form knows it by the connector.
   const { [`${kind}Type`]: _, ...config } = configuration;
@@ -44,33 +44,33 @@ async function all<T>(path: string, workspaceId: string): Promise<T[]> {
   return found;
 }
 
-export const actorsQuery = (kind: ActorKind, workspaceId: string | undefined) =>
+export const endpointsQuery = (kind: EndpointKind, workspaceId: string | undefined) =>
   queryOptions({
-    queryKey: ['actors', kind, workspaceId],
-    queryFn: async () => (await all<Given>(`${PUBLIC}/${kind}s`, workspaceId!)).map((one) => actor(kind, one)),
+    queryKey: ['endpoints', kind, workspaceId],
+    queryFn: async () => (await all<Answer>(`${PUBLIC}/${kind}s`, workspaceId!)).map((one) => endpointOf(kind, one)),
     enabled: workspaceId !== undefined,
   });
 
-export const actorQuery = (kind: ActorKind, id: string) =>
+export const endpointQuery = (kind: EndpointKind, id: string) =>
   queryOptions({
-    queryKey: ['actors', kind, 'one', id],
-    queryFn: async () => actor(kind, await api.get<Given>(`${PUBLIC}/${kind}s/${id}`)),
+    queryKey: ['endpoints', kind, 'one', id],
+    queryFn: async () => endpointOf(kind, await api.get<Answer>(`${PUBLIC}/${kind}s/${id}`)),
   });
 
-export const credentialEndsQuery = (sourceId: string) =>
+export const credentialExpiryQuery = (sourceId: string) =>
   queryOptions({
-    queryKey: ['actors', 'source', 'one', sourceId, 'credentials'],
+    queryKey: ['endpoints', 'source', 'one', sourceId, 'credentials'],
     queryFn: async () => (await api.get<CredentialEnds>(`${OWN}/sources/${sourceId}/credentials`)).data,
   });
 
 export const usedQuery = (workspaceId: string | undefined) =>
   queryOptions({
-    queryKey: ['actors', 'used', workspaceId],
+    queryKey: ['endpoints', 'used', workspaceId],
     queryFn: () => all<Connection>(`${PUBLIC}/connections`, workspaceId!),
     enabled: workspaceId !== undefined,
   });
 
-export const connectorsQuery = (kind: ActorKind, workspaceId: string | undefined) =>
+export const connectorsQuery = (kind: EndpointKind, workspaceId: string | undefined) =>
   queryOptions({
     queryKey: ['connectors', kind, workspaceId],
     queryFn: async () => (await api.get<ConnectorSummaries>(`${OWN}/connectors`, { kind, workspaceId })).data,
@@ -79,14 +79,14 @@ export const connectorsQuery = (kind: ActorKind, workspaceId: string | undefined
   });
 
 /** A connector with its form; its `definitionId` or its type. */
-export const specQuery = (kind: ActorKind, word: string) =>
+export const specQuery = (kind: EndpointKind, word: string) =>
   queryOptions({
     queryKey: ['connectors', kind, 'spec', word],
     queryFn: () => api.get<ConnectorDetail>(`${OWN}/connectors/${kind}/${encodeURIComponent(word)}`),
     staleTime: 60_000,
   });
 
-export async function install(kind: ActorKind, definitionId: string): Promise<void> {
+export async function install(kind: EndpointKind, definitionId: string): Promise<void> {
   await api.post(`${OWN}/connectors/${kind}/${definitionId}/install`);
   await queryClient.invalidateQueries({ queryKey: ['connectors', kind] });
 }
@@ -99,7 +99,7 @@ export interface Draft {
   configuration: Values;
 }
 
-export function checkDraft(kind: ActorKind, draft: Draft): Promise<CheckResult> {
+export function checkDraft(kind: EndpointKind, draft: Draft): Promise<CheckResult> {
   const { id, ...rest } = draft;
   return api.post<CheckResult>(`${OWN}/check`, { kind, ...rest, ...(id && { [`${kind}Id`]: id }) });
 }
@@ -108,36 +108,36 @@ export interface LastCheck extends CheckResult {
   atMs: number;
 }
 
-export const lastCheckKey = (kind: ActorKind, id: string) => ['checked', kind, id];
+export const lastCheckKey = (kind: EndpointKind, id: string) => ['checked', kind, id];
 
 /** Check what is kept. The result is remembered while the pages are open. */
-export async function check(kind: ActorKind, id: string): Promise<LastCheck> {
+export async function check(kind: EndpointKind, id: string): Promise<LastCheck> {
   const found = { ...(await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
   queryClient.setQueryData(lastCheckKey(kind, id), found);
   return found;
 }
 
 export async function create(
-  kind: ActorKind,
+  kind: EndpointKind,
   made: { name: string; workspaceId: string; definitionId: string; configuration: Values; secretId?: string },
-): Promise<Actor> {
-  const found = actor(kind, await api.post<Given>(`${PUBLIC}/${kind}s`, made));
+): Promise<Endpoint> {
+  const found = endpointOf(kind, await api.post<Answer>(`${PUBLIC}/${kind}s`, made));
   await refresh(kind);
   return found;
 }
 
-export async function change(kind: ActorKind, id: string, name: string, configuration: Values): Promise<Actor> {
-  const found = actor(kind, await api.put<Given>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }));
+export async function change(kind: EndpointKind, id: string, name: string, configuration: Values): Promise<Endpoint> {
+  const found = endpointOf(kind, await api.put<Answer>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }));
   queryClient.removeQueries({ queryKey: lastCheckKey(kind, id) });
   await refresh(kind);
   return found;
 }
 
-export async function remove(kind: ActorKind, id: string): Promise<void> {
+export async function remove(kind: EndpointKind, id: string): Promise<void> {
   await api.delete(`${PUBLIC}/${kind}s/${id}`);
   await refresh(kind);
 }
 
-async function refresh(kind: ActorKind): Promise<void> {
-  await queryClient.invalidateQueries({ queryKey: ['actors', kind] });
+async function refresh(kind: EndpointKind): Promise<void> {
+  await queryClient.invalidateQueries({ queryKey: ['endpoints', kind] });
 }

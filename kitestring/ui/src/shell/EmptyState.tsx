@@ -2,7 +2,7 @@
 import { Center, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 
-export function Empty({
+export function EmptyState({
   icon,
   title,
   children,

@@ -5,11 +5,11 @@ import { api, OWN } from '../api/client';
 import type { ConnectionDetail, JobSummary } from '../api/schema.gen';
 import type { Asked } from '../shell/Confirm';
 import { count } from '../shell/format';
-import { tellDone } from '../shell/tell';
+import { notifySuccess } from '../shell/notify';
 
 const NAMED = 8;
 
-export function askRefresh(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
+export function refreshDialog(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
   return {
     title: `Refresh ${naming(keys)}?`,
     what: (
@@ -27,13 +27,13 @@ export function askRefresh(one: ConnectionDetail, keys: string[], done: () => Pr
     danger: true,
     run: async () => {
       await api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
-      tellDone('The refresh has begun.');
+      notifySuccess('The refresh has begun.');
       await done();
     },
   };
 }
 
-export function askClear(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
+export function clearDialog(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
   return {
     title: `Clear ${naming(keys)}?`,
     what: (
@@ -51,7 +51,7 @@ export function askClear(one: ConnectionDetail, keys: string[], done: () => Prom
     type: keys.length === 1 ? keys[0] : String(keys.length),
     run: async () => {
       await api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/clear`, { streams: keys });
-      tellDone('Clearing has begun.');
+      notifySuccess('Clearing has begun.');
       await done();
     },
   };

@@ -5,11 +5,11 @@ import { ApiError } from '../api/client';
 
 const CLOSE = { 'aria-label': 'Close' };
 
-export function tellDone(message: string): void {
+export function notifySuccess(message: string): void {
   notifications.show({ message, color: 'kite', autoClose: 4000, closeButtonProps: CLOSE });
 }
 
-export function tellError(error: unknown): void {
+export function notifyError(error: unknown): void {
   const title = error instanceof Error ? error.message : String(error);
   const message = error instanceof ApiError ? error.hint : '';
   notifications.show({ title, message, color: 'red', autoClose: 10_000, closeButtonProps: CLOSE });

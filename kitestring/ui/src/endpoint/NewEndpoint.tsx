@@ -5,23 +5,23 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 
 import { sessionQuery } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
-import { ActorForm } from './ActorForm';
-import { type Actor, type ActorKind, connectorsQuery, create, install, specQuery } from './actors';
+import { EndpointForm } from './EndpointForm';
+import { type Endpoint, type EndpointKind, connectorsQuery, create, install, specQuery } from './endpoints';
 import { ConnectorChoice } from './ConnectorChoice';
 
-export function NewActor({
+export function NewEndpoint({
   kind,
   workspaceId,
   chosen,
   onChosen,
   onMade,
 }: {
-  kind: ActorKind;
+  kind: EndpointKind;
   workspaceId: string;
   /** A connector's id or type. */
   chosen: string | undefined;
   onChosen: (word: string | undefined) => void;
-  onMade: (made: Actor) => void;
+  onMade: (made: Endpoint) => void;
 }) {
   if (!chosen)
     return (
@@ -41,11 +41,11 @@ function Chosen({
   onOther,
   onMade,
 }: {
-  kind: ActorKind;
+  kind: EndpointKind;
   workspaceId: string;
   word: string;
   onOther: () => void;
-  onMade: (made: Actor) => void;
+  onMade: (made: Endpoint) => void;
 }) {
   const listed = useQuery(connectorsQuery(kind, workspaceId));
   const known = listed.data?.find((one) => one.definitionId === word || (one.native && one.type === word));
@@ -81,7 +81,7 @@ function Chosen({
         ) : spec.error ? (
           <ErrorNote error={spec.error} retry={() => void spec.refetch()} />
         ) : spec.data ? (
-          <ActorForm
+          <EndpointForm
             key={spec.data.definitionId}
             kind={kind}
             connector={spec.data}
@@ -114,7 +114,7 @@ function Install({
   name,
   onDone,
 }: {
-  kind: ActorKind;
+  kind: EndpointKind;
   definitionId: string;
   name: string;
   onDone: () => void;

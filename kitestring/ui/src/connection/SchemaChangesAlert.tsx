@@ -6,7 +6,7 @@ import { useMutation } from '@tanstack/react-query';
 import { api, OWN } from '../api/client';
 import type { ConnectionDetail } from '../api/schema.gen';
 import { useActions } from '../connections/useActions';
-import { tellDone, tellError } from '../shell/tell';
+import { notifySuccess, notifyError } from '../shell/notify';
 
 const KINDS = [
   ['newStreams', 'New streams'],
@@ -17,15 +17,15 @@ const KINDS = [
 ] as const;
 const SHOWN = 12;
 
-export function ChangesNote({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
+export function SchemaChangesAlert({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
   const { done } = useActions(one);
   const decide = useMutation({
     mutationFn: (way: 'accept' | 'dismiss') => api.post(`${OWN}/connections/${one.connectionId}/changes/${way}`),
     onSuccess: async () => {
-      tellDone('The connection goes on.');
+      notifySuccess('The connection goes on.');
       await done();
     },
-    onError: tellError,
+    onError: notifyError,
   });
   const changes = one.changes!;
   const breaks = changes.breaking.length > 0;

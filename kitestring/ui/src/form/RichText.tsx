@@ -5,7 +5,7 @@ import { Fragment, type ReactNode } from 'react';
 const PARTS =
   /`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\((https?:\/\/[^)\s]+)\)|<a\s[^>]*href=["'](https?:\/\/[^"']+)["'][^>]*>(.*?)<\/a>/gis;
 
-export function Said({ text }: { text: string }) {
+export function RichText({ text }: { text: string }) {
   const found: ReactNode[] = [];
   let end = 0;
   for (const part of text.matchAll(PARTS)) {

@@ -3,12 +3,12 @@ import { Alert, Text } from '@mantine/core';
 import { IconKey } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 
-import { credentialEndsQuery } from './actors';
+import { credentialExpiryQuery } from './endpoints';
 
 const SOON_DAYS = 30;
 
-export function CredentialEnds({ sourceId }: { sourceId: string }) {
-  const ends = useQuery(credentialEndsQuery(sourceId));
+export function CredentialExpiry({ sourceId }: { sourceId: string }) {
+  const ends = useQuery(credentialExpiryQuery(sourceId));
   return ends.data?.map(({ name, endsAt, daysLeft, hint }) => {
     const day = new Date(endsAt).toLocaleDateString(undefined, { dateStyle: 'long' });
     const over = daysLeft < 0;

@@ -6,11 +6,11 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { useWorkspace } from '../session/session';
-import { Empty } from '../shell/Empty';
+import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
-import { PageHead } from '../shell/PageHead';
-import { tellError } from '../shell/tell';
-import { type Actor, type ActorKind, actorsQuery, check, connectorsQuery, type LastCheck, lastCheckKey, usedQuery } from './actors';
+import { PageHeader } from '../shell/PageHeader';
+import { notifyError } from '../shell/notify';
+import { type Endpoint, type EndpointKind, endpointsQuery, check, connectorsQuery, type LastCheck, lastCheckKey, usedQuery } from './endpoints';
 
 const SHOWN = 200;
 const SAID = {
@@ -18,12 +18,12 @@ const SAID = {
   destination: { title: 'Destinations', icon: IconDatabaseImport, what: 'Where data goes: a vector store, a database, files.' },
 };
 
-export const SourcesPage = () => <ActorsPage kind="source" />;
-export const DestinationsPage = () => <ActorsPage kind="destination" />;
+export const SourcesPage = () => <EndpointsPage kind="source" />;
+export const DestinationsPage = () => <EndpointsPage kind="destination" />;
 
-function ActorsPage({ kind }: { kind: ActorKind }) {
+function EndpointsPage({ kind }: { kind: EndpointKind }) {
   const { workspaceId, may } = useWorkspace();
-  const actors = useQuery(actorsQuery(kind, workspaceId));
+  const endpoints = useQuery(endpointsQuery(kind, workspaceId));
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
   const used = useQuery(usedQuery(workspaceId));
   const [words, setWords] = useState('');
@@ -34,28 +34,28 @@ function ActorsPage({ kind }: { kind: ActorKind }) {
     </Button>
   );
 
-  const nameOf = (one: Actor) => connectors.data?.find((other) => other.definitionId === one.definitionId)?.name ?? one.type;
-  const found = (actors.data ?? []).filter((one) =>
+  const nameOf = (one: Endpoint) => connectors.data?.find((other) => other.definitionId === one.definitionId)?.name ?? one.type;
+  const found = (endpoints.data ?? []).filter((one) =>
     words.toLowerCase().split(/\s+/).every((word) => `${one.name} ${nameOf(one)}`.toLowerCase().includes(word)),
   );
 
   return (
     <>
-      <PageHead title={said.title} note={said.what}>
-        {actors.data && actors.data.length > 0 && add}
-      </PageHead>
-      {actors.error && <ErrorNote error={actors.error} retry={() => void actors.refetch()} />}
-      {actors.isPending && <Skeleton height={160} />}
-      {actors.data?.length === 0 && (
+      <PageHeader title={said.title} note={said.what}>
+        {endpoints.data && endpoints.data.length > 0 && add}
+      </PageHeader>
+      {endpoints.error && <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />}
+      {endpoints.isPending && <Skeleton height={160} />}
+      {endpoints.data?.length === 0 && (
         <Card withBorder>
-          <Empty icon={<said.icon size={28} aria-hidden />} title={`No ${kind} yet`} action={add}>
+          <EmptyState icon={<said.icon size={28} aria-hidden />} title={`No ${kind} yet`} action={add}>
             {said.what} Its credentials are sealed on the server and never shown again.
-          </Empty>
+          </EmptyState>
         </Card>
       )}
-      {actors.data && actors.data.length > 0 && (
+      {endpoints.data && endpoints.data.length > 0 && (
         <Stack>
-          {actors.data.length > 8 && (
+          {endpoints.data.length > 8 && (
             <TextInput
               aria-label={`Search the ${kind}s`}
               placeholder="Search by name or connector"
@@ -119,9 +119,9 @@ function ActorsPage({ kind }: { kind: ActorKind }) {
   );
 }
 
-function Check({ kind, one, may }: { kind: ActorKind; one: Actor; may: boolean }) {
+function Check({ kind, one, may }: { kind: EndpointKind; one: Endpoint; may: boolean }) {
   const last = useQuery<LastCheck | null>({ queryKey: lastCheckKey(kind, one.id), queryFn: () => null, enabled: false }).data;
-  const checking = useMutation({ mutationFn: () => check(kind, one.id), onError: tellError });
+  const checking = useMutation({ mutationFn: () => check(kind, one.id), onError: notifyError });
   if (checking.isPending)
     return (
       <Group gap={6} wrap="nowrap">

@@ -3,21 +3,21 @@ import { Anchor, Breadcrumbs } from '@mantine/core';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 
 import { useWorkspace } from '../session/session';
-import { PageHead } from '../shell/PageHead';
-import { tellDone } from '../shell/tell';
-import type { ActorKind } from './actors';
-import { NewActor } from './NewActor';
+import { PageHeader } from '../shell/PageHeader';
+import { notifySuccess } from '../shell/notify';
+import type { EndpointKind } from './endpoints';
+import { NewEndpoint } from './NewEndpoint';
 
-export const NewSourcePage = () => <NewActorPage kind="source" />;
-export const NewDestinationPage = () => <NewActorPage kind="destination" />;
+export const NewSourcePage = () => <NewEndpointPage kind="source" />;
+export const NewDestinationPage = () => <NewEndpointPage kind="destination" />;
 
-function NewActorPage({ kind }: { kind: ActorKind }) {
+function NewEndpointPage({ kind }: { kind: EndpointKind }) {
   const { workspaceId } = useWorkspace();
   const navigate = useNavigate();
   const { connector } = useSearch({ strict: false }) as { connector?: string };
   return (
     <>
-      <PageHead
+      <PageHeader
         title={`New ${kind}`}
         above={
           <Breadcrumbs>
@@ -28,14 +28,14 @@ function NewActorPage({ kind }: { kind: ActorKind }) {
         }
       />
       {workspaceId && (
-        <NewActor
+        <NewEndpoint
           key={connector ?? ''}
           kind={kind}
           workspaceId={workspaceId}
           chosen={connector}
           onChosen={(word) => void navigate({ to: `/${kind}s/new`, search: word ? { connector: word } : {} })}
           onMade={(made) => {
-            tellDone(`${made.name} was created`);
+            notifySuccess(`${made.name} was created`);
             void navigate({ to: `/${kind}s/${made.id}` });
           }}
         />

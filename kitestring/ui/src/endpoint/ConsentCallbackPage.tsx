@@ -2,14 +2,14 @@
 import { Center, Stack, Text, Title } from '@mantine/core';
 import { useEffect } from 'react';
 
-import { CONSENTED } from './consented';
+import { CONSENT_CHANNEL } from './consentChannel';
 
-export function ConsentedPage() {
+export function ConsentCallbackPage() {
   const words = new URLSearchParams(window.location.search);
   const refused = words.get('error');
   useEffect(() => {
     if (refused) return;
-    const channel = new BroadcastChannel(CONSENTED);
+    const channel = new BroadcastChannel(CONSENT_CHANNEL);
     channel.postMessage({ secretId: words.get('secret_id') ?? undefined });
     channel.close();
     window.history.replaceState(null, '', '/consented');

@@ -32,7 +32,7 @@ export function statusWord(status: string): string {
   return MARKS[status]?.word ?? status;
 }
 
-export function StatusMark({ status }: { status: string }) {
+export function StatusBadge({ status }: { status: string }) {
   const mark = MARKS[status] ?? { color: 'gray', word: status, icon: <IconCircleDashed size={SIZE} aria-hidden /> };
   return (
     <Badge

@@ -5,9 +5,9 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 
 import { sessionQuery, signOut } from '../session/session';
-import { tellError } from './tell';
+import { notifyError } from './notify';
 
-export function Person() {
+export function UserMenu() {
   const session = useQuery(sessionQuery).data;
   const navigate = useNavigate();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
@@ -17,7 +17,7 @@ export function Person() {
       await signOut();
       await navigate({ to: '/sign-in' });
     } catch (error) {
-      tellError(error);
+      notifyError(error);
     }
   }
 
