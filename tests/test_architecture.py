@@ -7,6 +7,7 @@ import fnmatch
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import kitestring
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kitestring"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+sys.path.insert(0, str(ROOT / "scripts"))
 FORBIDDEN = {"utils", "util", "common", "helpers", "helper", "base", "core", "manager", "misc"}
 HEAVY = {
     *("pyarrow", "numpy", "pandas", "duckdb", "pymilvus", "jinja2", "urllib3", "yaml", "rich", "orjson"),
@@ -41,6 +43,58 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     ours = (path for path in PACKAGE.rglob("*") if not {"node_modules", "dist"} & set(path.parts))
     named = [str(path) for path in ours if path.stem in FORBIDDEN]
     assert not named
+
+
+REPEATED = {
+    "source": "the contract, and each family of sources",
+    "destination": "the contract, and each family of destinations",
+    "store": "the store of the server, of vectors, of files",
+    "connection": "HTTP, SQL, and a connection of Airbyte",
+    "manifest": "the language, and its commands",
+    "replay": "the engine's, and its command",
+    "state": "the engine's, and its command",
+    "sync": "the loop, the job that runs it, and its command",
+    "types": "the contract's, and those of SQL columns",
+    "merge": "of files, and of SQL tables",
+}
+"""File names that occur more than once in the package, and why. Files of connectors and resources bear their names."""
+
+
+def test_a_file_name_stands_once() -> None:
+    named_by_others = {PACKAGE / "sources", PACKAGE / "destinations", PACKAGE / "vendors", PACKAGE / "server" / "api"}
+    names = Counter(
+        path.stem for path in MODULES if path.name != "__init__.py" and not named_by_others & set(path.parents)
+    )
+    assert len(REPEATED) <= 10
+    assert {name for name, count in names.items() if count > 1} == set(REPEATED)
+
+
+def test_names_are_the_terms_of_the_field() -> None:
+    import house_words
+
+    released = PACKAGE / "server" / "store" / "migrations" / "versions"
+    banned = sorted(
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in MODULES
+        if released not in path.parents
+        for name, line in house_words.names_in(path)
+        if house_words.is_banned(name)
+    )
+    assert banned == []
+
+
+def test_file_names_are_the_terms_of_the_field() -> None:
+    import house_words
+
+    ours = [path for path in PACKAGE.rglob("*") if not {"node_modules", "dist", "versions"} & set(path.parts)]
+    assert [str(path.relative_to(ROOT)) for path in ours if house_words.is_banned(path.stem)] == []
+
+
+def test_the_share_of_house_words_is_below_half_a_percent() -> None:
+    import house_words
+
+    names = [name for path in MODULES for name, _ in house_words.names_in(path)]
+    assert sum(map(house_words.is_house_word, names)) < 0.005 * len(names)
 
 
 def test_no_file_outgrows_its_noun() -> None:
@@ -292,7 +346,6 @@ def test_every_connector_declares_what_it_is() -> None:
 
 
 def test_the_tables_of_connectors_are_what_the_connectors_declare() -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
     import connector_reference
 
     text = connector_reference.PAGE.read_text("utf-8")
