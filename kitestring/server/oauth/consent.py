@@ -121,13 +121,13 @@ def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str
 
 def finish(context: Context, vendor: Vendor, body: Mapping[str, Any], query: Mapping[str, str]) -> ConsentResult:
     """Exchange the code, and store the tokens."""
-    options = {**body["config"], **nest_options(body["own"])}
+    options = {**body["config"], **expand_options(body["own"])}
     with context.store.read() as db:
         client_id, client_secret = client(context, db, vendor, body["workspace_id"], options)
     if vendor.signed and not signature_fits(query, client_secret):
         raise AuthError(f"{vendor.connector}: the signature of the redirect is wrong", hint="Begin again.")
     tokens = exchange_code(vendor, body, query["code"], client_id, client_secret)
-    config = nest_options(
+    config = expand_options(
         {
             **vendor.constants,
             **(
@@ -350,7 +350,7 @@ def check_redirect(context: Context, url: str) -> None:
     raise Problem(400, "the redirectUrl is neither https nor of this machine", hint="Give an https address.")
 
 
-def nest_options(flat: Mapping[str, Any]) -> dict[str, Any]:
+def expand_options(flat: Mapping[str, Any]) -> dict[str, Any]:
     """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
     out: dict[str, Any] = {}
     for path, value in flat.items():

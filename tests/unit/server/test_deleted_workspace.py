@@ -12,7 +12,7 @@ from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.store import tables
-from kitestring.server.workspaces import deletion
+from kitestring.server.workspaces import workspace_deletion
 from tests.unit.server.connections import new_connection, plan_of
 from tests.unit.server.tenants import Browser, Tenant, admin
 from tests.unit.server.test_jobs import USERS, enqueue, jsonl, until
@@ -104,7 +104,7 @@ def test_deleting_a_workspace_leaves_no_row_that_is_alive(context: Context) -> N
         db.execute(tables.connections.update().where(tables.connections.c.id == acme.connection_id).values(**at))
         body = {"event": "failure", "body": {}, "tries": 0, "due_at_ms": 1, "created_at_ms": 1}
         db.execute(insert(tables.notices).values(workspace_id=acme.workspace_id, **body))
-        deletion.delete(context, db, acme.workspace_id)
+        workspace_deletion.delete(context, db, acme.workspace_id)
     with context.store.read() as db:
         for table in (tables.sources, tables.destinations, tables.connections, tables.definitions):
             rows = db.execute(select(table).where(table.c.workspace_id == acme.workspace_id)).all()
@@ -128,7 +128,7 @@ def test_a_running_job_of_a_deleted_workspace_is_stopped(context: Context, tmp_p
         until(lambda: context.queue.states(made), lambda states: "users" in states)
         with context.store.write() as db:
             row = db.execute(select(tables.connections).where(tables.connections.c.id == made)).one()
-            deletion.delete(context, db, row.workspace_id)
+            workspace_deletion.delete(context, db, row.workspace_id)
         until(lambda: status_of(context, number), lambda status: status == "cancelled")
     finally:
         worker.stop()

@@ -16,7 +16,7 @@ from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.context import Context
 from kitestring.server.notifications import channels
 from kitestring.server.store.store import new_id
-from kitestring.server.workspaces import deletion, workspaces
+from kitestring.server.workspaces import workspace_deletion, workspaces
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
@@ -153,5 +153,5 @@ def update_workspace(caller: Admin, context: ServerContext, workspaceId: UUID, b
 @router.delete("/{workspaceId}", status_code=204, operation_id="deleteWorkspace")
 def delete_workspace(caller: Admin, context: ServerContext, workspaceId: UUID) -> Response:
     with context.store.write() as db:
-        deletion.delete(context, db, str(workspaceId))
+        workspace_deletion.delete(context, db, str(workspaceId))
     return Response(status_code=204)
