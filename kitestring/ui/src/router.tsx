@@ -147,23 +147,23 @@ const consentCallbackRoute = createRoute({
   component: lazyRouteComponent(() => import('./endpoint/ConsentCallbackPage'), 'ConsentCallbackPage'),
 });
 
-const work = [connectionsRoute, newConnectionRoute, editStreamsRoute, connectionRoute, jobsRoute, jobRoute];
-const ends = [sourcesRoute, newSourceRoute, sourceRoute, destinationsRoute, newDestinationRoute, destinationRoute];
+const connectionRoutes = [connectionsRoute, newConnectionRoute, editStreamsRoute, connectionRoute, jobsRoute, jobRoute];
+const endpointRoutes = [sourcesRoute, newSourceRoute, sourceRoute, destinationsRoute, newDestinationRoute, destinationRoute];
 
 /** The texts of an address by these names. */
 function texts<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: string } {
-  const found = names.filter((name) => search[name] !== undefined).map((name) => [name, String(search[name])]);
-  return Object.fromEntries(found) as { [name in Name]?: string };
+  const entries = names.filter((name) => search[name] !== undefined).map((name) => [name, String(search[name])]);
+  return Object.fromEntries(entries) as { [name in Name]?: string };
 }
 
 /** The whole numbers of an address by these names, from one up. */
 function numbers<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: number } {
-  const found = names.filter((name) => Number.isInteger(Number(search[name])) && Number(search[name]) > 0);
-  return Object.fromEntries(found.map((name) => [name, Number(search[name])])) as { [name in Name]?: number };
+  const validNames = names.filter((name) => Number.isInteger(Number(search[name])) && Number(search[name]) > 0);
+  return Object.fromEntries(validNames.map((name) => [name, Number(search[name])])) as { [name in Name]?: number };
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...work, ...ends, searchRoute, settingsRoute])]),
+  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...connectionRoutes, ...endpointRoutes, searchRoute, settingsRoute])]),
   defaultErrorComponent: ErrorPage,
   defaultNotFoundComponent: NotFoundPage,
   defaultPendingComponent: () => (

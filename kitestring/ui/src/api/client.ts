@@ -25,13 +25,13 @@ export function setCsrf(token: string | null | undefined): void {
 export type Query = Record<string, string | number | boolean | string[] | null | undefined>;
 
 export function address(path: string, query: Query = {}): string {
-  const words = new URLSearchParams();
+  const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value === null || value === undefined || value === '') continue;
-    for (const one of Array.isArray(value) ? value : [value]) words.append(key, String(one));
+    for (const item of Array.isArray(value) ? value : [value]) parameters.append(key, String(item));
   }
-  const said = words.toString();
-  return said ? `${path}?${said}` : path;
+  const text = parameters.toString();
+  return text ? `${path}?${text}` : path;
 }
 
 export function headers(): Record<string, string> {

@@ -10,15 +10,15 @@ import { notifySuccess } from '../shell/notify';
 
 /** A cursor value as it is written: whole numbers are numbers, anything else (dates, ids) is text. */
 export function cursorValue(text: string): string | number {
-  const said = text.trim();
-  return /^-?\d{1,15}$/.test(said) ? Number(said) : said;
+  const trimmed = text.trim();
+  return /^-?\d{1,15}$/.test(trimmed) ? Number(trimmed) : trimmed;
 }
 
-export function Backfill({ one, stream, onClose }: { one: ConnectionDetail; stream: string | null; onClose: () => void }) {
-  const { done } = useActions(one);
+export function Backfill({ connection, stream, onClose }: { connection: ConnectionDetail; stream: string | null; onClose: () => void }) {
+  const { invalidate } = useActions(connection);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const cursor = one.streams.find((other) => other.key === stream)?.cursorField?.join('.');
+  const cursor = connection.streams.find((other) => other.key === stream)?.cursorField?.join('.');
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -27,16 +27,16 @@ export function Backfill({ one, stream, onClose }: { one: ConnectionDetail; stre
     setBusy(true);
     setError(null);
     try {
-      await api.post(`${OWN}/connections/${one.connectionId}/backfill`, {
+      await api.post(`${OWN}/connections/${connection.connectionId}/backfill`, {
         stream,
         from: cursorValue(String(form.get('from'))),
         to: to ? cursorValue(to) : null,
       });
       notifySuccess('The backfill has begun.');
       onClose();
-      await done();
-    } catch (refused) {
-      setError(refused);
+      await invalidate();
+    } catch (failure) {
+      setError(failure);
     } finally {
       setBusy(false);
     }

@@ -28,12 +28,12 @@ export function ConnectionPage() {
   const { connectionId } = route.useParams();
   const { tab = 'streams' } = route.useSearch();
   const navigate = route.useNavigate();
-  const found = useQuery(connectionQuery(connectionId));
+  const query = useQuery(connectionQuery(connectionId));
   const { may } = useWorkspace();
-  const one = found.data;
-  if (!one)
-    return found.error ? (
-      <ErrorNote error={found.error} retry={() => void found.refetch()} />
+  const connection = query.data;
+  if (!connection)
+    return query.error ? (
+      <ErrorNote error={query.error} retry={() => void query.refetch()} />
     ) : (
       <Stack>
         <Skeleton h={44} w={320} />
@@ -42,23 +42,23 @@ export function ConnectionPage() {
     );
   return (
     <>
-      <Head one={one} run={may('runner')} edit={may('editor')} />
+      <Head connection={connection} run={may('runner')} edit={may('editor')} />
       <Stack mb="md" gap="sm">
-        {one.changes && <SchemaChangesAlert one={one} edit={may('editor')} />}
-        {one.status !== 'active' && one.statusReason && !one.changes && (
+        {connection.changes && <SchemaChangesAlert connection={connection} edit={may('editor')} />}
+        {connection.status !== 'active' && connection.statusReason && !connection.changes && (
           <Alert color="gray" icon={<IconPlayerPause aria-hidden />} title="Paused" variant="light">
-            <Text size="sm">{one.statusReason}</Text>
+            <Text size="sm">{connection.statusReason}</Text>
           </Alert>
         )}
-        {one.job?.error && ['failed', 'incomplete', 'suspicious'].includes(one.job.status) && !one.changes && (
+        {connection.job?.error && ['failed', 'incomplete', 'suspicious'].includes(connection.job.status) && !connection.changes && (
           <Alert
-            color={one.job.status === 'failed' ? 'red' : 'yellow'}
+            color={connection.job.status === 'failed' ? 'red' : 'yellow'}
             variant="light"
-            title={`The last ${one.job.kind} ${one.job.status === 'incomplete' ? 'will be tried again' : one.job.status === 'failed' ? 'failed' : 'is suspicious'}: ${one.job.error.message}`}
+            title={`The last ${connection.job.kind} ${connection.job.status === 'incomplete' ? 'will be tried again' : connection.job.status === 'failed' ? 'failed' : 'is suspicious'}: ${connection.job.error.message}`}
           >
             <Group justify="space-between">
-              <Text size="sm">{one.job.error.hint}</Text>
-              <Anchor component={Link} to={`/jobs/${one.job.jobId}`} size="sm" c="var(--mantine-color-text)" td="underline">
+              <Text size="sm">{connection.job.error.hint}</Text>
+              <Anchor component={Link} to={`/jobs/${connection.job.jobId}`} size="sm" c="var(--mantine-color-text)" td="underline">
                 See the job
               </Anchor>
             </Group>
@@ -71,23 +71,23 @@ export function ConnectionPage() {
         keepMounted={false}
       >
         <Tabs.List mb="md">
-          <Tabs.Tab value="streams">Streams ({count(one.streams.length)})</Tabs.Tab>
+          <Tabs.Tab value="streams">Streams ({count(connection.streams.length)})</Tabs.Tab>
           <Tabs.Tab value="jobs">Jobs</Tabs.Tab>
           <Tabs.Tab value="state">State</Tabs.Tab>
           <Tabs.Tab value="settings">Settings</Tabs.Tab>
         </Tabs.List>
         <Suspense fallback={<Skeleton h={240} />}>
           <Tabs.Panel value="streams">
-            <StreamsTab one={one} run={may('runner')} edit={may('editor')} />
+            <StreamsTab connection={connection} run={may('runner')} edit={may('editor')} />
           </Tabs.Panel>
           <Tabs.Panel value="jobs">
-            <JobsTable of={{ connectionId }} running={one.job?.jobId} />
+            <JobsTable of={{ connectionId }} running={connection.job?.jobId} />
           </Tabs.Panel>
           <Tabs.Panel value="state">
-            <StateTab one={one} edit={may('editor')} />
+            <StateTab connection={connection} edit={may('editor')} />
           </Tabs.Panel>
           <Tabs.Panel value="settings">
-            <SettingsTab key={one.connectionId} one={one} edit={may('editor')} />
+            <SettingsTab key={connection.connectionId} connection={connection} edit={may('editor')} />
           </Tabs.Panel>
         </Suspense>
       </Tabs>
@@ -95,13 +95,13 @@ export function ConnectionPage() {
   );
 }
 
-function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: boolean }) {
-  const { sync, cancel, pause, resume } = useActions(one);
-  const running = one.job !== null && ACTIVE.includes(one.job.status);
-  const paused = one.status !== 'active';
+function Head({ connection, run, edit }: { connection: ConnectionDetail; run: boolean; edit: boolean }) {
+  const { sync, cancel, pause, resume } = useActions(connection);
+  const running = connection.job !== null && ACTIVE.includes(connection.job.status);
+  const paused = connection.status !== 'active';
   return (
     <PageHeader
-      title={one.name}
+      title={connection.name}
       above={
         <Anchor component={Link} to="/connections" size="sm">
           Connections
@@ -109,19 +109,19 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
       }
       note={
         <Group gap="sm" style={{ rowGap: 4 }}>
-          <StatusBadge status={conditionOf(one)} />
+          <StatusBadge status={conditionOf(connection)} />
           <span>
-            {one.source.name} → {one.destination.name}
+            {connection.source.name} → {connection.destination.name}
           </span>
           <span>
-            {inWords(one.schedule)}
-            {one.nextRunAtMs && !paused && (
+            {inWords(connection.schedule)}
+            {connection.nextRunAtMs && !paused && (
               <>
-                , next <Time ms={one.nextRunAtMs} />
+                , next <Time ms={connection.nextRunAtMs} />
               </>
             )}
           </span>
-          {one.job && <LastSync one={one} line />}
+          {connection.job && <LastSync connection={connection} line />}
         </Group>
       }
     >
@@ -131,7 +131,7 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
             variant="default"
             leftSection={<IconPlayerPlay size={16} aria-hidden />}
             loading={resume.isPending}
-            disabled={one.changes !== null}
+            disabled={connection.changes !== null}
             onClick={() => resume.mutate()}
           >
             Resume
@@ -146,8 +146,8 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
             Pause
           </Button>
         ))}
-      {running && one.job && (
-        <Button variant="default" component={Link} to={`/jobs/${one.job.jobId}`}>
+      {running && connection.job && (
+        <Button variant="default" component={Link} to={`/jobs/${connection.job.jobId}`}>
           Follow
         </Button>
       )}
@@ -157,10 +157,10 @@ function Head({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: b
             color="red.8"
             leftSection={<IconPlayerStop size={16} aria-hidden />}
             loading={cancel.isPending}
-            disabled={one.job?.cancelRequested}
+            disabled={connection.job?.cancelRequested}
             onClick={() => cancel.mutate()}
           >
-            {one.job?.cancelRequested ? 'Stopping …' : 'Cancel'}
+            {connection.job?.cancelRequested ? 'Stopping …' : 'Cancel'}
           </Button>
         ) : (
           <Button leftSection={<IconRefresh size={16} aria-hidden />} loading={sync.isPending} onClick={() => sync.mutate()}>

@@ -15,19 +15,19 @@ const KINDS = [
   ['goneFields', 'Fields that are gone'],
   ['otherTypes', 'Fields of another type'],
 ] as const;
-const SHOWN = 12;
+const MAX_NAMES = 12;
 
-export function SchemaChangesAlert({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
-  const { done } = useActions(one);
+export function SchemaChangesAlert({ connection, edit }: { connection: ConnectionDetail; edit: boolean }) {
+  const { invalidate } = useActions(connection);
   const decide = useMutation({
-    mutationFn: (way: 'accept' | 'dismiss') => api.post(`${OWN}/connections/${one.connectionId}/changes/${way}`),
+    mutationFn: (decision: 'accept' | 'dismiss') => api.post(`${OWN}/connections/${connection.connectionId}/changes/${decision}`),
     onSuccess: async () => {
       notifySuccess('The connection goes on.');
-      await done();
+      await invalidate();
     },
     onError: notifyError,
   });
-  const changes = one.changes!;
+  const changes = connection.changes!;
   const breaks = changes.breaking.length > 0;
   return (
     <Alert color="orange" variant="light" icon={<IconAlertTriangle aria-hidden />} title="The schema of the source has changed: decide how to go on">
@@ -39,15 +39,15 @@ export function SchemaChangesAlert({ one, edit }: { one: ConnectionDetail; edit:
             ))}
           </List>
         )}
-        {KINDS.filter(([kind]) => changes[kind].length > 0).map(([kind, words]) => (
+        {KINDS.filter(([kind]) => changes[kind].length > 0).map(([kind, title]) => (
           <Group key={kind} gap={6} align="baseline">
             <Text size="sm" fw={600}>
-              {words}
+              {title}
             </Text>
-            {changes[kind].slice(0, SHOWN).map((name) => (
+            {changes[kind].slice(0, MAX_NAMES).map((name) => (
               <Code key={name}>{name}</Code>
             ))}
-            {changes[kind].length > SHOWN && <Text size="sm">and {changes[kind].length - SHOWN} more</Text>}
+            {changes[kind].length > MAX_NAMES && <Text size="sm">and {changes[kind].length - MAX_NAMES} more</Text>}
           </Group>
         ))}
         <Text size="sm">

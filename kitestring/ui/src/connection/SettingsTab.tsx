@@ -7,11 +7,11 @@ import { useState } from 'react';
 import { api, OWN, PUBLIC } from '../api/client';
 import type { ConnectionDetail, Schedule, SchedulePreview } from '../api/schema.gen';
 import { splitCron } from '../connections/schedule';
-import { type Asked, Confirm } from '../shell/Confirm';
+import { type Confirmation, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { exact } from '../shell/format';
 import { notifySuccess } from '../shell/notify';
-import { ScheduleFields, timing, WHEN, type When } from '../wizard/ScheduleFields';
+import { ScheduleFields, scheduleBody, DEFAULT_SCHEDULE, type ScheduleSettings } from '../wizard/ScheduleFields';
 
 const POLICIES = [
   ['ignore', 'Leave new fields and streams out'],
@@ -21,59 +21,59 @@ const POLICIES = [
 ] as const;
 
 /** The fields of the form for a schedule of the API. */
-export function whenOf(said: Schedule): When {
-  if (said.scheduleType === 'cron') {
-    const { expression, zone } = splitCron(said.cronExpression ?? '');
-    return { ...WHEN, kind: 'cron', expression, zone };
+export function scheduleSettingsOf(schedule: Schedule): ScheduleSettings {
+  if (schedule.scheduleType === 'cron') {
+    const { expression, zone } = splitCron(schedule.cronExpression ?? '');
+    return { ...DEFAULT_SCHEDULE, kind: 'cron', expression, zone };
   }
-  const [, every, unit] = /(\d+)\s+(\w+)/.exec(said.basicTiming ?? '') ?? [];
-  if (said.scheduleType === 'basic' && every && unit)
-    return { ...WHEN, kind: 'basic', every: Number(every), unit: `${unit.toUpperCase().replace(/S$/, '')}S` };
-  return { ...WHEN, kind: said.scheduleType === 'manual' ? 'manual' : 'basic' };
+  const [, every, unit] = /(\d+)\s+(\w+)/.exec(schedule.basicTiming ?? '') ?? [];
+  if (schedule.scheduleType === 'basic' && every && unit)
+    return { ...DEFAULT_SCHEDULE, kind: 'basic', every: Number(every), unit: `${unit.toUpperCase().replace(/S$/, '')}S` };
+  return { ...DEFAULT_SCHEDULE, kind: schedule.scheduleType === 'manual' ? 'manual' : 'basic' };
 }
 
-export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
+export function SettingsTab({ connection, edit }: { connection: ConnectionDetail; edit: boolean }) {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const [name, setName] = useState(one.name);
-  const [when, setWhen] = useState(() => whenOf(one.schedule));
-  const [policy, setPolicy] = useState(one.schemaPolicy);
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const [name, setName] = useState(connection.name);
+  const [schedule, setSchedule] = useState(() => scheduleSettingsOf(connection.schedule));
+  const [policy, setPolicy] = useState(connection.schemaPolicy);
+  const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
   const body: Record<string, unknown> = {};
-  if (name.trim() !== one.name) body.name = name.trim();
-  if (policy !== one.schemaPolicy) body.nonBreakingSchemaUpdatesBehavior = policy;
-  if (JSON.stringify(when) !== JSON.stringify(whenOf(one.schedule))) body.schedule = timing(when);
+  if (name.trim() !== connection.name) body.name = name.trim();
+  if (policy !== connection.schemaPolicy) body.nonBreakingSchemaUpdatesBehavior = policy;
+  if (JSON.stringify(schedule) !== JSON.stringify(scheduleSettingsOf(connection.schedule))) body.schedule = scheduleBody(schedule);
   const changed = Object.keys(body).length > 0;
   const saving = useMutation({
-    mutationFn: () => api.patch(`${PUBLIC}/connections/${one.connectionId}`, body),
+    mutationFn: () => api.patch(`${PUBLIC}/connections/${connection.connectionId}`, body),
     onSuccess: async () => {
       notifySuccess('The settings were saved.');
-      await client.invalidateQueries({ queryKey: ['connection', one.connectionId] });
+      await client.invalidateQueries({ queryKey: ['connection', connection.connectionId] });
       await client.invalidateQueries({ queryKey: ['connections'] });
     },
   });
-  const coming = useQuery({
-    queryKey: ['schedule', when],
-    queryFn: () => api.post<SchedulePreview>(`${OWN}/schedule/preview`, timing(when)),
-    enabled: when.kind !== 'manual',
+  const preview = useQuery({
+    queryKey: ['schedule', schedule],
+    queryFn: () => api.post<SchedulePreview>(`${OWN}/schedule/preview`, scheduleBody(schedule)),
+    enabled: schedule.kind !== 'manual',
     retry: false,
   });
 
   const remove = () =>
-    setAsked({
-      title: `Delete ${one.name}?`,
-      what: (
+    setConfirmation({
+      title: `Delete ${connection.name}?`,
+      body: (
         <>
           The connection, its schedule and its state are deleted; this cannot be undone. What{' '}
-          <b>{one.destination.name}</b> has of it stays there.
+          <b>{connection.destination.name}</b> has of it stays there.
         </>
       ),
       action: 'Delete the connection',
       danger: true,
-      type: one.name,
+      type: connection.name,
       run: async () => {
-        await api.delete(`${PUBLIC}/connections/${one.connectionId}`);
-        notifySuccess(`${one.name} was deleted.`);
+        await api.delete(`${PUBLIC}/connections/${connection.connectionId}`);
+        notifySuccess(`${connection.name} was deleted.`);
         await client.invalidateQueries({ queryKey: ['connections'] });
         await navigate({ to: '/connections' });
       },
@@ -81,10 +81,10 @@ export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolea
 
   return (
     <Stack maw={760}>
-      {one.managedBy && (
+      {connection.managedBy && (
         <Alert variant="light" role="note" title="A project file manages this connection">
           <Text size="sm">
-            The next <code>kitestring apply</code> puts it back to what kitestring.yaml says of “{one.managedBy}”.
+            The next <code>kitestring apply</code> puts it back to what kitestring.yaml says of “{connection.managedBy}”.
           </Text>
         </Alert>
       )}
@@ -98,13 +98,13 @@ export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolea
           <fieldset disabled={!edit} style={{ border: 0, padding: 0, margin: 0, minWidth: 0 }}>
           <Stack>
             <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} required />
-            <ScheduleFields when={when} onChange={setWhen} />
-            {when.kind !== 'manual' && coming.data && (
+            <ScheduleFields schedule={schedule} onChange={setSchedule} />
+            {schedule.kind !== 'manual' && preview.data && (
               <Text size="sm" c="dimmed" role="status">
-                Next: {coming.data.nextMs.slice(0, 3).map(exact).join('; ')}
+                Next: {preview.data.nextMs.slice(0, 3).map(exact).join('; ')}
               </Text>
             )}
-            {when.kind !== 'manual' && coming.error && <ErrorNote error={coming.error} />}
+            {schedule.kind !== 'manual' && preview.error && <ErrorNote error={preview.error} />}
             <Radio.Group label="When the source has other fields or streams than before" value={policy} onChange={setPolicy}>
               <Stack gap={6} mt={6}>
                 {POLICIES.map(([value, label]) => (
@@ -134,15 +134,15 @@ export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolea
           </Title>
           <Text size="sm">
             From{' '}
-            <Anchor component={Link} to={`/sources/${one.source.id}`} size="sm">
-              {one.source.name}
+            <Anchor component={Link} to={`/sources/${connection.source.id}`} size="sm">
+              {connection.source.name}
             </Anchor>{' '}
             to{' '}
-            <Anchor component={Link} to={`/destinations/${one.destination.id}`} size="sm">
-              {one.destination.name}
+            <Anchor component={Link} to={`/destinations/${connection.destination.id}`} size="sm">
+              {connection.destination.name}
             </Anchor>
-            {one.prefix && <>, each stream with “{one.prefix}” before its name</>}
-            {one.namespaceFormat && <>, in the namespace “{one.namespaceFormat}”</>}.
+            {connection.prefix && <>, each stream with “{connection.prefix}” before its name</>}
+            {connection.namespaceFormat && <>, in the namespace “{connection.namespaceFormat}”</>}.
           </Text>
         </Stack>
       </Card>
@@ -163,7 +163,7 @@ export function SettingsTab({ one, edit }: { one: ConnectionDetail; edit: boolea
           </Group>
         </Card>
       )}
-      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
     </Stack>
   );
 }

@@ -7,29 +7,29 @@ import { useState } from 'react';
 import { api, OWN } from '../api/client';
 import type { ConnectionDetail, StreamStates } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
-import { type Asked, Confirm } from '../shell/Confirm';
+import { type Confirmation, Confirm } from '../shell/Confirm';
 import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
 
-const SHOWN = 200;
+const MAX_STREAMS = 200;
 
-export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }) {
+export function StateTab({ connection, edit }: { connection: ConnectionDetail; edit: boolean }) {
   const client = useQueryClient();
-  const path = `${OWN}/connections/${one.connectionId}/state`;
-  const key = ['connection', one.connectionId, 'state', one.job?.jobId, one.job?.status];
-  const found = useQuery({
+  const path = `${OWN}/connections/${connection.connectionId}/state`;
+  const key = ['connection', connection.connectionId, 'state', connection.job?.jobId, connection.job?.status];
+  const states = useQuery({
     queryKey: key,
     queryFn: async ({ signal }) => (await api.get<StreamStates>(path, undefined, signal)).states,
   });
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
   const [edited, setEdited] = useState<string | null>(null);
-  const busy = one.job !== null && ACTIVE.includes(one.job.status);
-  const done = () => client.invalidateQueries({ queryKey: ['connection', one.connectionId] });
+  const busy = connection.job !== null && ACTIVE.includes(connection.job.status);
+  const invalidate = () => client.invalidateQueries({ queryKey: ['connection', connection.connectionId] });
 
-  if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
-  if (!found.data) return <Skeleton h={200} />;
-  const streams = Object.keys(found.data);
+  if (states.error) return <ErrorNote error={states.error} retry={() => void states.refetch()} />;
+  if (!states.data) return <Skeleton h={200} />;
+  const streams = Object.keys(states.data);
   if (streams.length === 0)
     return (
       <Paper withBorder>
@@ -40,15 +40,15 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
     );
 
   const forget = (stream: string) =>
-    setAsked({
+    setConfirmation({
       title: `Forget the state of ${stream}?`,
-      what: 'The next sync reads this stream from the beginning. What the destination has stays.',
+      body: 'The next sync reads this stream from the beginning. What the destination has stays.',
       action: 'Forget it',
       danger: true,
       run: async () => {
         await api.delete(path, { stream });
         notifySuccess('The state is forgotten.');
-        await done();
+        await invalidate();
       },
     });
 
@@ -58,7 +58,7 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
         The next sync reads on from here. {busy && 'While a job runs it cannot be changed.'}
       </Text>
       <Paper withBorder>
-        {streams.slice(0, SHOWN).map((stream) => (
+        {streams.slice(0, MAX_STREAMS).map((stream) => (
           <Group key={stream} px="md" py="sm" className="panel-row" align="flex-start" justify="space-between" gap="sm">
             <Stack gap={4} miw={0} style={{ flex: '1 1 320px' }}>
               <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>
@@ -71,7 +71,7 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
                 aria-label={`State of ${stream}`}
                 style={{ maxHeight: 240, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}
               >
-                {JSON.stringify(found.data[stream], null, 2)}
+                {JSON.stringify(states.data[stream], null, 2)}
               </Code>
             </Stack>
             {edit && (
@@ -87,12 +87,12 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
           </Group>
         ))}
       </Paper>
-      {streams.length > SHOWN && (
+      {streams.length > MAX_STREAMS && (
         <Text size="sm" c="dimmed">
-          The first {SHOWN} of {streams.length} are shown; <Code>kitestring state export</Code> writes all.
+          The first {MAX_STREAMS} of {streams.length} are shown; <Code>kitestring state export</Code> writes all.
         </Text>
       )}
-      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
       <Modal
         opened={edited !== null}
         onClose={() => setEdited(null)}
@@ -104,12 +104,12 @@ export function StateTab({ one, edit }: { one: ConnectionDetail; edit: boolean }
         {edited !== null && (
           <Edit
             stream={edited}
-            state={found.data[edited] ?? {}}
+            state={states.data[edited] ?? {}}
             onClose={() => setEdited(null)}
             save={async (state) => {
               await api.put(path, { states: { [edited]: state } });
               notifySuccess('The state was saved.');
-              await done();
+              await invalidate();
             }}
           />
         )}
@@ -146,8 +146,8 @@ function Edit({
     try {
       await save(value);
       onClose();
-    } catch (refused) {
-      setError(refused);
+    } catch (failure) {
+      setError(failure);
     } finally {
       setBusy(false);
     }

@@ -8,7 +8,7 @@ import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
 import { isIncremental, modeWords } from '../modes';
 
-const SHOWN = ['written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
+const COUNTS = ['written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
 
 export function StreamRow({
   stream,
@@ -32,13 +32,13 @@ export function StreamRow({
   onBackfill: (key: string) => void;
 }) {
   const last = stream.last;
-  const how = [
+  const summary = [
     modeWords(stream.syncMode),
     isIncremental(stream.syncMode) && stream.cursorField?.length ? `cursor ${stream.cursorField.join('.')}` : undefined,
     stream.primaryKey?.length ? `key ${stream.primaryKey.map((path) => path.join('.')).join(', ')}` : undefined,
     stream.selectedFields?.length ? `${stream.selectedFields.length} fields` : undefined,
     stream.destinationObjectName && stream.destinationObjectName !== stream.name ? `written as ${stream.destinationObjectName}` : undefined,
-    stream.mappers?.length ? `mapped: ${stream.mappers.map((one) => one.type).join(', ')}` : undefined,
+    stream.mappers?.length ? `mapped: ${stream.mappers.map((mapper) => mapper.type).join(', ')}` : undefined,
   ].filter(Boolean);
   return (
     <Group px="md" py={10} gap="sm" wrap="nowrap" mih={64}>
@@ -48,7 +48,7 @@ export function StreamRow({
           {stream.key}
         </Text>
         <Text size="xs" c="dimmed">
-          {how.join(' · ')}
+          {summary.join(' · ')}
         </Text>
       </Box>
       <Box style={{ flex: '1 1 45%' }} miw={0}>
@@ -65,7 +65,7 @@ export function StreamRow({
             <Text size="xs" c="dimmed" className="numbers">
               {[
                 `${short(last.read ?? 0)} read`,
-                ...SHOWN.filter((name) => last[name]).map((name) => `${short(last[name] ?? 0)} ${name}`),
+                ...COUNTS.filter((name) => last[name]).map((name) => `${short(last[name] ?? 0)} ${name}`),
                 ...Object.entries(last.figures ?? {})
                   .filter(([name, value]) => name.startsWith('chunks_') && value > 0)
                   .slice(0, 2)

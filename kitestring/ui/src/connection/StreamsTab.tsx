@@ -7,7 +7,7 @@ import { useMemo, useRef, useState } from 'react';
 import type { ConnectionDetail } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
 import { useActions } from '../connections/useActions';
-import { type Asked, Confirm } from '../shell/Confirm';
+import { type Confirmation, Confirm } from '../shell/Confirm';
 import { count } from '../shell/format';
 import { Backfill } from './Backfill';
 import { StreamRow } from './StreamRow';
@@ -15,16 +15,16 @@ import { clearDialog, refreshDialog } from './dialogs';
 
 const ROW = 64;
 
-export function StreamsTab({ one, run, edit }: { one: ConnectionDetail; run: boolean; edit: boolean }) {
+export function StreamsTab({ connection, run, edit }: { connection: ConnectionDetail; run: boolean; edit: boolean }) {
   const [text, setText] = useState('');
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const [window_, setWindow] = useState<string | null>(null);
-  const { done } = useActions(one);
+  const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
+  const [backfillStream, setBackfillStream] = useState<string | null>(null);
+  const { invalidate } = useActions(connection);
   const scroller = useRef<HTMLDivElement>(null);
   const streams = useMemo(
-    () => one.streams.filter((stream) => stream.key.toLowerCase().includes(text.trim().toLowerCase())),
-    [one.streams, text],
+    () => connection.streams.filter((stream) => stream.key.toLowerCase().includes(text.trim().toLowerCase())),
+    [connection.streams, text],
   );
   const rows = useVirtualizer({
     count: streams.length,
@@ -32,19 +32,19 @@ export function StreamsTab({ one, run, edit }: { one: ConnectionDetail; run: boo
     estimateSize: () => ROW,
     overscan: 8,
   });
-  const busy = one.job !== null && ACTIVE.includes(one.job.status);
-  const names = [...chosen].filter((key) => one.streams.some((stream) => stream.key === key));
+  const busy = connection.job !== null && ACTIVE.includes(connection.job.status);
+  const names = [...chosen].filter((key) => connection.streams.some((stream) => stream.key === key));
   const all = streams.length > 0 && streams.every((stream) => chosen.has(stream.key));
 
   function toggle(key: string) {
-    setChosen((before) => {
-      const after = new Set(before);
-      if (!after.delete(key)) after.add(key);
-      return after;
+    setChosen((previous) => {
+      const next = new Set(previous);
+      if (!next.delete(key)) next.add(key);
+      return next;
     });
   }
-  const refresh = (keys: string[]) => setAsked(refreshDialog(one, keys, done));
-  const clear = (keys: string[]) => setAsked(clearDialog(one, keys, done));
+  const refresh = (keys: string[]) => setConfirmation(refreshDialog(connection, keys, invalidate));
+  const clear = (keys: string[]) => setConfirmation(clearDialog(connection, keys, invalidate));
 
   return (
     <>
@@ -112,7 +112,7 @@ export function StreamsTab({ one, run, edit }: { one: ConnectionDetail; run: boo
                     onToggle={toggle}
                     onRefresh={refresh}
                     onClear={clear}
-                    onBackfill={setWindow}
+                    onBackfill={setBackfillStream}
                   />
                 </div>
               );
@@ -125,8 +125,8 @@ export function StreamsTab({ one, run, edit }: { one: ConnectionDetail; run: boo
           </Text>
         )}
       </Paper>
-      <Confirm asked={asked} onClose={() => setAsked(null)} />
-      <Backfill one={one} stream={window_} onClose={() => setWindow(null)} />
+      <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
+      <Backfill connection={connection} stream={backfillStream} onClose={() => setBackfillStream(null)} />
     </>
   );
 }

@@ -3,46 +3,46 @@ import { Code, List, Stack, Text } from '@mantine/core';
 
 import { api, OWN } from '../api/client';
 import type { ConnectionDetail, JobSummary } from '../api/schema.gen';
-import type { Asked } from '../shell/Confirm';
+import type { Confirmation } from '../shell/Confirm';
 import { count } from '../shell/format';
 import { notifySuccess } from '../shell/notify';
 
-const NAMED = 8;
+const MAX_NAMES = 8;
 
-export function refreshDialog(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
+export function refreshDialog(connection: ConnectionDetail, keys: string[], invalidate: () => Promise<void>): Confirmation {
   return {
-    title: `Refresh ${naming(keys)}?`,
-    what: (
+    title: `Refresh ${streamsLabel(keys)}?`,
+    body: (
       <Stack gap="xs">
         <Names keys={keys} />
         <Text size="sm">
-          The state is set aside and everything is read from <b>{one.source.name}</b> from the beginning. What{' '}
-          <b>{one.destination.name}</b> has now{' '}
+          The state is set aside and everything is read from <b>{connection.source.name}</b> from the beginning. What{' '}
+          <b>{connection.destination.name}</b> has now{' '}
           <b>is deleted and replaced at the end of the job, once the new data is whole</b>; until then it stays, and if
-          the job fails it stays too. {stored(one, keys)}
+          the job fails it stays too. {lastWritten(connection, keys)}
         </Text>
       </Stack>
     ),
     action: 'Delete and replace',
     danger: true,
     run: async () => {
-      await api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
+      await api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
       notifySuccess('The refresh has begun.');
-      await done();
+      await invalidate();
     },
   };
 }
 
-export function clearDialog(one: ConnectionDetail, keys: string[], done: () => Promise<void>): Asked {
+export function clearDialog(connection: ConnectionDetail, keys: string[], invalidate: () => Promise<void>): Confirmation {
   return {
-    title: `Clear ${naming(keys)}?`,
-    what: (
+    title: `Clear ${streamsLabel(keys)}?`,
+    body: (
       <Stack gap="xs">
         <Names keys={keys} />
         <Text size="sm">
-          <b>All data of {keys.length === 1 ? 'this stream' : 'these streams'} is deleted from {one.destination.name}</b>, and the
+          <b>All data of {keys.length === 1 ? 'this stream' : 'these streams'} is deleted from {connection.destination.name}</b>, and the
           state with it. Nothing takes its place until the next sync reads everything from the beginning. This cannot be
-          undone. {stored(one, keys)}
+          undone. {lastWritten(connection, keys)}
         </Text>
       </Stack>
     ),
@@ -50,14 +50,14 @@ export function clearDialog(one: ConnectionDetail, keys: string[], done: () => P
     danger: true,
     type: keys.length === 1 ? keys[0] : String(keys.length),
     run: async () => {
-      await api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/clear`, { streams: keys });
+      await api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/clear`, { streams: keys });
       notifySuccess('Clearing has begun.');
-      await done();
+      await invalidate();
     },
   };
 }
 
-function naming(keys: string[]): string {
+function streamsLabel(keys: string[]): string {
   return keys.length === 1 ? keys[0]! : `${count(keys.length)} streams`;
 }
 
@@ -65,19 +65,19 @@ function Names({ keys }: { keys: string[] }) {
   if (keys.length === 1) return null;
   return (
     <List size="sm" listStyleType="none">
-      {keys.slice(0, NAMED).map((key) => (
+      {keys.slice(0, MAX_NAMES).map((key) => (
         <List.Item key={key}>
           <Code>{key}</Code>
         </List.Item>
       ))}
-      {keys.length > NAMED && <List.Item>and {count(keys.length - NAMED)} more</List.Item>}
+      {keys.length > MAX_NAMES && <List.Item>and {count(keys.length - MAX_NAMES)} more</List.Item>}
     </List>
   );
 }
 
 /** How much the last sync wrote: a hint of what is at stake, not what is stored by now. */
-function stored(one: ConnectionDetail, keys: string[]): string {
-  const written = one.streams
+function lastWritten(connection: ConnectionDetail, keys: string[]): string {
+  const written = connection.streams
     .filter((stream) => keys.includes(stream.key))
     .reduce((sum, stream) => sum + (stream.last?.written ?? 0), 0);
   return written > 0 ? `(The last job that had ${keys.length === 1 ? 'it' : 'them'} wrote ${count(written)} records.)` : '';

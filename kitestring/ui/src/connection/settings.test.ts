@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 
-import { timing } from '../wizard/ScheduleFields';
-import { whenOf } from './SettingsTab';
+import { scheduleBody } from '../wizard/ScheduleFields';
+import { scheduleSettingsOf } from './SettingsTab';
 
 test.each([
   { scheduleType: 'basic', basicTiming: 'Every 6 HOURS' },
   { scheduleType: 'cron', cronExpression: '0 30 6 ? * MON-FRI Europe/Berlin' },
   { scheduleType: 'cron', cronExpression: '30 6 * * 1-5 UTC' },
   { scheduleType: 'manual' },
-] as const)('%o comes back from the form as it was', (said) => {
-  expect(timing(whenOf(said))).toEqual(said);
+] as const)('%o comes back from the form as it was', (schedule) => {
+  expect(scheduleBody(scheduleSettingsOf(schedule))).toEqual(schedule);
 });

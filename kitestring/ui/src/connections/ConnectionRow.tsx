@@ -19,49 +19,49 @@ import { ACTIVE, conditionOf } from './overviews';
 import { inWords } from './schedule';
 import { useActions } from './useActions';
 
-export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: ConnectionOverview; may: { run: boolean; edit: boolean } }) {
-  const { sync, cancel, pause, resume } = useActions(one);
-  const running = one.job !== null && ACTIVE.includes(one.job.status);
-  const paused = one.status !== 'active';
-  const why = paused ? one.statusReason : one.job?.status === 'failed' ? one.job.error?.message : undefined;
+export const ConnectionRow = memo(function ConnectionRow({ connection, may }: { connection: ConnectionOverview; may: { run: boolean; edit: boolean } }) {
+  const { sync, cancel, pause, resume } = useActions(connection);
+  const running = connection.job !== null && ACTIVE.includes(connection.job.status);
+  const paused = connection.status !== 'active';
+  const reason = paused ? connection.statusReason : connection.job?.status === 'failed' ? connection.job.error?.message : undefined;
   return (
     <Table.Tr>
       <Table.Td maw={360}>
         <Stack gap={2}>
           <Anchor
             component={Link}
-            to={`/connections/${one.connectionId}`}
+            to={`/connections/${connection.connectionId}`}
             fw={600}
             size="sm"
             style={{ overflowWrap: 'anywhere' }}
           >
-            {one.name}
+            {connection.name}
           </Anchor>
           <Group gap={4} c="dimmed">
-            <Text size="xs">{one.source.name}</Text>
+            <Text size="xs">{connection.source.name}</Text>
             <IconArrowRight size={12} aria-label="to" />
-            <Text size="xs">{one.destination.name}</Text>
+            <Text size="xs">{connection.destination.name}</Text>
           </Group>
         </Stack>
       </Table.Td>
       <Table.Td maw={260}>
-        <StatusBadge status={conditionOf(one)} />
-        {why && (
-          <Tooltip label={why} multiline maw={420} withArrow>
+        <StatusBadge status={conditionOf(connection)} />
+        {reason && (
+          <Tooltip label={reason} multiline maw={420} withArrow>
             <Text size="xs" c="dimmed" lineClamp={2} mt={4}>
-              {why}
+              {reason}
             </Text>
           </Tooltip>
         )}
       </Table.Td>
       <Table.Td visibleFrom="sm">
-        <LastSync one={one} />
+        <LastSync connection={connection} />
       </Table.Td>
       <Table.Td visibleFrom="md">
-        <Text size="sm">{inWords(one.schedule)}</Text>
-        {one.nextRunAtMs && !paused && (
+        <Text size="sm">{inWords(connection.schedule)}</Text>
+        {connection.nextRunAtMs && !paused && (
           <Text size="xs" c="dimmed">
-            next <Time ms={one.nextRunAtMs} />
+            next <Time ms={connection.nextRunAtMs} />
           </Text>
         )}
       </Table.Td>
@@ -73,9 +73,9 @@ export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Co
                 <ActionIcon
                   variant="subtle"
                   color="gray"
-                  aria-label={`Cancel the job of ${one.name}`}
+                  aria-label={`Cancel the job of ${connection.name}`}
                   loading={cancel.isPending}
-                  disabled={one.job?.cancelRequested}
+                  disabled={connection.job?.cancelRequested}
                   onClick={() => cancel.mutate()}
                 >
                   <IconPlayerStop size={17} aria-hidden />
@@ -85,7 +85,7 @@ export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Co
               <Tooltip label="Sync now">
                 <ActionIcon
                   variant="subtle"
-                  aria-label={`Sync ${one.name} now`}
+                  aria-label={`Sync ${connection.name} now`}
                   loading={sync.isPending}
                   onClick={() => sync.mutate()}
                 >
@@ -96,7 +96,7 @@ export const ConnectionRow = memo(function ConnectionRow({ one, may }: { one: Co
           {may.edit && (
             <Menu position="bottom-end">
               <Menu.Target>
-                <ActionIcon variant="subtle" color="gray" aria-label={`More for ${one.name}`}>
+                <ActionIcon variant="subtle" color="gray" aria-label={`More for ${connection.name}`}>
                   <IconDotsVertical size={17} aria-hidden />
                 </ActionIcon>
               </Menu.Target>

@@ -20,14 +20,14 @@ export function ConnectionsPage() {
   const { workspaceId, may } = useWorkspace();
   const filter = route.useSearch();
   const navigate = route.useNavigate();
-  const change = (more: Filter) =>
-    void navigate({ search: (now) => ({ ...now, page: undefined, ...more }), replace: true });
+  const change = (changes: Filter) =>
+    void navigate({ search: (previous) => ({ ...previous, page: undefined, ...changes }), replace: true });
   const [typed, setTyped] = useState(filter.text ?? '');
   const search = useDebouncedCallback((text: string) => change({ text: text || undefined }), 250);
-  const found = useQuery(overviewsQuery(workspaceId, filter));
+  const overviews = useQuery(overviewsQuery(workspaceId, filter));
   const rights = useMemo(() => ({ run: may('runner'), edit: may('editor') }), [may]);
   const filtered = Boolean(filter.text || filter.condition);
-  const total = found.data?.total ?? 0;
+  const total = overviews.data?.total ?? 0;
   const pages = Math.ceil(total / PAGE);
   const add = (
     <Button component={Link} to="/connections/new" leftSection={<IconPlus size={16} aria-hidden />}>
@@ -40,8 +40,8 @@ export function ConnectionsPage() {
       <PageHeader title="Connections" note="What is copied from where to where, and how it goes.">
         {rights.edit && total > 0 && add}
       </PageHeader>
-      {found.error && <ErrorNote error={found.error} retry={() => void found.refetch()} />}
-      {found.data && total === 0 && !filtered ? (
+      {overviews.error && <ErrorNote error={overviews.error} retry={() => void overviews.refetch()} />}
+      {overviews.data && total === 0 && !filtered ? (
         <Paper withBorder>
           <EmptyState
             icon={<IconArrowsRightLeft size={28} aria-hidden />}
@@ -93,11 +93,11 @@ export function ConnectionsPage() {
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
-                {found.data?.data.map((one) => (
-                  <ConnectionRow key={one.connectionId} one={one} may={rights} />
+                {overviews.data?.data.map((connection) => (
+                  <ConnectionRow key={connection.connectionId} connection={connection} may={rights} />
                 ))}
-                {!found.data &&
-                  !found.error &&
+                {!overviews.data &&
+                  !overviews.error &&
                   [1, 2, 3, 4].map((row) => (
                     <Table.Tr key={row}>
                       <Table.Td colSpan={5}>
@@ -107,7 +107,7 @@ export function ConnectionsPage() {
                   ))}
               </Table.Tbody>
             </Table>
-            {found.data && total === 0 && (
+            {overviews.data && total === 0 && (
               <Text c="dimmed" size="sm" ta="center" py="xl">
                 No connection is like that.
               </Text>
@@ -122,7 +122,7 @@ export function ConnectionsPage() {
                 <Pagination
                   total={pages}
                   value={filter.page ?? 1}
-                  onChange={(page) => void navigate({ search: (now) => ({ ...now, page }) })}
+                  onChange={(page) => void navigate({ search: (previous) => ({ ...previous, page }) })}
                   size="sm"
                   getItemProps={(page) => ({ 'aria-label': `Page ${page}` })}
                   getControlProps={(control) => ({ 'aria-label': `${control} page` })}

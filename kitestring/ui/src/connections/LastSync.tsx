@@ -6,8 +6,8 @@ import { duration, short } from '../shell/format';
 import { Time } from '../shell/Time';
 import { ACTIVE } from './overviews';
 
-export function LastSync({ one, line = false }: { one: ConnectionOverview; line?: boolean }) {
-  const job = one.job;
+export function LastSync({ connection, line = false }: { connection: ConnectionOverview; line?: boolean }) {
+  const job = connection.job;
   if (!job)
     return (
       <Text size="sm" c="dimmed">

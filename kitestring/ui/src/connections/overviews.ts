@@ -42,7 +42,7 @@ export function overviewsQuery(workspaceId: string | undefined, filter: Filter) 
         signal,
       ),
     refetchInterval: (query) =>
-      query.state.data?.data.some((one) => one.job && ACTIVE.includes(one.job.status)) ? 2_000 : 10_000,
+      query.state.data?.data.some((connection) => connection.job && ACTIVE.includes(connection.job.status)) ? 2_000 : 10_000,
   });
 }
 
@@ -56,9 +56,9 @@ export function connectionQuery(connectionId: string) {
 }
 
 /** What is said of a connection: what it waits for comes before how it went last. */
-export function conditionOf(one: ConnectionOverview): string {
-  if (one.job && ACTIVE.includes(one.job.status)) return one.job.status;
-  if (one.deciding) return 'deciding';
-  if (one.status !== 'active') return 'paused';
-  return one.job?.status ?? 'never';
+export function conditionOf(connection: ConnectionOverview): string {
+  if (connection.job && ACTIVE.includes(connection.job.status)) return connection.job.status;
+  if (connection.deciding) return 'deciding';
+  if (connection.status !== 'active') return 'paused';
+  return connection.job?.status ?? 'never';
 }

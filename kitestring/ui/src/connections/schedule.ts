@@ -18,26 +18,26 @@ export interface Cron {
 }
 
 /** The API writes the time zone behind the expression. */
-export function splitCron(said: string): Cron {
-  const words = said.trim().split(/\s+/);
-  const last = words.at(-1) ?? '';
-  if (words.length > 5 && /^[A-Za-z_]+(\/[A-Za-z_+\-0-9]+)*$/.test(last) && !/^(L|LW|SUN|MON|TUE|WED|THU|FRI|SAT)$/i.test(last)) {
-    return { expression: words.slice(0, -1).join(' '), zone: last };
+export function splitCron(text: string): Cron {
+  const parts = text.trim().split(/\s+/);
+  const last = parts.at(-1) ?? '';
+  if (parts.length > 5 && /^[A-Za-z_]+(\/[A-Za-z_+\-0-9]+)*$/.test(last) && !/^(L|LW|SUN|MON|TUE|WED|THU|FRI|SAT)$/i.test(last)) {
+    return { expression: parts.slice(0, -1).join(' '), zone: last };
   }
-  return { expression: words.join(' '), zone: 'UTC' };
+  return { expression: parts.join(' '), zone: 'UTC' };
 }
 
 export function inWords(timing: Schedule): string {
   if (timing.scheduleType === 'basic') {
     const [, every, unit] = /(\d+)\s+(\w+)/.exec(timing.basicTiming ?? '') ?? [];
     if (!every || !unit) return timing.basicTiming ?? '';
-    const one = unit.toLowerCase().replace(/s$/, '');
-    return every === '1' ? `Every ${one}` : `Every ${every} ${one}s`;
+    const unitName = unit.toLowerCase().replace(/s$/, '');
+    return every === '1' ? `Every ${unitName}` : `Every ${every} ${unitName}s`;
   }
   if (timing.scheduleType === 'cron') {
     const { expression, zone } = splitCron(timing.cronExpression ?? '');
-    const said = cronInWords(expression) ?? `Cron ${expression}`;
-    return zone === 'UTC' ? `${said} UTC` : `${said}, ${zone.replaceAll('_', ' ')}`;
+    const sentence = cronInWords(expression) ?? `Cron ${expression}`;
+    return zone === 'UTC' ? `${sentence} UTC` : `${sentence}, ${zone.replaceAll('_', ' ')}`;
   }
   return 'Manual';
 }
@@ -60,36 +60,36 @@ export function cronInWords(expression: string): string | null {
     if (/^\d+$/.test(minute) && hours) return `Every ${hours} hours at :${minute.padStart(2, '0')}`;
   }
   if (!/^\d+$/.test(minute) || !/^\d+(,\d+)*$/.test(hour)) return null;
-  const times = hour.split(',').map((one) => `${one.padStart(2, '0')}:${minute.padStart(2, '0')}`);
-  const at = list(times);
-  if (anyDay && anyWeekday) return `Daily at ${at}`;
+  const times = hour.split(',').map((hourField) => `${hourField.padStart(2, '0')}:${minute.padStart(2, '0')}`);
+  const timeList = list(times);
+  if (anyDay && anyWeekday) return `Daily at ${timeList}`;
   if (!anyDay && !anyWeekday) return null;
   if (anyWeekday) {
-    if (day === 'L') return `The last day of each month at ${at}`;
-    return /^\d+$/.test(day) ? `Day ${day} of each month at ${at}` : null;
+    if (day === 'L') return `The last day of each month at ${timeList}`;
+    return /^\d+$/.test(day) ? `Day ${day} of each month at ${timeList}` : null;
   }
   const days = weekdays(weekday, quartz);
-  return days ? `${days} at ${at}` : null;
+  return days ? `${days} at ${timeList}` : null;
 }
 
-function weekdays(said: string, quartz: boolean): string | null {
-  const number = (word: string) => {
-    if (DAYS[word]) return NAMES.indexOf(word);
-    if (!/^\d$/.test(word)) return -1;
-    return quartz ? Number(word) - 1 : Number(word) % 7;
+function weekdays(field: string, quartz: boolean): string | null {
+  const number = (name: string) => {
+    if (DAYS[name]) return NAMES.indexOf(name);
+    if (!/^\d$/.test(name)) return -1;
+    return quartz ? Number(name) - 1 : Number(name) % 7;
   };
-  const range = /^(\w+)-(\w+)$/.exec(said);
+  const range = /^(\w+)-(\w+)$/.exec(field);
   if (range) {
     const [first, last] = [number(range[1]!), number(range[2]!)];
     if (first < 0 || last < 0) return null;
     if (first === 1 && last === 5) return 'Weekdays';
     return `${DAYS[NAMES[first]!]} to ${DAYS[NAMES[last]!]}`;
   }
-  const days = said.split(',').map(number);
-  if (days.some((one) => one < 0 || one > 6)) return null;
-  return list(days.map((one) => DAYS[NAMES[one]!]!));
+  const days = field.split(',').map(number);
+  if (days.some((day) => day < 0 || day > 6)) return null;
+  return list(days.map((day) => DAYS[NAMES[day]!]!));
 }
 
-function list(words: string[]): string {
-  return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+function list(items: string[]): string {
+  return items.length < 2 ? (items[0] ?? '') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }

@@ -5,33 +5,33 @@ import { api, OWN, PUBLIC } from '../api/client';
 import type { ConnectionOverview, JobSummary } from '../api/schema.gen';
 import { notifySuccess, notifyError } from '../shell/notify';
 
-export function useActions(one: Pick<ConnectionOverview, 'connectionId' | 'name' | 'job'>) {
+export function useActions(connection: Pick<ConnectionOverview, 'connectionId' | 'name' | 'job'>) {
   const client = useQueryClient();
-  const done = async () => {
+  const invalidate = async () => {
     await Promise.all([
       client.invalidateQueries({ queryKey: ['connections'] }),
-      client.invalidateQueries({ queryKey: ['connection', one.connectionId] }),
-      client.invalidateQueries({ queryKey: ['jobs', one.connectionId] }),
+      client.invalidateQueries({ queryKey: ['connection', connection.connectionId] }),
+      client.invalidateQueries({ queryKey: ['jobs', connection.connectionId] }),
     ]);
   };
-  const status = (value: 'active' | 'inactive') => api.patch(`${PUBLIC}/connections/${one.connectionId}`, { status: value });
+  const status = (value: 'active' | 'inactive') => api.patch(`${PUBLIC}/connections/${connection.connectionId}`, { status: value });
   const sync = useMutation({
-    mutationFn: () => api.post<JobSummary>(`${OWN}/connections/${one.connectionId}/sync`),
+    mutationFn: () => api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/sync`),
     onSuccess: async () => {
-      notifySuccess(`The sync of ${one.name} has begun.`);
-      await done();
+      notifySuccess(`The sync of ${connection.name} has begun.`);
+      await invalidate();
     },
     onError: notifyError,
   });
   const cancel = useMutation({
-    mutationFn: () => api.post(`${OWN}/jobs/${one.job?.jobId}/cancel`),
+    mutationFn: () => api.post(`${OWN}/jobs/${connection.job?.jobId}/cancel`),
     onSuccess: async () => {
       notifySuccess('It stops at the next checkpoint.');
-      await done();
+      await invalidate();
     },
     onError: notifyError,
   });
-  const pause = useMutation({ mutationFn: () => status('inactive'), onSuccess: done, onError: notifyError });
-  const resume = useMutation({ mutationFn: () => status('active'), onSuccess: done, onError: notifyError });
-  return { sync, cancel, pause, resume, done };
+  const pause = useMutation({ mutationFn: () => status('inactive'), onSuccess: invalidate, onError: notifyError });
+  const resume = useMutation({ mutationFn: () => status('active'), onSuccess: invalidate, onError: notifyError });
+  return { sync, cancel, pause, resume, invalidate };
 }

@@ -49,17 +49,17 @@ export function ConnectorChoice({
 }: {
   kind: EndpointKind;
   workspaceId: string | undefined;
-  onChoose: (one: ConnectorSummary) => void;
+  onChoose: (connector: ConnectorSummary) => void;
 }) {
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
-  const [words, setWords] = useState('');
-  const [which, setWhich] = useState('all');
-  const [most, setMost] = useState(STEP);
-  const wanted = useDeferredValue(words).toLowerCase().split(/\s+/).filter(Boolean);
-  const found = (connectors.data ?? []).filter(
-    (one) =>
-      (which === 'all' || one.native === (which === 'ours')) &&
-      wanted.every((word) => `${one.name} ${one.type} ${one.category}`.toLowerCase().includes(word)),
+  const [searchText, setSearchText] = useState('');
+  const [origin, setOrigin] = useState('all');
+  const [limit, setLimit] = useState(STEP);
+  const terms = useDeferredValue(searchText).toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = (connectors.data ?? []).filter(
+    (connector) =>
+      (origin === 'all' || connector.native === (origin === 'ours')) &&
+      terms.every((term) => `${connector.name} ${connector.type} ${connector.category}`.toLowerCase().includes(term)),
   );
 
   return (
@@ -69,10 +69,10 @@ export function ConnectorChoice({
           aria-label="Search the connectors"
           placeholder={`Search ${connectors.data?.length ?? ''} connectors`}
           leftSection={<IconSearch size={16} aria-hidden />}
-          value={words}
+          value={searchText}
           onChange={(event) => {
-            setWords(event.currentTarget.value);
-            setMost(STEP);
+            setSearchText(event.currentTarget.value);
+            setLimit(STEP);
           }}
           data-autofocus
           flex={1}
@@ -80,8 +80,8 @@ export function ConnectorChoice({
         />
         <SegmentedControl
           aria-label="Which connectors"
-          value={which}
-          onChange={setWhich}
+          value={origin}
+          onChange={setOrigin}
           data={[
             { value: 'all', label: 'All' },
             { value: 'ours', label: 'Kitestring' },
@@ -92,35 +92,35 @@ export function ConnectorChoice({
       {connectors.error && <ErrorNote error={connectors.error} retry={() => void connectors.refetch()} />}
       {connectors.isPending && <Skeleton height={240} />}
       <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
-        {found.slice(0, most).map((one) => (
-          <UnstyledButton key={one.definitionId} onClick={() => onChoose(one)}>
+        {matches.slice(0, limit).map((connector) => (
+          <UnstyledButton key={connector.definitionId} onClick={() => onChoose(connector)}>
             <Card withBorder padding="sm" h="100%">
               <Group justify="space-between" wrap="nowrap" align="flex-start" gap="xs">
                 <Group gap="xs" wrap="nowrap">
-                  <Icon one={one} />
+                  <Icon connector={connector} />
                   <Text fw={600} size="sm" style={{ overflowWrap: 'anywhere' }}>
-                    {one.name}
+                    {connector.name}
                   </Text>
                 </Group>
-                <Support one={one} />
+                <Support connector={connector} />
               </Group>
               <Text size="xs" c="dimmed" mt={2}>
-                {[one.category, needs(one)].filter(Boolean).join(' · ')}
+                {[connector.category, connectorNote(connector)].filter(Boolean).join(' · ')}
               </Text>
             </Card>
           </UnstyledButton>
         ))}
       </SimpleGrid>
-      {connectors.data && found.length === 0 && (
+      {connectors.data && matches.length === 0 && (
         <Text c="dimmed">
-          No connector is called “{words}”. A low-code manifest or any program that speaks Airbyte's protocol works too: see
+          No connector is called “{searchText}”. A low-code manifest or any program that speaks Airbyte's protocol works too: see
           the documentation.
         </Text>
       )}
-      {found.length > most && (
+      {matches.length > limit && (
         <Group justify="center">
-          <Button variant="default" onClick={() => setMost(most + 3 * STEP)}>
-            Show more of {found.length}
+          <Button variant="default" onClick={() => setLimit(limit + 3 * STEP)}>
+            Show more of {matches.length}
           </Button>
         </Group>
       )}
@@ -129,14 +129,14 @@ export function ConnectorChoice({
 }
 
 /** The connector's own icon, or the sign of its category. */
-function Icon({ one }: { one: ConnectorSummary }) {
-  if (one.icon.startsWith('<')) return <img src={`data:image/svg+xml,${encodeURIComponent(one.icon)}`} alt="" height={18} />;
-  const Sign = SIGNS[one.category];
+function Icon({ connector }: { connector: ConnectorSummary }) {
+  if (connector.icon.startsWith('<')) return <img src={`data:image/svg+xml,${encodeURIComponent(connector.icon)}`} alt="" height={18} />;
+  const Sign = SIGNS[connector.category];
   return Sign ? <Sign size={18} aria-hidden style={{ flexShrink: 0 }} /> : null;
 }
 
-function Support({ one }: { one: ConnectorSummary }) {
-  if (one.native)
+function Support({ connector }: { connector: ConnectorSummary }) {
+  if (connector.native)
     return (
       <Badge size="sm" variant="light" style={{ flexShrink: 0 }}>
         Kitestring
@@ -149,7 +149,7 @@ function Support({ one }: { one: ConnectorSummary }) {
   );
 }
 
-function needs(one: ConnectorSummary): string {
-  if (one.native) return one.summary || 'Comes with Kitestring, tested with it';
-  return one.installed ? `${one.version}, installed` : `${one.version}, is installed when you choose it`;
+function connectorNote(connector: ConnectorSummary): string {
+  if (connector.native) return connector.summary || 'Comes with Kitestring, tested with it';
+  return connector.installed ? `${connector.version}, installed` : `${connector.version}, is installed when you choose it`;
 }

@@ -5,12 +5,12 @@ import { useEffect } from 'react';
 import { CONSENT_CHANNEL } from './consentChannel';
 
 export function ConsentCallbackPage() {
-  const words = new URLSearchParams(window.location.search);
-  const refused = words.get('error');
+  const parameters = new URLSearchParams(window.location.search);
+  const error = parameters.get('error');
   useEffect(() => {
-    if (refused) return;
+    if (error) return;
     const channel = new BroadcastChannel(CONSENT_CHANNEL);
-    channel.postMessage({ secretId: words.get('secret_id') ?? undefined });
+    channel.postMessage({ secretId: parameters.get('secret_id') ?? undefined });
     channel.close();
     window.history.replaceState(null, '', '/consented');
     window.close();
@@ -20,9 +20,9 @@ export function ConsentCallbackPage() {
     <Center mih="60vh" p="md">
       <Stack gap="xs" ta="center">
         <Title order={1} size="h3">
-          {refused ? 'Access was not given' : 'Access was given'}
+          {error ? 'Access was not given' : 'Access was given'}
         </Title>
-        <Text c="dimmed">{refused ? `The vendor said: ${refused}.` : 'You can close this window.'}</Text>
+        <Text c="dimmed">{error ? `The vendor said: ${error}.` : 'You can close this window.'}</Text>
       </Stack>
     </Center>
   );

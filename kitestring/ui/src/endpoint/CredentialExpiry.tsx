@@ -8,18 +8,18 @@ import { credentialExpiryQuery } from './endpoints';
 const SOON_DAYS = 30;
 
 export function CredentialExpiry({ sourceId }: { sourceId: string }) {
-  const ends = useQuery(credentialExpiryQuery(sourceId));
-  return ends.data?.map(({ name, endsAt, daysLeft, hint }) => {
+  const credentials = useQuery(credentialExpiryQuery(sourceId));
+  return credentials.data?.map(({ name, endsAt, daysLeft, hint }) => {
     const day = new Date(endsAt).toLocaleDateString(undefined, { dateStyle: 'long' });
-    const over = daysLeft < 0;
+    const expired = daysLeft < 0;
     return (
       <Alert
         key={name}
-        color={over ? 'red' : daysLeft < SOON_DAYS ? 'yellow' : 'blue'}
+        color={expired ? 'red' : daysLeft < SOON_DAYS ? 'yellow' : 'blue'}
         variant="light"
         icon={<IconKey aria-hidden />}
         role="status"
-        title={over ? `${name} ended on ${day}` : `${name} ends on ${day}, in ${daysLeft} days`}
+        title={expired ? `${name} ended on ${day}` : `${name} ends on ${day}, in ${daysLeft} days`}
       >
         {hint && (
           <Text size="sm" c="var(--mantine-color-text)">

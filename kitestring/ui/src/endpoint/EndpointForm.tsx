@@ -6,13 +6,13 @@ import { type ReactNode, useEffect, useMemo, useState } from 'react';
 
 import { api, OWN } from '../api/client';
 import type { CheckResult, ConnectorDetail, ConsentRead, ConsentVendors } from '../api/schema.gen';
-import { cleaned, initial, plain, type Values, wrong } from '../form/schema';
+import { cleanValue, initialValue, resolveSchema, type Values, validate } from '../form/schema';
 import { SpecForm } from '../form/SpecForm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { type EndpointKind, checkDraft } from './endpoints';
 import { CONSENT_CHANNEL } from './consentChannel';
 
-export interface Entered {
+export interface FormValues {
   name: string;
   configuration: Values;
   secretId?: string;
@@ -23,36 +23,36 @@ interface Props {
   connector: ConnectorDetail;
   workspaceId: string;
   /** What is kept, for a change. */
-  kept?: { id: string; name: string; configuration: Values };
-  save: (entered: Entered) => Promise<unknown>;
+  saved?: { id: string; name: string; configuration: Values };
+  save: (values: FormValues) => Promise<unknown>;
   action: string;
   mayEdit?: boolean;
   children?: ReactNode;
 }
 
-export function EndpointForm({ kind, connector, workspaceId, kept, save, action, mayEdit = true, children }: Props) {
-  const schema = useMemo(() => plain(connector.spec), [connector.spec]);
-  const [name, setName] = useState(kept?.name ?? connector.name);
-  const [value, setValue] = useState<Values>(() => kept?.configuration ?? ((initial(schema) ?? {}) as Values));
-  const [tried, setTried] = useState(false);
+export function EndpointForm({ kind, connector, workspaceId, saved, save, action, mayEdit = true, children }: Props) {
+  const schema = useMemo(() => resolveSchema(connector.spec), [connector.spec]);
+  const [name, setName] = useState(saved?.name ?? connector.name);
+  const [value, setValue] = useState<Values>(() => saved?.configuration ?? ((initialValue(schema) ?? {}) as Values));
+  const [submitted, setSubmitted] = useState(false);
   const [secretId, setSecretId] = useState<string>();
   const consented = secretId !== undefined;
   const errors = useMemo(
-    () => (tried && !consented ? wrong(schema, value) : {}),
-    [tried, consented, schema, value],
+    () => (submitted && !consented ? validate(schema, value) : {}),
+    [submitted, consented, schema, value],
   );
 
-  const configuration = () => cleaned(schema, value) as Values;
+  const configuration = () => cleanValue(schema, value) as Values;
   const checking = useMutation<CheckResult>({
     mutationFn: () =>
-      checkDraft(kind, { workspaceId, definitionId: connector.definitionId, id: kept?.id, configuration: configuration() }),
+      checkDraft(kind, { workspaceId, definitionId: connector.definitionId, id: saved?.id, configuration: configuration() }),
   });
   const saving = useMutation({ mutationFn: () => save({ name: name.trim(), configuration: configuration(), secretId }) });
 
   /** Whether what is entered can be sent; if not, the first field that is wrong gets the focus. */
-  function ready(): boolean {
-    setTried(true);
-    const [first] = consented ? [] : Object.keys(wrong(schema, value));
+  function validateForm(): boolean {
+    setSubmitted(true);
+    const [first] = consented ? [] : Object.keys(validate(schema, value));
     if (name.trim() === '') {
       document.getElementById('field-name-of-it')?.focus();
       return false;
@@ -68,7 +68,7 @@ export function EndpointForm({ kind, connector, workspaceId, kept, save, action,
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready()) saving.mutate();
+        if (validateForm()) saving.mutate();
       }}
     >
       <Stack>
@@ -81,7 +81,7 @@ export function EndpointForm({ kind, connector, workspaceId, kept, save, action,
               withAsterisk
               required
               value={name}
-              error={tried && name.trim() === '' ? 'This is needed.' : undefined}
+              error={submitted && name.trim() === '' ? 'This is needed.' : undefined}
               disabled={!mayEdit}
               onChange={(event) => setName(event.currentTarget.value)}
             />
@@ -89,7 +89,7 @@ export function EndpointForm({ kind, connector, workspaceId, kept, save, action,
               <Consent
                 connector={connector}
                 workspaceId={workspaceId}
-                sourceId={kept?.id}
+                sourceId={saved?.id}
                 configuration={configuration}
                 onDone={(id) => setSecretId(id)}
                 done={consented}
@@ -109,7 +109,7 @@ export function EndpointForm({ kind, connector, workspaceId, kept, save, action,
           </Stack>
         </Card>
         <div aria-live="polite">
-          {checking.data && <CheckResult checked={checking.data} />}
+          {checking.data && <CheckResult result={checking.data} />}
           {checking.error && <ErrorNote error={checking.error} />}
           {saving.error && <ErrorNote error={saving.error} />}
           {Object.keys(errors).length > 0 && (
@@ -127,7 +127,7 @@ export function EndpointForm({ kind, connector, workspaceId, kept, save, action,
                 leftSection={<IconPlugConnected size={16} aria-hidden />}
                 loading={checking.isPending}
                 disabled={consented}
-                onClick={() => ready() && checking.mutate()}
+                onClick={() => validateForm() && checking.mutate()}
               >
                 Check
               </Button>
@@ -142,18 +142,18 @@ export function EndpointForm({ kind, connector, workspaceId, kept, save, action,
   );
 }
 
-export function CheckResult({ checked }: { checked: CheckResult }) {
-  if (checked.status === 'succeeded')
+export function CheckResult({ result }: { result: CheckResult }) {
+  if (result.status === 'succeeded')
     return (
       <Alert color="green" variant="light" role="status" icon={<IconCircleCheck aria-hidden />} title="It works">
         <Text size="sm">Connected, and the credentials were accepted.</Text>
       </Alert>
     );
   return (
-    <Alert color="red" variant="light" role="alert" title={checked.message || 'It does not work'}>
-      {checked.hint && (
+    <Alert color="red" variant="light" role="alert" title={result.message || 'It does not work'}>
+      {result.hint && (
         <Text size="sm" c="var(--mantine-color-text)">
-          {checked.hint}
+          {result.hint}
         </Text>
       )}
     </Alert>
@@ -181,34 +181,34 @@ function Consent({
     queryFn: () => api.get<ConsentVendors>(`${OWN}/consents`),
     staleTime: 300_000,
   });
-  const vendor = vendors.data?.data.find((one) => one.connector === connector.connector);
+  const vendor = vendors.data?.data.find((candidate) => candidate.connector === connector.connector);
   const [renewed, setRenewed] = useState(false);
-  const [begun, setBegun] = useState(false);
+  const [started, setStarted] = useState(false);
   useEffect(() => {
     // Every page of this browser hears it: it is for the one that has begun a consent.
-    if (!begun) return;
+    if (!started) return;
     const channel = new BroadcastChannel(CONSENT_CHANNEL);
     channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
       if (sourceId) setRenewed(true);
       else onDone(event.data.secretId);
     };
     return () => channel.close();
-  }, [begun, onDone, sourceId]);
+  }, [started, onDone, sourceId]);
   const begin = useMutation({
     mutationFn: async () => {
-      setBegun(true);
+      setStarted(true);
       // Opened before anything is awaited: browsers let a click open a window, not an answer.
-      const opened = window.open('', '_blank', 'popup,width=720,height=820');
+      const popup = window.open('', '_blank', 'popup,width=720,height=820');
       try {
         const { consentUrl } = await api.post<ConsentRead>(`${OWN}/consents`, {
           ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
           configuration: sourceId ? {} : configuration(),
           redirectUrl: `${window.location.origin}/consented`,
         });
-        if (opened) opened.location.href = consentUrl;
+        if (popup) popup.location.href = consentUrl;
         else window.location.href = consentUrl;
       } catch (error) {
-        opened?.close();
+        popup?.close();
         throw error;
       }
     },

@@ -6,13 +6,13 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { useWorkspace } from '../session/session';
-import { type Asked, Confirm } from '../shell/Confirm';
+import { type Confirmation, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
 import { notifySuccess } from '../shell/notify';
 import { EndpointForm } from './EndpointForm';
 import { CredentialExpiry } from './CredentialExpiry';
-import { type EndpointKind, endpointQuery, change, remove, specQuery, usedQuery } from './endpoints';
+import { type EndpointKind, endpointQuery, change, remove, specQuery, workspaceConnectionsQuery } from './endpoints';
 
 export const SourcePage = () => <EndpointPage kind="source" />;
 export const DestinationPage = () => <EndpointPage kind="destination" />;
@@ -21,38 +21,38 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
   const { id } = useParams({ strict: false }) as { id: string };
   const navigate = useNavigate();
   const { may } = useWorkspace();
-  const one = useQuery(endpointQuery(kind, id));
-  const spec = useQuery({ ...specQuery(kind, one.data?.definitionId ?? ''), enabled: one.data !== undefined });
-  const used = useQuery(usedQuery(one.data?.workspaceId));
-  const by = used.data?.filter((other) => other[`${kind}Id`] === id) ?? [];
-  const [asked, setAsked] = useState<Asked | null>(null);
+  const endpoint = useQuery(endpointQuery(kind, id));
+  const spec = useQuery({ ...specQuery(kind, endpoint.data?.definitionId ?? ''), enabled: endpoint.data !== undefined });
+  const workspaceConnections = useQuery(workspaceConnectionsQuery(endpoint.data?.workspaceId));
+  const connections = workspaceConnections.data?.filter((connection) => connection[`${kind}Id`] === id) ?? [];
+  const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
 
-  const above = (
+  const breadcrumbs = (
     <Breadcrumbs>
       <Anchor component={Link} to={`/${kind}s`} size="sm">
         {kind === 'source' ? 'Sources' : 'Destinations'}
       </Anchor>
     </Breadcrumbs>
   );
-  if (one.error) return <ErrorNote error={one.error} retry={() => void one.refetch()} />;
-  if (!one.data) return <Skeleton height={320} />;
-  const { name, configuration, workspaceId } = one.data;
+  if (endpoint.error) return <ErrorNote error={endpoint.error} retry={() => void endpoint.refetch()} />;
+  if (!endpoint.data) return <Skeleton height={320} />;
+  const { name, configuration, workspaceId } = endpoint.data;
 
   function askToDelete() {
-    setAsked({
+    setConfirmation({
       title: `Delete ${name}?`,
       danger: true,
       action: `Delete the ${kind}`,
-      type: by.length ? name : undefined,
-      what: by.length ? (
+      type: connections.length ? name : undefined,
+      body: connections.length ? (
         <>
-          {by.length === 1 ? 'This connection uses it and is' : `These ${by.length} connections use it and are`} deleted with it:
+          {connections.length === 1 ? 'This connection uses it and is' : `These ${connections.length} connections use it and are`} deleted with it:
           <List size="sm" mt="xs">
-            {by.slice(0, 10).map((other) => (
-              <List.Item key={other.connectionId}>{other.name}</List.Item>
+            {connections.slice(0, 10).map((connection) => (
+              <List.Item key={connection.connectionId}>{connection.name}</List.Item>
             ))}
           </List>
-          {by.length > 10 && <Text size="sm">and {by.length - 10} more.</Text>}
+          {connections.length > 10 && <Text size="sm">and {connections.length - 10} more.</Text>}
         </>
       ) : (
         'No connection uses it.'
@@ -67,7 +67,7 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
 
   return (
     <>
-      <PageHeader title={name} note={spec.data?.name ?? one.data.type} above={above}>
+      <PageHeader title={name} note={spec.data?.name ?? endpoint.data.type} above={breadcrumbs}>
         {may('editor') && (
           <Button
             component={Link}
@@ -87,15 +87,15 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
           {spec.isPending && <Skeleton height={320} />}
           {spec.data && (
             <EndpointForm
-              key={`${id} ${one.dataUpdatedAt > 0 ? JSON.stringify(configuration) : ''}`}
+              key={`${id} ${endpoint.dataUpdatedAt > 0 ? JSON.stringify(configuration) : ''}`}
               kind={kind}
               connector={spec.data}
               workspaceId={workspaceId}
-              kept={{ id, name, configuration }}
+              saved={{ id, name, configuration }}
               mayEdit={may('editor')}
               action="Save"
-              save={async (entered) => {
-                await change(kind, id, entered.name, entered.configuration);
+              save={async (values) => {
+                await change(kind, id, values.name, values.configuration);
                 notifySuccess('The changes were saved');
               }}
             >
@@ -104,7 +104,7 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
                 c="var(--mantine-color-error)"
                 leftSection={<IconTrash size={16} aria-hidden />}
                 onClick={askToDelete}
-                disabled={!used.data}
+                disabled={!workspaceConnections.data}
               >
                 Delete
               </Button>
@@ -114,24 +114,24 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
             <Title order={2} size="h5" mb="xs">
               Connections
             </Title>
-            {used.error && <ErrorNote error={used.error} />}
-            {used.data && by.length === 0 && (
+            {workspaceConnections.error && <ErrorNote error={workspaceConnections.error} />}
+            {workspaceConnections.data && connections.length === 0 && (
               <Text size="sm" c="dimmed">
                 No connection uses it yet.
               </Text>
             )}
             <Stack gap={4}>
-              {by.slice(0, 50).map((other) => (
-                <Anchor key={other.connectionId} component={Link} to={`/connections/${other.connectionId}`} size="sm">
-                  {other.name}
+              {connections.slice(0, 50).map((connection) => (
+                <Anchor key={connection.connectionId} component={Link} to={`/connections/${connection.connectionId}`} size="sm">
+                  {connection.name}
                 </Anchor>
               ))}
             </Stack>
-            {by.length > 50 && <Text size="sm">and {by.length - 50} more.</Text>}
+            {connections.length > 50 && <Text size="sm">and {connections.length - 50} more.</Text>}
           </Card>
         </Stack>
       </Box>
-      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
     </>
   );
 }

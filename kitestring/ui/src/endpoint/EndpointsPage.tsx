@@ -10,10 +10,10 @@ import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
 import { notifyError } from '../shell/notify';
-import { type Endpoint, type EndpointKind, endpointsQuery, check, connectorsQuery, type LastCheck, lastCheckKey, usedQuery } from './endpoints';
+import { type Endpoint, type EndpointKind, endpointsQuery, check, connectorsQuery, type LastCheck, lastCheckKey, workspaceConnectionsQuery } from './endpoints';
 
-const SHOWN = 200;
-const SAID = {
+const MAX_ROWS = 200;
+const TEXTS = {
   source: { title: 'Sources', icon: IconDatabaseExport, what: 'Where data comes from: a help desk, an API, a database.' },
   destination: { title: 'Destinations', icon: IconDatabaseImport, what: 'Where data goes: a vector store, a database, files.' },
 };
@@ -25,31 +25,31 @@ function EndpointsPage({ kind }: { kind: EndpointKind }) {
   const { workspaceId, may } = useWorkspace();
   const endpoints = useQuery(endpointsQuery(kind, workspaceId));
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
-  const used = useQuery(usedQuery(workspaceId));
-  const [words, setWords] = useState('');
-  const said = SAID[kind];
+  const workspaceConnections = useQuery(workspaceConnectionsQuery(workspaceId));
+  const [searchText, setSearchText] = useState('');
+  const texts = TEXTS[kind];
   const add = may('editor') && (
     <Button component={Link} to={`/${kind}s/new`} leftSection={<IconPlus size={16} aria-hidden />}>
       New {kind}
     </Button>
   );
 
-  const nameOf = (one: Endpoint) => connectors.data?.find((other) => other.definitionId === one.definitionId)?.name ?? one.type;
-  const found = (endpoints.data ?? []).filter((one) =>
-    words.toLowerCase().split(/\s+/).every((word) => `${one.name} ${nameOf(one)}`.toLowerCase().includes(word)),
+  const nameOf = (endpoint: Endpoint) => connectors.data?.find((other) => other.definitionId === endpoint.definitionId)?.name ?? endpoint.type;
+  const matches = (endpoints.data ?? []).filter((endpoint) =>
+    searchText.toLowerCase().split(/\s+/).every((term) => `${endpoint.name} ${nameOf(endpoint)}`.toLowerCase().includes(term)),
   );
 
   return (
     <>
-      <PageHeader title={said.title} note={said.what}>
+      <PageHeader title={texts.title} note={texts.what}>
         {endpoints.data && endpoints.data.length > 0 && add}
       </PageHeader>
       {endpoints.error && <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />}
       {endpoints.isPending && <Skeleton height={160} />}
       {endpoints.data?.length === 0 && (
         <Card withBorder>
-          <EmptyState icon={<said.icon size={28} aria-hidden />} title={`No ${kind} yet`} action={add}>
-            {said.what} Its credentials are sealed on the server and never shown again.
+          <EmptyState icon={<texts.icon size={28} aria-hidden />} title={`No ${kind} yet`} action={add}>
+            {texts.what} Its credentials are sealed on the server and never shown again.
           </EmptyState>
         </Card>
       )}
@@ -60,8 +60,8 @@ function EndpointsPage({ kind }: { kind: EndpointKind }) {
               aria-label={`Search the ${kind}s`}
               placeholder="Search by name or connector"
               leftSection={<IconSearch size={16} aria-hidden />}
-              value={words}
-              onChange={(event) => setWords(event.currentTarget.value)}
+              value={searchText}
+              onChange={(event) => setSearchText(event.currentTarget.value)}
               maw={360}
             />
           )}
@@ -77,28 +77,28 @@ function EndpointsPage({ kind }: { kind: EndpointKind }) {
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
-                  {found.slice(0, SHOWN).map((one) => {
-                    const by = used.data?.filter((other) => other[`${kind}Id`] === one.id) ?? [];
+                  {matches.slice(0, MAX_ROWS).map((endpoint) => {
+                    const connections = workspaceConnections.data?.filter((other) => other[`${kind}Id`] === endpoint.id) ?? [];
                     return (
-                      <Table.Tr key={one.id}>
+                      <Table.Tr key={endpoint.id}>
                         <Table.Td>
-                          <Anchor component={Link} to={`/${kind}s/${one.id}`} fw={600} style={{ overflowWrap: 'anywhere' }}>
-                            {one.name}
+                          <Anchor component={Link} to={`/${kind}s/${endpoint.id}`} fw={600} style={{ overflowWrap: 'anywhere' }}>
+                            {endpoint.name}
                           </Anchor>
                           <Text size="xs" c="dimmed" hiddenFrom="sm">
-                            {nameOf(one)}
+                            {nameOf(endpoint)}
                           </Text>
                         </Table.Td>
-                        <Table.Td visibleFrom="sm">{nameOf(one)}</Table.Td>
+                        <Table.Td visibleFrom="sm">{nameOf(endpoint)}</Table.Td>
                         <Table.Td visibleFrom="sm">
-                          <Tooltip label={by.map((other) => other.name).join(', ')} disabled={by.length === 0} multiline maw={320}>
-                            <Text span size="sm" c={by.length ? undefined : 'dimmed'}>
-                              {used.data ? (by.length === 0 ? 'none' : by.length) : '…'}
+                          <Tooltip label={connections.map((other) => other.name).join(', ')} disabled={connections.length === 0} multiline maw={320}>
+                            <Text span size="sm" c={connections.length ? undefined : 'dimmed'}>
+                              {workspaceConnections.data ? (connections.length === 0 ? 'none' : connections.length) : '…'}
                             </Text>
                           </Tooltip>
                         </Table.Td>
                         <Table.Td>
-                          <Check kind={kind} one={one} may={may('runner')} />
+                          <Check kind={kind} endpoint={endpoint} may={may('runner')} />
                         </Table.Td>
                       </Table.Tr>
                     );
@@ -107,21 +107,21 @@ function EndpointsPage({ kind }: { kind: EndpointKind }) {
               </Table>
             </Table.ScrollContainer>
           </Card>
-          {found.length > SHOWN && (
+          {matches.length > MAX_ROWS && (
             <Text size="sm" c="dimmed">
-              {SHOWN} of {found.length} are shown: search for the others.
+              {MAX_ROWS} of {matches.length} are shown: search for the others.
             </Text>
           )}
-          {found.length === 0 && <Text c="dimmed">None matches “{words}”.</Text>}
+          {matches.length === 0 && <Text c="dimmed">None matches “{searchText}”.</Text>}
         </Stack>
       )}
     </>
   );
 }
 
-function Check({ kind, one, may }: { kind: EndpointKind; one: Endpoint; may: boolean }) {
-  const last = useQuery<LastCheck | null>({ queryKey: lastCheckKey(kind, one.id), queryFn: () => null, enabled: false }).data;
-  const checking = useMutation({ mutationFn: () => check(kind, one.id), onError: notifyError });
+function Check({ kind, endpoint, may }: { kind: EndpointKind; endpoint: Endpoint; may: boolean }) {
+  const last = useQuery<LastCheck | null>({ queryKey: lastCheckKey(kind, endpoint.id), queryFn: () => null, enabled: false }).data;
+  const checking = useMutation({ mutationFn: () => check(kind, endpoint.id), onError: notifyError });
   if (checking.isPending)
     return (
       <Group gap={6} wrap="nowrap">
@@ -148,7 +148,7 @@ function Check({ kind, one, may }: { kind: EndpointKind; one: Endpoint; may: boo
           size="compact-sm"
           variant="default"
           leftSection={<IconPlugConnected size={14} aria-hidden />}
-          aria-label={`${last ? 'Check again' : 'Check'}: ${one.name}`}
+          aria-label={`${last ? 'Check again' : 'Check'}: ${endpoint.name}`}
           onClick={() => checking.mutate()}
         >
           {last ? 'Check again' : 'Check'}

@@ -14,49 +14,49 @@ export function NewEndpoint({
   workspaceId,
   chosen,
   onChosen,
-  onMade,
+  onCreated,
 }: {
   kind: EndpointKind;
   workspaceId: string;
   /** A connector's id or type. */
   chosen: string | undefined;
-  onChosen: (word: string | undefined) => void;
-  onMade: (made: Endpoint) => void;
+  onChosen: (connectorKey: string | undefined) => void;
+  onCreated: (endpoint: Endpoint) => void;
 }) {
   if (!chosen)
     return (
       <ConnectorChoice
         kind={kind}
         workspaceId={workspaceId}
-        onChoose={(one) => onChosen(one.native ? one.type : one.definitionId)}
+        onChoose={(candidate) => onChosen(candidate.native ? candidate.type : candidate.definitionId)}
       />
     );
-  return <Chosen kind={kind} workspaceId={workspaceId} word={chosen} onOther={() => onChosen(undefined)} onMade={onMade} />;
+  return <ChosenConnector kind={kind} workspaceId={workspaceId} connectorKey={chosen} onOther={() => onChosen(undefined)} onCreated={onCreated} />;
 }
 
-function Chosen({
+function ChosenConnector({
   kind,
   workspaceId,
-  word,
+  connectorKey,
   onOther,
-  onMade,
+  onCreated,
 }: {
   kind: EndpointKind;
   workspaceId: string;
-  word: string;
+  connectorKey: string;
   onOther: () => void;
-  onMade: (made: Endpoint) => void;
+  onCreated: (endpoint: Endpoint) => void;
 }) {
-  const listed = useQuery(connectorsQuery(kind, workspaceId));
-  const known = listed.data?.find((one) => one.definitionId === word || (one.native && one.type === word));
-  const spec = useQuery({ ...specQuery(kind, word), enabled: known === undefined ? !listed.isPending : known.installed });
-  const connector = spec.data ?? known;
+  const connectors = useQuery(connectorsQuery(kind, workspaceId));
+  const listing = connectors.data?.find((candidate) => candidate.definitionId === connectorKey || (candidate.native && candidate.type === connectorKey));
+  const spec = useQuery({ ...specQuery(kind, connectorKey), enabled: listing === undefined ? !connectors.isPending : listing.installed });
+  const connector = spec.data ?? listing;
   return (
     <Box maw={760}>
       <Stack>
         <Group justify="space-between">
           <Text>
-            <b>{connector?.name ?? word}</b>
+            <b>{connector?.name ?? connectorKey}</b>
             {connector && (
               <Text span size="sm" c="dimmed">
                 {' '}
@@ -76,8 +76,8 @@ function Chosen({
             Choose another
           </Button>
         </Group>
-        {known && !known.installed && !spec.data ? (
-          <Install kind={kind} definitionId={known.definitionId} name={known.name} onDone={() => void spec.refetch()} />
+        {listing && !listing.installed && !spec.data ? (
+          <Install kind={kind} definitionId={listing.definitionId} name={listing.name} onDone={() => void spec.refetch()} />
         ) : spec.error ? (
           <ErrorNote error={spec.error} retry={() => void spec.refetch()} />
         ) : spec.data ? (
@@ -88,7 +88,7 @@ function Chosen({
             workspaceId={workspaceId}
             action={`Create the ${kind}`}
             save={async ({ name, configuration, secretId }) =>
-              onMade(
+              onCreated(
                 await create(kind, {
                   name,
                   workspaceId,

@@ -33,10 +33,10 @@ function NewEndpointPage({ kind }: { kind: EndpointKind }) {
           kind={kind}
           workspaceId={workspaceId}
           chosen={connector}
-          onChosen={(word) => void navigate({ to: `/${kind}s/new`, search: word ? { connector: word } : {} })}
-          onMade={(made) => {
-            notifySuccess(`${made.name} was created`);
-            void navigate({ to: `/${kind}s/${made.id}` });
+          onChosen={(connectorKey) => void navigate({ to: `/${kind}s/new`, search: connectorKey ? { connector: connectorKey } : {} })}
+          onCreated={(endpoint) => {
+            notifySuccess(`${endpoint.name} was created`);
+            void navigate({ to: `/${kind}s/${endpoint.id}` });
           }}
         />
       )}

@@ -20,34 +20,34 @@ export interface Endpoint {
 
 type Answer = Values & { name: string; definitionId: string; workspaceId: string; configuration: Values; createdAt: number };
 
-function endpointOf(kind: EndpointKind, given: Answer): Endpoint {
-  const { name, definitionId, workspaceId, configuration, createdAt } = given;
+function endpointOf(kind: EndpointKind, answer: Answer): Endpoint {
+  const { name, definitionId, workspaceId, configuration, createdAt } = answer;
   // The type stands in the configuration for Airbyte's clients; the form knows it by the connector.
   const { [`${kind}Type`]: _, ...config } = configuration;
   return {
-    id: String(given[`${kind}Id`]),
-    type: String(given[`${kind}Type`]),
+    id: String(answer[`${kind}Id`]),
+    type: String(answer[`${kind}Type`]),
     ...{ name, definitionId, workspaceId, createdAt, configuration: config },
   };
 }
 
-const MOST = 5_000;
+const MAX_ITEMS = 5_000;
 
 /** All pages of a list of the public API. */
 async function all<T>(path: string, workspaceId: string): Promise<T[]> {
-  const found: T[] = [];
-  for (let offset = 0; offset < MOST; offset += 100) {
+  const items: T[] = [];
+  for (let offset = 0; offset < MAX_ITEMS; offset += 100) {
     const page = await api.get<{ data: T[] }>(path, { workspaceIds: workspaceId, limit: 100, offset });
-    found.push(...page.data);
+    items.push(...page.data);
     if (page.data.length < 100) break;
   }
-  return found;
+  return items;
 }
 
 export const endpointsQuery = (kind: EndpointKind, workspaceId: string | undefined) =>
   queryOptions({
     queryKey: ['endpoints', kind, workspaceId],
-    queryFn: async () => (await all<Answer>(`${PUBLIC}/${kind}s`, workspaceId!)).map((one) => endpointOf(kind, one)),
+    queryFn: async () => (await all<Answer>(`${PUBLIC}/${kind}s`, workspaceId!)).map((answer) => endpointOf(kind, answer)),
     enabled: workspaceId !== undefined,
   });
 
@@ -63,7 +63,7 @@ export const credentialExpiryQuery = (sourceId: string) =>
     queryFn: async () => (await api.get<CredentialEnds>(`${OWN}/sources/${sourceId}/credentials`)).data,
   });
 
-export const usedQuery = (workspaceId: string | undefined) =>
+export const workspaceConnectionsQuery = (workspaceId: string | undefined) =>
   queryOptions({
     queryKey: ['endpoints', 'used', workspaceId],
     queryFn: () => all<Connection>(`${PUBLIC}/connections`, workspaceId!),
@@ -79,10 +79,10 @@ export const connectorsQuery = (kind: EndpointKind, workspaceId: string | undefi
   });
 
 /** A connector with its form; its `definitionId` or its type. */
-export const specQuery = (kind: EndpointKind, word: string) =>
+export const specQuery = (kind: EndpointKind, connectorKey: string) =>
   queryOptions({
-    queryKey: ['connectors', kind, 'spec', word],
-    queryFn: () => api.get<ConnectorDetail>(`${OWN}/connectors/${kind}/${encodeURIComponent(word)}`),
+    queryKey: ['connectors', kind, 'spec', connectorKey],
+    queryFn: () => api.get<ConnectorDetail>(`${OWN}/connectors/${kind}/${encodeURIComponent(connectorKey)}`),
     staleTime: 60_000,
   });
 
@@ -112,25 +112,25 @@ export const lastCheckKey = (kind: EndpointKind, id: string) => ['checked', kind
 
 /** Check what is kept. The result is remembered while the pages are open. */
 export async function check(kind: EndpointKind, id: string): Promise<LastCheck> {
-  const found = { ...(await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
-  queryClient.setQueryData(lastCheckKey(kind, id), found);
-  return found;
+  const result = { ...(await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
+  queryClient.setQueryData(lastCheckKey(kind, id), result);
+  return result;
 }
 
 export async function create(
   kind: EndpointKind,
-  made: { name: string; workspaceId: string; definitionId: string; configuration: Values; secretId?: string },
+  body: { name: string; workspaceId: string; definitionId: string; configuration: Values; secretId?: string },
 ): Promise<Endpoint> {
-  const found = endpointOf(kind, await api.post<Answer>(`${PUBLIC}/${kind}s`, made));
+  const endpoint = endpointOf(kind, await api.post<Answer>(`${PUBLIC}/${kind}s`, body));
   await refresh(kind);
-  return found;
+  return endpoint;
 }
 
 export async function change(kind: EndpointKind, id: string, name: string, configuration: Values): Promise<Endpoint> {
-  const found = endpointOf(kind, await api.put<Answer>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }));
+  const endpoint = endpointOf(kind, await api.put<Answer>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }));
   queryClient.removeQueries({ queryKey: lastCheckKey(kind, id) });
   await refresh(kind);
-  return found;
+  return endpoint;
 }
 
 export async function remove(kind: EndpointKind, id: string): Promise<void> {

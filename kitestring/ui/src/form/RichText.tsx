@@ -6,25 +6,25 @@ const PARTS =
   /`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\((https?:\/\/[^)\s]+)\)|<a\s[^>]*href=["'](https?:\/\/[^"']+)["'][^>]*>(.*?)<\/a>/gis;
 
 export function RichText({ text }: { text: string }) {
-  const found: ReactNode[] = [];
+  const nodes: ReactNode[] = [];
   let end = 0;
   for (const part of text.matchAll(PARTS)) {
-    found.push(bare(text.slice(end, part.index)));
+    nodes.push(stripTags(text.slice(end, part.index)));
     const [, code, bold, title, address, target, inside] = part;
-    if (code) found.push(<Code>{code}</Code>);
-    else if (bold) found.push(<b>{bold}</b>);
+    if (code) nodes.push(<Code>{code}</Code>);
+    else if (bold) nodes.push(<b>{bold}</b>);
     else
-      found.push(
+      nodes.push(
         <Anchor href={address ?? target} target="_blank" rel="noreferrer" inherit underline="always">
-          {title ?? bare(inside ?? '')}
+          {title ?? stripTags(inside ?? '')}
         </Anchor>,
       );
     end = part.index + part[0].length;
   }
-  found.push(bare(text.slice(end)));
-  return found.map((one, n) => <Fragment key={n}>{one}</Fragment>);
+  nodes.push(stripTags(text.slice(end)));
+  return nodes.map((node, n) => <Fragment key={n}>{node}</Fragment>);
 }
 
-function bare(text: string): string {
+function stripTags(text: string): string {
   return text.replace(/<\/?[a-z][^>]*>/gi, ' ').replace(/&nbsp;/g, ' ').replace(/&amp;/g, '&').replace(/&lt;/g, '<').replace(/&gt;/g, '>');
 }

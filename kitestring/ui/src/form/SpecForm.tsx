@@ -30,17 +30,17 @@ import { RichText } from './RichText';
 import {
   choices,
   fieldsOf,
-  initial,
-  isAside,
+  initialValue,
+  isOptionalSetting,
   kindOf,
   label,
   MASK,
   type Schema,
   type Values,
-  wayOf,
+  variantIndex,
 } from './schema';
 
-interface Place {
+interface FieldProps {
   name: string;
   path: string;
   schema: Schema;
@@ -80,18 +80,18 @@ function Fields({
   onChange: (value: Values) => void;
 }) {
   const all = fieldsOf(schema);
-  const aside = all.filter(([name, one]) => isAside(schema, name, one));
-  const [opened, setOpened] = useState(() => aside.some(([name]) => value[name] !== undefined));
-  const inside = (name: string) => (path ? `${path}.${name}` : name);
-  const troubled = aside.some(([name]) => Object.keys(errors).some((at) => `${at}.`.startsWith(`${inside(name)}.`)));
-  const shown = opened || troubled;
+  const optionalFields = all.filter(([name, property]) => isOptionalSetting(schema, name, property));
+  const [opened, setOpened] = useState(() => optionalFields.some(([name]) => value[name] !== undefined));
+  const pathOf = (name: string) => (path ? `${path}.${name}` : name);
+  const hasErrors = optionalFields.some(([name]) => Object.keys(errors).some((errorPath) => `${errorPath}.`.startsWith(`${pathOf(name)}.`)));
+  const expanded = opened || hasErrors;
 
-  const draw = ([name, one]: [string, Schema]) => (
+  const draw = ([name, property]: [string, Schema]) => (
     <Field
       key={name}
       name={name}
-      path={inside(name)}
-      schema={one}
+      path={pathOf(name)}
+      schema={property}
       value={value[name]}
       needed={schema.required?.includes(name) ?? false}
       errors={errors}
@@ -101,30 +101,30 @@ function Fields({
 
   return (
     <Stack gap="md">
-      {all.filter((one) => !aside.includes(one)).map(draw)}
-      {aside.length > 0 && (
+      {all.filter((entry) => !optionalFields.includes(entry)).map(draw)}
+      {optionalFields.length > 0 && (
         <Box>
-          <UnstyledButton onClick={() => setOpened(!shown)} aria-expanded={shown} py={4}>
+          <UnstyledButton onClick={() => setOpened(!expanded)} aria-expanded={expanded} py={4}>
             <Group gap={6} wrap="nowrap" align="flex-start">
               <IconChevronRight
                 size={16}
                 aria-hidden
-                style={{ transform: shown ? 'rotate(90deg)' : undefined, marginTop: 3, flexShrink: 0 }}
+                style={{ transform: expanded ? 'rotate(90deg)' : undefined, marginTop: 3, flexShrink: 0 }}
               />
               <Text size="sm" fw={600}>
                 Optional settings
-                {!shown && (
+                {!expanded && (
                   <Text span size="sm" c="dimmed" fw={400}>
                     {' · '}
-                    {aside.map(([name, one]) => label(name, one)).join(', ')}
+                    {optionalFields.map(([name, property]) => label(name, property)).join(', ')}
                   </Text>
                 )}
               </Text>
             </Group>
           </UnstyledButton>
-          <Collapse expanded={shown}>
+          <Collapse expanded={expanded}>
             <Stack gap="md" pt="sm">
-              {shown && aside.map(draw)}
+              {expanded && optionalFields.map(draw)}
             </Stack>
           </Collapse>
         </Box>
@@ -133,8 +133,8 @@ function Fields({
   );
 }
 
-function Field(place: Place) {
-  const { schema, value, path, name, needed, errors, onChange } = place;
+function Field(field: FieldProps) {
+  const { schema, value, path, name, needed, errors, onChange } = field;
   const example = schema.examples?.[0];
   const shared = {
     id: `field-${path}`,
@@ -176,19 +176,19 @@ function Field(place: Place) {
         />
       );
     case 'enum': {
-      const given = choices(schema);
-      const key = (one: unknown) => JSON.stringify(one);
-      const known = value ?? schema.default;
+      const options = choices(schema);
+      const key = (constant: unknown) => JSON.stringify(constant);
+      const selected = value ?? schema.default;
       return (
         <Select
           {...shared}
           styles={{ wrapper: { maxWidth: 420 } }}
-          data={given.map((one) => ({ value: key(one.value), label: one.label }))}
-          value={known === undefined ? null : key(known)}
+          data={options.map((option) => ({ value: key(option.value), label: option.label }))}
+          value={selected === undefined ? null : key(selected)}
           clearable={!needed && value !== undefined}
           clearButtonProps={{ 'aria-label': `Clear ${shared.label}` }}
           allowDeselect={false}
-          searchable={given.length > 8}
+          searchable={options.length > 8}
           onChange={(next) => onChange(next === null ? undefined : JSON.parse(next))}
         />
       );
@@ -206,7 +206,7 @@ function Field(place: Place) {
         />
       );
     case 'text':
-      if (schema.airbyte_secret) return <Secret place={place} shared={shared} hint={hint} />;
+      if (schema.airbyte_secret) return <Secret field={field} shared={shared} hint={hint} />;
       return schema.multiline ? (
         <Textarea
           {...shared}
@@ -228,7 +228,7 @@ function Field(place: Place) {
       );
     case 'group':
       return (
-        <Part place={place}>
+        <Part field={field}>
           <Fields
             schema={schema}
             path={path}
@@ -239,16 +239,16 @@ function Field(place: Place) {
         </Part>
       );
     case 'choice':
-      return <Choice {...place} />;
+      return <Choice {...field} />;
     case 'items':
-      return <Items {...place} />;
+      return <Items {...field} />;
     case 'json':
-      return <Json place={place} shared={shared} />;
+      return <Json field={field} shared={shared} />;
   }
 }
 
-function Part({ place, children }: { place: Place; children: React.ReactNode }) {
-  const { schema, name, needed } = place;
+function Part({ field, children }: { field: FieldProps; children: React.ReactNode }) {
+  const { schema, name, needed } = field;
   return (
     <Fieldset
       p={{ base: 'sm', sm: 'lg' }}
@@ -275,41 +275,41 @@ function Part({ place, children }: { place: Place; children: React.ReactNode }) 
 }
 
 /** A secret that the server keeps is never shown: it stays as it is unless another is entered. */
-function Secret({ place, shared, hint }: { place: Place; shared: object; hint?: string }) {
-  const { value, schema, onChange } = place;
-  const [kept] = useState(value === MASK);
-  const isKept = value === MASK;
-  const told = { ...shared, placeholder: kept ? 'Kept as it is. Enter another to replace it.' : hint };
-  const entered = isKept ? '' : String(value ?? '');
-  const change = (next: string) => onChange(next === '' && kept ? MASK : next);
+function Secret({ field, shared, hint }: { field: FieldProps; shared: object; hint?: string }) {
+  const { value, schema, onChange } = field;
+  const [stored] = useState(value === MASK);
+  const unchanged = value === MASK;
+  const inputProps = { ...shared, placeholder: stored ? 'Kept as it is. Enter another to replace it.' : hint };
+  const text = unchanged ? '' : String(value ?? '');
+  const change = (next: string) => onChange(next === '' && stored ? MASK : next);
   return schema.multiline ? (
-    <Textarea {...told} autosize minRows={3} maxRows={12} value={entered} onChange={(e) => change(e.currentTarget.value)} />
+    <Textarea {...inputProps} autosize minRows={3} maxRows={12} value={text} onChange={(e) => change(e.currentTarget.value)} />
   ) : (
     <PasswordInput
-      {...told}
-      value={entered}
+      {...inputProps}
+      value={text}
       autoComplete="new-password"
-      visibilityToggleButtonProps={{ 'aria-label': `Show ${label(place.name, schema)}`, tabIndex: 0 }}
+      visibilityToggleButtonProps={{ 'aria-label': `Show ${label(field.name, schema)}`, tabIndex: 0 }}
       onChange={(event) => change(event.currentTarget.value)}
     />
   );
 }
 
 /** One of several ways, each with fields of its own. What was entered under another way comes back with it. */
-function Choice(place: Place) {
-  const { schema, value, path, name, needed, errors, onChange } = place;
-  const ways = schema.oneOf ?? [];
-  const [before, setBefore] = useState<Record<number, unknown>>({});
-  const at = wayOf(schema, value);
-  const way = ways[at];
+function Choice(field: FieldProps) {
+  const { schema, value, path, name, needed, errors, onChange } = field;
+  const variants = schema.oneOf ?? [];
+  const [previousValues, setPreviousValues] = useState<Record<number, unknown>>({});
+  const index = variantIndex(schema, value);
+  const variant = variants[index];
   return (
-    <Part place={place}>
+    <Part field={field}>
       <Stack gap="md">
         <Select
           id={`field-${path}`}
           aria-label={label(name, schema)}
-          data={ways.map((one, n) => ({ value: String(n), label: one.title ?? `Way ${n + 1}` }))}
-          value={at < 0 ? null : String(at)}
+          data={variants.map((option, n) => ({ value: String(n), label: option.title ?? `Way ${n + 1}` }))}
+          value={index < 0 ? null : String(index)}
           placeholder="Choose one"
           maw={420}
           error={errors[path]}
@@ -317,41 +317,41 @@ function Choice(place: Place) {
           clearable={!needed}
           clearButtonProps={{ 'aria-label': `Clear ${label(name, schema)}` }}
           onChange={(next) => {
-            setBefore({ ...before, [at]: value });
+            setPreviousValues({ ...previousValues, [index]: value });
             if (next === null) return onChange(undefined);
-            const chosen = ways[Number(next)]!;
-            onChange(before[Number(next)] ?? initial({ ...chosen, properties: chosen.properties ?? {}, oneOf: undefined }) ?? {});
+            const chosen = variants[Number(next)]!;
+            onChange(previousValues[Number(next)] ?? initialValue({ ...chosen, properties: chosen.properties ?? {}, oneOf: undefined }) ?? {});
           }}
         />
-        {way?.description && (
+        {variant?.description && (
           <Text size="sm" c="dimmed">
-            <RichText text={way.description} />
+            <RichText text={variant.description} />
           </Text>
         )}
-        {way && fieldsOf(way).length > 0 && (
-          <Fields key={at} schema={way} path={path} value={(value ?? {}) as Values} errors={errors} onChange={onChange} />
+        {variant && fieldsOf(variant).length > 0 && (
+          <Fields key={index} schema={variant} path={path} value={(value ?? {}) as Values} errors={errors} onChange={onChange} />
         )}
       </Stack>
     </Part>
   );
 }
 
-function Items(place: Place) {
-  const { schema, value, path, name, errors, onChange } = place;
-  const given = Array.isArray(value) ? value : [];
-  const replace = (n: number, next: unknown) => onChange(given.map((one, at) => (at === n ? next : one)));
+function Items(field: FieldProps) {
+  const { schema, value, path, name, errors, onChange } = field;
+  const items = Array.isArray(value) ? value : [];
+  const replace = (n: number, next: unknown) => onChange(items.map((item, index) => (index === n ? next : item)));
   return (
-    <Part place={place}>
+    <Part field={field}>
       <Stack gap="sm">
-        {given.map((one, n) => (
+        {items.map((item, n) => (
           <Group key={n} align="flex-start" wrap="nowrap">
             <Box flex={1}>
               <Field
-                {...place}
+                {...field}
                 name={`${label(name, schema)} ${n + 1}`}
                 path={`${path}.${n}`}
                 schema={{ ...schema.items!, title: `${n + 1}` }}
-                value={one}
+                value={item}
                 needed
                 errors={errors}
                 onChange={(next) => replace(n, next)}
@@ -362,7 +362,7 @@ function Items(place: Place) {
               color="gray"
               mt="lg"
               aria-label={`Remove ${label(name, schema)} ${n + 1}`}
-              onClick={() => onChange(given.filter((_, at) => at !== n))}
+              onClick={() => onChange(items.filter((_, index) => index !== n))}
             >
               <IconTrash size={16} aria-hidden />
             </ActionIcon>
@@ -373,7 +373,7 @@ function Items(place: Place) {
             size="xs"
             variant="default"
             leftSection={<IconPlus size={14} aria-hidden />}
-            onClick={() => onChange([...given, initial(schema.items!) ?? {}])}
+            onClick={() => onChange([...items, initialValue(schema.items!) ?? {}])}
           >
             Add
           </Button>
@@ -384,8 +384,8 @@ function Items(place: Place) {
 }
 
 /** What has no fields of its own is written as JSON; a text that is none is kept, and told. */
-function Json({ place, shared }: { place: Place; shared: object }) {
-  const { value, schema, onChange } = place;
+function Json({ field, shared }: { field: FieldProps; shared: object }) {
+  const { value, schema, onChange } = field;
   const [text, setText] = useState(() =>
     value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value, null, 2),
   );

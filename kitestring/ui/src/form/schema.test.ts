@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 
-import { cleaned, constants, fieldsOf, initial, kindOf, label, MASK, plain, type Schema, type Values, wayOf, wrong } from './schema';
+import { cleanValue, constants, fieldsOf, initialValue, kindOf, label, MASK, resolveSchema, type Schema, type Values, variantIndex, validate } from './schema';
 
 const python = process.env.KITESTRING_PYTHON ?? '.venv/bin/python';
 const specs = JSON.parse(
@@ -18,32 +18,32 @@ const specs = JSON.parse(
 ) as Record<string, Schema>;
 
 /** A value that a person could enter, for everything or only for what is needed. */
-function entered(schema: Schema, everything: boolean, way = 0): unknown {
+function exampleValue(schema: Schema, everything: boolean, variant = 0): unknown {
   const kind = kindOf(schema);
   if (kind === 'group') {
-    const made: Values = constants(schema);
-    for (const [name, one] of fieldsOf(schema))
-      if (everything || schema.required?.includes(name)) made[name] = entered(one, everything, way);
-    return made;
+    const values: Values = constants(schema);
+    for (const [name, property] of fieldsOf(schema))
+      if (everything || schema.required?.includes(name)) values[name] = exampleValue(property, everything, variant);
+    return values;
   }
   if (kind === 'choice') {
-    const ways = schema.oneOf!;
-    return entered({ ...ways[way % ways.length]!, type: 'object', oneOf: undefined }, everything, way);
+    const variants = schema.oneOf!;
+    return exampleValue({ ...variants[variant % variants.length]!, type: 'object', oneOf: undefined }, everything, variant);
   }
   if (kind === 'enum') return schema.oneOf ? schema.oneOf[0]!.const : (schema.enum ?? [schema.const])[0];
   if (kind === 'boolean') return true;
   if (kind === 'number') return schema.minimum ?? (schema.exclusiveMinimum !== undefined ? schema.exclusiveMinimum + 1 : 1);
   if (kind === 'texts') return schema.items?.enum ? [schema.items.enum[0]] : ['one', 'two'];
-  if (kind === 'items') return [entered(schema.items!, everything, way)];
+  if (kind === 'items') return [exampleValue(schema.items!, everything, variant)];
   if (kind === 'json') return { any: 'thing' };
-  const example = schema.examples?.find((one) => typeof one === 'string');
+  const example = schema.examples?.find((candidate) => typeof candidate === 'string');
   return example ?? (schema.pattern?.includes('Z$') ? '2024-01-01T00:00:00Z' : 'text');
 }
 
-function* places(schema: Schema, path = ''): Generator<[string, Schema]> {
-  for (const [name, one] of fieldsOf(schema)) {
-    yield [`${path}${name}`, one];
-    for (const inner of [one, ...(one.oneOf ?? []), ...(one.items ? [one.items] : [])]) yield* places(inner, `${path}${name}.`);
+function* walkProperties(schema: Schema, path = ''): Generator<[string, Schema]> {
+  for (const [name, property] of fieldsOf(schema)) {
+    yield [`${path}${name}`, property];
+    for (const inner of [property, ...(property.oneOf ?? []), ...(property.items ? [property.items] : [])]) yield* walkProperties(inner, `${path}${name}.`);
   }
 }
 
@@ -52,40 +52,40 @@ it('there are as many specs as connectors', () => {
 });
 
 describe.each(Object.entries(specs))('%s', (_, spec) => {
-  const schema = plain(spec);
+  const schema = resolveSchema(spec);
 
   it('has a kind of field and a label for each option', () => {
     expect(kindOf(schema)).toBe('group');
-    for (const [path, one] of places(schema)) {
-      expect(label(path, one), path).not.toBe('');
-      if (kindOf(one) === 'choice') for (const way of one.oneOf!) expect(way.title, path).toBeTruthy();
+    for (const [path, property] of walkProperties(schema)) {
+      expect(label(path, property), path).not.toBe('');
+      if (kindOf(property) === 'choice') for (const variant of property.oneOf!) expect(variant.title, path).toBeTruthy();
     }
   });
 
   it('tells every needed option that is left empty', () => {
-    const told = wrong(schema, initial(schema));
+    const errors = validate(schema, initialValue(schema));
     for (const name of schema.required ?? []) {
-      const one = schema.properties![name]!;
-      if (!['text', 'number'].includes(kindOf(one)) || one.default !== undefined || one.airbyte_hidden) continue;
-      expect(told, name).toHaveProperty([name]);
+      const property = schema.properties![name]!;
+      if (!['text', 'number'].includes(kindOf(property)) || property.default !== undefined || property.airbyte_hidden) continue;
+      expect(errors, name).toHaveProperty([name]);
     }
   });
 
-  it.each([0, 1, 2, 3, 4, 5, 6])('sends what was entered, as it was entered (way %i of each choice)', (way) => {
+  it.each([0, 1, 2, 3, 4, 5, 6])('sends what was entered, as it was entered (way %i of each choice)', (variant) => {
     for (const everything of [false, true]) {
-      const value = entered(schema, everything, way);
-      expect(wrong(schema, value)).toEqual({});
-      expect(cleaned(schema, value)).toEqual(value);
+      const value = exampleValue(schema, everything, variant);
+      expect(validate(schema, value)).toEqual({});
+      expect(cleanValue(schema, value)).toEqual(value);
       // What the server answers is shown again as the same choice.
-      for (const [name, one] of fieldsOf(schema))
-        if (kindOf(one) === 'choice' && (everything || schema.required?.includes(name)))
-          expect(wayOf(one, (value as Values)[name]), name).toBe(way % one.oneOf!.length);
+      for (const [name, property] of fieldsOf(schema))
+        if (kindOf(property) === 'choice' && (everything || schema.required?.includes(name)))
+          expect(variantIndex(property, (value as Values)[name]), name).toBe(variant % property.oneOf!.length);
     }
   });
 });
 
 it('what is left empty is left out, and a masked secret is sent as it came', () => {
-  const schema = plain({
+  const schema = resolveSchema({
     type: 'object',
     required: ['token'],
     properties: {
@@ -95,13 +95,13 @@ it('what is left empty is left out, and a masked secret is sent as it came', () 
       more: { type: 'object', properties: { deep: { type: 'integer', default: 3 } } },
     },
   });
-  expect(cleaned(schema, { token: MASK, note: '', tags: [], more: {} })).toEqual({ token: MASK });
-  expect(wrong(schema, { token: MASK })).toEqual({});
-  expect(wrong(schema, { token: 'other' })).toHaveProperty('token');
+  expect(cleanValue(schema, { token: MASK, note: '', tags: [], more: {} })).toEqual({ token: MASK });
+  expect(validate(schema, { token: MASK })).toEqual({});
+  expect(validate(schema, { token: 'other' })).toHaveProperty('token');
 });
 
 it('older ways to write a schema are understood: references, allOf, null, constants as enumerations', () => {
-  const schema = plain({
+  const schema = resolveSchema({
     type: 'object',
     definitions: { host: { type: ['null', 'string'], title: 'Host' } },
     properties: {
@@ -116,8 +116,8 @@ it('older ways to write a schema are understood: references, allOf, null, consta
       },
     },
   });
-  const kinds = Object.fromEntries(fieldsOf(schema).map(([name, one]) => [name, kindOf(one)]));
+  const kinds = Object.fromEntries(fieldsOf(schema).map(([name, property]) => [name, kindOf(property)]));
   expect(kinds).toEqual({ host: 'text', port: 'number', both: 'group', way: 'choice' });
-  expect(wayOf(schema.properties!.way!, { kind: 'two' })).toBe(1);
+  expect(variantIndex(schema.properties!.way!, { kind: 'two' })).toBe(1);
   expect(schema.properties!.both!.required).toEqual(['a']);
 });

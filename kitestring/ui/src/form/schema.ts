@@ -34,7 +34,7 @@ export interface Schema {
   airbyte_secret?: boolean;
   airbyte_hidden?: boolean;
   multiline?: boolean;
-  [more: string]: unknown;
+  [keyword: string]: unknown;
 }
 
 export type Values = Record<string, unknown>;
@@ -45,50 +45,50 @@ export const MASK = '**********';
 export type Kind = 'choice' | 'enum' | 'boolean' | 'number' | 'text' | 'texts' | 'items' | 'group' | 'json';
 
 /** A schema without references, `allOf` and null: what is left says how to show it. */
-export function plain(schema: Schema, root: Schema = schema, depth = 0): Schema {
+export function resolveSchema(schema: Schema, root: Schema = schema, depth = 0): Schema {
   if (depth > 20) return {};
-  let made = schema;
-  if (made.$ref?.startsWith('#/')) {
-    const found = made.$ref
+  let resolved = schema;
+  if (resolved.$ref?.startsWith('#/')) {
+    const target = resolved.$ref
       .slice(2)
       .split('/')
       .reduce<unknown>((node, key) => (node as Values | undefined)?.[key], root) as Schema | undefined;
-    const { $ref: _, ...own } = made;
-    made = { ...found, ...own };
+    const { $ref: _, ...rest } = resolved;
+    resolved = { ...target, ...rest };
   }
-  if (made.allOf) {
-    const { allOf, ...own } = made;
-    const parts = [...allOf, own].map((one) => plain(one, root, depth + 1));
-    made = Object.assign({}, ...parts, {
-      ...(parts.some((one) => one.properties) && { properties: Object.assign({}, ...parts.map((one) => one.properties)) }),
-      required: parts.flatMap((one) => one.required ?? []),
+  if (resolved.allOf) {
+    const { allOf, ...rest } = resolved;
+    const parts = [...allOf, rest].map((part) => resolveSchema(part, root, depth + 1));
+    resolved = Object.assign({}, ...parts, {
+      ...(parts.some((part) => part.properties) && { properties: Object.assign({}, ...parts.map((part) => part.properties)) }),
+      required: parts.flatMap((part) => part.required ?? []),
     }) as Schema;
   }
-  const ways = (made.oneOf ?? made.anyOf)?.filter((one) => one.type !== 'null').map((one) => plain(one, root, depth + 1));
-  if (ways) {
-    const { oneOf: _, anyOf: __, ...own } = made;
-    made = ways.length === 1 ? { ...ways[0], ...own } : { ...own, oneOf: ways };
+  const variants = (resolved.oneOf ?? resolved.anyOf)?.filter((variant) => variant.type !== 'null').map((variant) => resolveSchema(variant, root, depth + 1));
+  if (variants) {
+    const { oneOf: _, anyOf: __, ...rest } = resolved;
+    resolved = variants.length === 1 ? { ...variants[0], ...rest } : { ...rest, oneOf: variants };
   }
-  if (Array.isArray(made.type)) {
-    const types = made.type.filter((one) => one !== 'null');
-    made = { ...made, type: types.length === 1 ? types[0] : types };
+  if (Array.isArray(resolved.type)) {
+    const types = resolved.type.filter((type) => type !== 'null');
+    resolved = { ...resolved, type: types.length === 1 ? types[0] : types };
   }
-  if (made.properties) {
-    made = {
-      ...made,
+  if (resolved.properties) {
+    resolved = {
+      ...resolved,
       properties: Object.fromEntries(
-        Object.entries(made.properties).map(([name, one]) => [name, plain(one, root, depth + 1)]),
+        Object.entries(resolved.properties).map(([name, property]) => [name, resolveSchema(property, root, depth + 1)]),
       ),
     };
   }
-  if (made.items) made = { ...made, items: plain(made.items, root, depth + 1) };
-  return made;
+  if (resolved.items) resolved = { ...resolved, items: resolveSchema(resolved.items, root, depth + 1) };
+  return resolved;
 }
 
 export function kindOf(schema: Schema): Kind {
   if (schema.oneOf) {
-    if (schema.oneOf.every((one) => one.const !== undefined)) return 'enum';
-    return schema.oneOf.every((one) => one.properties || one.type === 'object') ? 'choice' : 'json';
+    if (schema.oneOf.every((variant) => variant.const !== undefined)) return 'enum';
+    return schema.oneOf.every((variant) => variant.properties || variant.type === 'object') ? 'choice' : 'json';
   }
   if (schema.enum || schema.const !== undefined) return 'enum';
   if (schema.type === 'boolean') return 'boolean';
@@ -105,22 +105,22 @@ export function kindOf(schema: Schema): Kind {
 
 /** The values that an `enum` field can have, with what each is called. */
 export function choices(schema: Schema): { value: unknown; label: string }[] {
-  if (schema.oneOf) return schema.oneOf.map((one) => ({ value: one.const, label: one.title ?? String(one.const) }));
-  return (schema.enum ?? [schema.const]).filter((one) => one !== null).map((one) => ({ value: one, label: String(one) }));
+  if (schema.oneOf) return schema.oneOf.map((variant) => ({ value: variant.const, label: variant.title ?? String(variant.const) }));
+  return (schema.enum ?? [schema.const]).filter((constant) => constant !== null).map((constant) => ({ value: constant, label: String(constant) }));
 }
 
 export function label(name: string, schema: Schema): string {
-  const said = schema.title ?? name.replace(/[_-]+/g, ' ').trim();
-  return said.charAt(0).toUpperCase() + said.slice(1);
+  const text = schema.title ?? name.replace(/[_-]+/g, ' ').trim();
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What is shown of an object, in its order; a constant only tells the ways of a choice apart. */
 export function fieldsOf(schema: Schema): [string, Schema][] {
   return Object.entries(schema.properties ?? {})
-    .filter(([, one]) => !one.airbyte_hidden && one.const === undefined && !isConstant(one))
-    .map((entry, place) => ({ entry, place }))
-    .sort((a, b) => (a.entry[1].order ?? 1e6) - (b.entry[1].order ?? 1e6) || a.place - b.place)
-    .map((one) => one.entry);
+    .filter(([, property]) => !property.airbyte_hidden && property.const === undefined && !isConstant(property))
+    .map((entry, position) => ({ entry, position }))
+    .sort((a, b) => (a.entry[1].order ?? 1e6) - (b.entry[1].order ?? 1e6) || a.position - b.position)
+    .map((field) => field.entry);
 }
 
 /** An enumeration of one text that is the default too is how older specs write a constant. */
@@ -129,43 +129,43 @@ function isConstant(schema: Schema): boolean {
 }
 
 export function constants(schema: Schema): Values {
-  const found: Values = {};
-  for (const [name, one] of Object.entries(schema.properties ?? {})) {
-    if (one.const !== undefined) found[name] = one.const;
-    else if (isConstant(one)) found[name] = one.default;
+  const values: Values = {};
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    if (property.const !== undefined) values[name] = property.const;
+    else if (isConstant(property)) values[name] = property.default;
   }
-  return found;
+  return values;
 }
 
 /** Which way of a choice a value takes: the first whose constants it bears; -1 for none. */
-export function wayOf(schema: Schema, value: unknown): number {
+export function variantIndex(schema: Schema, value: unknown): number {
   if (typeof value !== 'object' || value === null) return -1;
-  const ways = schema.oneOf ?? [];
-  const bears = (way: Schema) => Object.entries(constants(way)).every(([name, one]) => (value as Values)[name] === one);
-  const marked = ways.findIndex((way) => Object.keys(constants(way)).length > 0 && bears(way));
-  if (marked >= 0) return marked;
+  const variants = schema.oneOf ?? [];
+  const matches = (variant: Schema) => Object.entries(constants(variant)).every(([name, constant]) => (value as Values)[name] === constant);
+  const match = variants.findIndex((variant) => Object.keys(constants(variant)).length > 0 && matches(variant));
+  if (match >= 0) return match;
   // Ways without a constant: the one that knows the value's options.
   const names = Object.keys(value);
-  return ways.findIndex((way) => bears(way) && names.every((name) => name in (way.properties ?? {})));
+  return variants.findIndex((variant) => matches(variant) && names.every((name) => name in (variant.properties ?? {})));
 }
 
 /** What a field has before anything is entered: what is needed and can only be so. */
-export function initial(schema: Schema, needed = true): unknown {
+export function initialValue(schema: Schema, needed = true): unknown {
   const kind = kindOf(schema);
   if (kind === 'group') {
     if (!needed) return undefined;
-    const made = constants(schema);
-    for (const [name, one] of fieldsOf(schema)) {
-      const inner = initial(one, schema.required?.includes(name) ?? false);
-      if (inner !== undefined) made[name] = inner;
+    const values = constants(schema);
+    for (const [name, property] of fieldsOf(schema)) {
+      const inner = initialValue(property, schema.required?.includes(name) ?? false);
+      if (inner !== undefined) values[name] = inner;
     }
-    return made;
+    return values;
   }
   if (kind === 'choice') {
-    const given = schema.default as Values | undefined;
+    const defaults = schema.default as Values | undefined;
     if (!needed) return undefined;
-    const way = schema.oneOf?.[Math.max(0, wayOf(schema, given))];
-    return way && { ...(initial({ ...way, type: 'object', properties: way.properties ?? {} }) as Values), ...given };
+    const variant = schema.oneOf?.[Math.max(0, variantIndex(schema, defaults))];
+    return variant && { ...(initialValue({ ...variant, type: 'object', properties: variant.properties ?? {} }) as Values), ...defaults };
   }
   return needed && schema.default !== undefined ? schema.default : undefined;
 }
@@ -178,45 +178,45 @@ function isEmpty(value: unknown): boolean {
 }
 
 /** The configuration to send: what was left empty is left out, and the connector's default holds. */
-export function cleaned(schema: Schema, value: unknown, needed = true): unknown {
+export function cleanValue(schema: Schema, value: unknown, needed = true): unknown {
   const kind = kindOf(schema);
   if (kind === 'group' || (kind === 'choice' && typeof value === 'object' && value !== null)) {
-    const way = kind === 'choice' ? schema.oneOf?.[wayOf(schema, value)] : schema;
-    if (!way) return value;
-    const made: Values = {};
-    for (const [name, one] of Object.entries((value ?? {}) as Values)) {
-      const inner = way.properties?.[name];
-      const kept = inner ? cleaned(inner, one, way.required?.includes(name) ?? false) : one;
-      if (kept !== undefined) made[name] = kept;
+    const objectSchema = kind === 'choice' ? schema.oneOf?.[variantIndex(schema, value)] : schema;
+    if (!objectSchema) return value;
+    const values: Values = {};
+    for (const [name, raw] of Object.entries((value ?? {}) as Values)) {
+      const inner = objectSchema.properties?.[name];
+      const clean = inner ? cleanValue(inner, raw, objectSchema.required?.includes(name) ?? false) : raw;
+      if (clean !== undefined) values[name] = clean;
     }
-    const filled = Object.keys(made).some((name) => !(name in constants(way)));
+    const filled = Object.keys(values).some((name) => !(name in constants(objectSchema)));
     if (kind === 'group' && !filled && !needed) return undefined;
-    return { ...constants(way), ...made };
+    return { ...constants(objectSchema), ...values };
   }
   if (kind === 'items' && Array.isArray(value)) {
-    const made = value.map((one) => cleaned(schema.items!, one));
-    return made.length || needed ? made : undefined;
+    const items = value.map((item) => cleanValue(schema.items!, item));
+    return items.length || needed ? items : undefined;
   }
   if (isEmpty(value)) return needed && kind === 'texts' ? [] : undefined;
   return value;
 }
 
 /** What is wrong with a value, by path (`credentials.api_token`). Only what a person can mend here. */
-export function wrong(schema: Schema, value: unknown, needed = true, path = ''): Record<string, string> {
+export function validate(schema: Schema, value: unknown, needed = true, path = ''): Record<string, string> {
   const kind = kindOf(schema);
   if (kind === 'group' || kind === 'choice') {
     if (value === undefined && !needed) return {};
-    const way = kind === 'choice' ? schema.oneOf?.[wayOf(schema, value)] : schema;
-    if (!way) return { [path]: 'Choose one.' };
-    const found: Record<string, string> = {};
-    for (const [name, one] of fieldsOf(way)) {
+    const objectSchema = kind === 'choice' ? schema.oneOf?.[variantIndex(schema, value)] : schema;
+    if (!objectSchema) return { [path]: 'Choose one.' };
+    const errors: Record<string, string> = {};
+    for (const [name, property] of fieldsOf(objectSchema)) {
       const inside = (value as Values | undefined)?.[name];
-      Object.assign(found, wrong(one, inside, way.required?.includes(name) ?? false, path ? `${path}.${name}` : name));
+      Object.assign(errors, validate(property, inside, objectSchema.required?.includes(name) ?? false, path ? `${path}.${name}` : name));
     }
-    return found;
+    return errors;
   }
   if (kind === 'items' && Array.isArray(value)) {
-    return Object.assign({}, ...value.map((one, n) => wrong(schema.items!, one, true, `${path}.${n}`)));
+    return Object.assign({}, ...value.map((item, n) => validate(schema.items!, item, true, `${path}.${n}`)));
   }
   if (isEmpty(value)) {
     if (!needed) return {};
@@ -245,12 +245,12 @@ export function wrong(schema: Schema, value: unknown, needed = true, path = ''):
 }
 
 /** Whether a field waits behind “Optional settings”: not needed, and not marked as always to be shown. */
-export function isAside(parent: Schema, name: string, schema: Schema): boolean {
+export function isOptionalSetting(parent: Schema, name: string, schema: Schema): boolean {
   if (parent.required?.includes(name) || schema.always_show) return false;
   if (schema.group === 'advanced') return true;
   const optional = fieldsOf(parent).filter(
-    ([key, one]) => !parent.required?.includes(key) && !one.always_show && one.group !== 'advanced',
+    ([key, property]) => !parent.required?.includes(key) && !property.always_show && property.group !== 'advanced',
   );
-  const first = fieldsOf(parent).some(([key, one]) => parent.required?.includes(key) || one.always_show);
+  const first = fieldsOf(parent).some(([key, property]) => parent.required?.includes(key) || property.always_show);
   return first && optional.length > 3;
 }

@@ -10,14 +10,14 @@ import type { LogEntry, LogPage } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { count } from '../shell/format';
 import { notifyError } from '../shell/notify';
-import { line, logTime, words } from './log';
+import { line, logTime, logText } from './log';
 
 const LEVELS = ['debug', 'info', 'warning', 'error'];
 const PAGE = 2000;
-const MOST = 20_000;
-const LOOK_MS = 1500;
+const MAX_LINES = 20_000;
+const POLL_MS = 1500;
 
-interface Read {
+interface LogState {
   entries: LogEntry[];
   place: number;
   more: boolean;
@@ -25,22 +25,22 @@ interface Read {
   loaded: boolean;
 }
 
-const NOTHING: Read = { entries: [], place: 0, more: false, error: null, loaded: false };
+const EMPTY_LOG: LogState = { entries: [], place: 0, more: false, error: null, loaded: false };
 
 export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: number; running: boolean }) {
   const [level, setLevel] = useState('info');
   const [typed, setTyped] = useState('');
   const [text] = useDebouncedValue(typed.trim(), 250);
   const [follow, setFollow] = useState(true);
-  const { read, further } = useLog(jobId, attempt, level, text, running);
+  const { log, loadMore } = useLog(jobId, attempt, level, text, running);
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
-    count: read.entries.length,
+    count: log.entries.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => 20,
     overscan: 20,
   });
-  const { length } = read.entries;
+  const { length } = log.entries;
   useEffect(() => {
     if (running && follow && length > 0) rows.scrollToIndex(length - 1, { align: 'end' });
   }, [running, follow, length, rows]);
@@ -89,7 +89,7 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
           Download
         </Button>
       </Group>
-      {read.error !== null && <ErrorNote error={read.error} />}
+      {log.error !== null && <ErrorNote error={log.error} />}
       <div
         ref={scroller}
         className="log"
@@ -101,7 +101,7 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
       >
         <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
           {rows.getVirtualItems().map((item) => {
-            const entry = read.entries[item.index]!;
+            const entry = log.entries[item.index]!;
             return (
               <div
                 key={item.key}
@@ -113,12 +113,12 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
               >
                 <time dateTime={new Date(entry.at_ms).toISOString()}>{logTime(entry.at_ms)}</time>
                 <span className="log-level">{entry.level}</span>
-                <span>{words(entry)}</span>
+                <span>{logText(entry)}</span>
               </div>
             );
           })}
         </div>
-        {read.loaded && length === 0 && (
+        {log.loaded && length === 0 && (
           <Text size="sm" c="dimmed" p="md">
             {text ? `No line from ${level} up has “${text}” in it.` : `Nothing from ${level} up was logged.`}
           </Text>
@@ -127,10 +127,10 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
       <Group justify="space-between" mt={6}>
         <Text size="xs" c="dimmed" className="numbers">
           {count(length)} {length === 1 ? 'line' : 'lines'}
-          {read.more && ', and there are more'}
+          {log.more && ', and there are more'}
         </Text>
-        {read.more && !running && (
-          <Button size="xs" variant="default" onClick={further}>
+        {log.more && !running && (
+          <Button size="xs" variant="default" onClick={loadMore}>
             Read on
           </Button>
         )}
@@ -143,42 +143,42 @@ const path = (jobId: number, attempt: number) => `${OWN}/jobs/${jobId}/attempts/
 
 /** The log read page by page from the beginning, and on while the attempt runs. At most so many lines are kept. */
 function useLog(jobId: number, attempt: number, level: string, text: string, running: boolean) {
-  const [read, setRead] = useState<Read>(NOTHING);
-  const [most, setMost] = useState(MOST);
-  const state = useRef({ ...NOTHING, key: '' });
+  const [log, setLog] = useState<LogState>(EMPTY_LOG);
+  const [limit, setLimit] = useState(MAX_LINES);
+  const state = useRef({ ...EMPTY_LOG, key: '' });
   const key = `${jobId} ${attempt} ${level} ${text}`;
   useEffect(() => {
     if (state.current.key !== key) {
-      state.current = { ...NOTHING, key };
-      setRead(NOTHING);
-      setMost(MOST);
+      state.current = { ...EMPTY_LOG, key };
+      setLog(EMPTY_LOG);
+      setLimit(MAX_LINES);
     }
-    const away = new AbortController();
+    const abort = new AbortController();
     let timer = 0;
-    async function look() {
-      const now = state.current;
+    async function poll() {
+      const current = state.current;
       try {
         do {
-          const part = await api.get<LogPage>(path(jobId, attempt), { place: now.place, limit: PAGE, level, text }, away.signal);
-          now.entries = running ? [...now.entries, ...part.entries].slice(-MOST) : [...now.entries, ...part.entries];
-          now.place = part.place;
-          now.more = part.more;
-          now.error = null;
-          now.loaded = true;
-          setRead({ ...now });
-        } while (now.more && (running || now.entries.length < most));
+          const part = await api.get<LogPage>(path(jobId, attempt), { place: current.place, limit: PAGE, level, text }, abort.signal);
+          current.entries = running ? [...current.entries, ...part.entries].slice(-MAX_LINES) : [...current.entries, ...part.entries];
+          current.place = part.place;
+          current.more = part.more;
+          current.error = null;
+          current.loaded = true;
+          setLog({ ...current });
+        } while (current.more && (running || current.entries.length < limit));
       } catch (error) {
-        if (away.signal.aborted) return;
-        now.error = error;
-        setRead({ ...now });
+        if (abort.signal.aborted) return;
+        current.error = error;
+        setLog({ ...current });
       }
-      if (running && !away.signal.aborted) timer = window.setTimeout(() => void look(), LOOK_MS);
+      if (running && !abort.signal.aborted) timer = window.setTimeout(() => void poll(), POLL_MS);
     }
-    void look();
+    void poll();
     return () => {
-      away.abort();
+      abort.abort();
       window.clearTimeout(timer);
     };
-  }, [key, jobId, attempt, level, text, running, most]);
-  return { read, further: () => setMost((before) => before + MOST) };
+  }, [key, jobId, attempt, level, text, running, limit]);
+  return { log, loadMore: () => setLimit((previous) => previous + MAX_LINES) };
 }

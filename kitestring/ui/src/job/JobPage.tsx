@@ -22,26 +22,26 @@ import { StreamFigures } from './StreamFigures';
 
 export function JobPage() {
   const { jobId } = useParams({ strict: false }) as { jobId: string };
-  const found = useJob(jobId);
+  const query = useJob(jobId);
   const { may } = useWorkspace();
-  const job = found.data;
+  const job = query.data;
   if (!job)
-    return found.error ? (
-      <ErrorNote error={found.error} retry={() => void found.refetch()} />
+    return query.error ? (
+      <ErrorNote error={query.error} retry={() => void query.refetch()} />
     ) : (
       <Stack>
         <Skeleton h={44} w={320} />
         <Skeleton h={300} />
       </Stack>
     );
-  return <Shown key={jobId} job={job} run={may('runner')} />;
+  return <JobView key={jobId} job={job} run={may('runner')} />;
 }
 
-function Shown({ job, run }: { job: JobDetail; run: boolean }) {
+function JobView({ job, run }: { job: JobDetail; run: boolean }) {
   const running = ACTIVE.includes(job.status);
   const connection = useQuery({ ...connectionQuery(job.connectionId), refetchInterval: false, retry: false });
   const [chosen, setChosen] = useState<number | null>(null);
-  const attempt = job.history.find((one) => one.number === chosen) ?? job.history.at(-1);
+  const attempt = job.history.find((entry) => entry.number === chosen) ?? job.history.at(-1);
   const cancel = useMutation({
     mutationFn: () => api.post(`${OWN}/jobs/${job.jobId}/cancel`),
     onSuccess: () => notifySuccess('It stops at the next checkpoint.'),
@@ -112,7 +112,7 @@ function Shown({ job, run }: { job: JobDetail; run: boolean }) {
               size="xs"
               value={String(attempt.number)}
               onChange={(value) => setChosen(Number(value))}
-              data={job.history.map((one) => ({ value: String(one.number), label: String(one.number) }))}
+              data={job.history.map((entry) => ({ value: String(entry.number), label: String(entry.number) }))}
             />
             <StatusBadge status={attempt.status} />
             <Text size="sm" c="dimmed">
@@ -151,14 +151,14 @@ function streamsOf(attempt: AttemptRead): Record<string, StreamResult> {
 }
 
 function Suspicions({ streams }: { streams: Record<string, StreamResult> }) {
-  const said = Object.entries(streams).flatMap(([key, one]) => (one.suspicions ?? []).map((why) => [key, why] as const));
-  if (said.length === 0) return null;
+  const reasons = Object.entries(streams).flatMap(([key, result]) => (result.suspicions ?? []).map((reason) => [key, reason] as const));
+  if (reasons.length === 0) return null;
   return (
     <Alert color="yellow" variant="light" icon={<IconAlertTriangle aria-hidden />} title="Two numbers disagree">
       <List size="sm">
-        {said.slice(0, 50).map(([key, why]) => (
-          <List.Item key={`${key} ${why}`}>
-            <b>{key}</b>: {why}
+        {reasons.slice(0, 50).map(([key, reason]) => (
+          <List.Item key={`${key} ${reason}`}>
+            <b>{key}</b>: {reason}
           </List.Item>
         ))}
       </List>

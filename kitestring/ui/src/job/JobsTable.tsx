@@ -26,7 +26,7 @@ export function JobsTable({
   named?: boolean;
   filtered?: boolean;
 }) {
-  const found = useInfiniteQuery({
+  const query = useInfiniteQuery({
     queryKey: ['jobs', of.connectionId ?? of],
     queryFn: ({ pageParam, signal }) =>
       api.get<ListedJobs>(`${OWN}/jobs`, { ...of, limit: PAGE, before: pageParam }, signal),
@@ -34,11 +34,11 @@ export function JobsTable({
     getNextPageParam: (last) => (last.data.length === PAGE ? last.data.at(-1)?.jobId : undefined),
     refetchInterval: 5_000,
   });
-  const { refetch } = found;
+  const { refetch } = query;
   useEffect(() => void refetch(), [running, refetch]);
-  const jobs = found.data?.pages.flatMap((page) => page.data) ?? [];
-  if (found.error) return <ErrorNote error={found.error} retry={() => void refetch()} />;
-  if (!found.data) return <Skeleton h={200} />;
+  const jobs = query.data?.pages.flatMap((page) => page.data) ?? [];
+  if (query.error) return <ErrorNote error={query.error} retry={() => void refetch()} />;
+  if (!query.data) return <Skeleton h={200} />;
   if (jobs.length === 0)
     return (
       <Paper withBorder>
@@ -69,9 +69,9 @@ export function JobsTable({
           </Table.Tbody>
         </Table>
       </Paper>
-      {found.hasNextPage ? (
+      {query.hasNextPage ? (
         <Center mt="md">
-          <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
+          <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
             Older jobs
           </Button>
         </Center>

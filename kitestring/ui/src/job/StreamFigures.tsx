@@ -6,17 +6,17 @@ import { count, duration, figureName, size } from '../shell/format';
 import { StatusBadge } from '../shell/StatusBadge';
 
 const COUNTS = ['read', 'written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
-const SHOWN = 500;
+const MAX_STREAMS = 500;
 
-const said = (name: string, value: number) =>
+const formatFigure = (name: string, value: number) =>
   name === 'cost_usd' ? value.toFixed(value > 0 && value < 1 ? 4 : 2) : count(Math.round(value));
 
 export function StreamFigures({ streams }: { streams: Record<string, StreamResult> }) {
   const all = Object.entries(streams);
   if (all.length === 0) return null;
-  const counts = COUNTS.filter((name) => name === 'read' || name === 'written' || all.some(([, one]) => one[name]));
-  const more = [...new Set(all.flatMap(([, one]) => Object.keys(one.figures ?? {})))];
-  const sum = (of: (one: StreamResult) => number | undefined) => all.reduce((total, [, one]) => total + (of(one) ?? 0), 0);
+  const counts = COUNTS.filter((name) => name === 'read' || name === 'written' || all.some(([, result]) => result[name]));
+  const figureNames = [...new Set(all.flatMap(([, result]) => Object.keys(result.figures ?? {})))];
+  const sum = (of: (result: StreamResult) => number | undefined) => all.reduce((total, [, result]) => total + (of(result) ?? 0), 0);
   return (
     <Paper withBorder style={{ overflow: 'hidden' }}>
       <Table.ScrollContainer
@@ -28,7 +28,7 @@ export function StreamFigures({ streams }: { streams: Record<string, StreamResul
             <Table.Tr>
               <Table.Th>Stream</Table.Th>
               <Table.Th>Status</Table.Th>
-              {[...counts, ...more].map((name) => (
+              {[...counts, ...figureNames].map((name) => (
                 <Table.Th key={name} ta="right" style={{ whiteSpace: 'nowrap' }}>
                   {figureName(name)}
                 </Table.Th>
@@ -38,30 +38,30 @@ export function StreamFigures({ streams }: { streams: Record<string, StreamResul
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {all.slice(0, SHOWN).map(([key, one]) => (
+            {all.slice(0, MAX_STREAMS).map(([key, result]) => (
               <Table.Tr key={key}>
                 <Table.Td maw={320}>
                   <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>
                     {key}
                   </Text>
-                  {one.error && <Text size="xs">{one.error.message}</Text>}
+                  {result.error && <Text size="xs">{result.error.message}</Text>}
                 </Table.Td>
                 <Table.Td>
-                  <StatusBadge status={one.status} />
+                  <StatusBadge status={result.status} />
                 </Table.Td>
                 {counts.map((name) => (
                   <Table.Td key={name} ta="right">
-                    {count(one[name] ?? 0)}
+                    {count(result[name] ?? 0)}
                   </Table.Td>
                 ))}
-                {more.map((name) => (
+                {figureNames.map((name) => (
                   <Table.Td key={name} ta="right">
-                    {said(name, one.figures?.[name] ?? 0)}
+                    {formatFigure(name, result.figures?.[name] ?? 0)}
                   </Table.Td>
                 ))}
-                <Table.Td ta="right">{one.bytes ? size(one.bytes) : '–'}</Table.Td>
+                <Table.Td ta="right">{result.bytes ? size(result.bytes) : '–'}</Table.Td>
                 <Table.Td ta="right" style={{ whiteSpace: 'nowrap' }}>
-                  {one.seconds !== undefined ? duration(one.seconds * 1000) : '–'}
+                  {result.seconds !== undefined ? duration(result.seconds * 1000) : '–'}
                 </Table.Td>
               </Table.Tr>
             ))}
@@ -72,15 +72,15 @@ export function StreamFigures({ streams }: { streams: Record<string, StreamResul
                 <Table.Th colSpan={2}>All {count(all.length)}</Table.Th>
                 {counts.map((name) => (
                   <Table.Th key={name} ta="right">
-                    {count(sum((one) => one[name]))}
+                    {count(sum((result) => result[name]))}
                   </Table.Th>
                 ))}
-                {more.map((name) => (
+                {figureNames.map((name) => (
                   <Table.Th key={name} ta="right">
-                    {said(name, sum((one) => one.figures?.[name]))}
+                    {formatFigure(name, sum((result) => result.figures?.[name]))}
                   </Table.Th>
                 ))}
-                <Table.Th ta="right">{size(sum((one) => one.bytes))}</Table.Th>
+                <Table.Th ta="right">{size(sum((result) => result.bytes))}</Table.Th>
                 <Table.Th />
               </Table.Tr>
             </Table.Tfoot>

@@ -17,8 +17,8 @@ export function jobQuery(jobId: string) {
 
 export function useJob(jobId: string) {
   const client = useQueryClient();
-  const found = useQuery(jobQuery(jobId));
-  const running = found.data !== undefined && ACTIVE.includes(found.data.status);
+  const query = useQuery(jobQuery(jobId));
+  const running = query.data !== undefined && ACTIVE.includes(query.data.status);
   useEffect(() => {
     if (!running) return;
     // The log is read apart, page by page: of it only errors come with the events.
@@ -38,5 +38,5 @@ export function useJob(jobId: string) {
     });
     return () => events.close();
   }, [running, jobId, client]);
-  return found;
+  return query;
 }

@@ -2,23 +2,23 @@
 import type { LogEntry } from '../api/schema.gen';
 
 /** What stands elsewhere on the page. */
-const OURS = new Set(['at', 'at_ms', 'level', 'logger', 'message', 'attempt', 'job_id', 'connection_id', 'streams']);
+const HIDDEN_FIELDS = new Set(['at', 'at_ms', 'level', 'logger', 'message', 'attempt', 'job_id', 'connection_id', 'streams']);
 
 export function logTime(ms: number): string {
-  const at = new Date(ms);
+  const date = new Date(ms);
   const two = (value: number) => String(value).padStart(2, '0');
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, '0')}`;
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
 
 /** “message name=value”. */
-export function words(entry: LogEntry): string {
-  const more = Object.entries(entry)
-    .filter(([name, value]) => !OURS.has(name) && value !== null && value !== undefined && value !== '')
+export function logText(entry: LogEntry): string {
+  const fields = Object.entries(entry)
+    .filter(([name, value]) => !HIDDEN_FIELDS.has(name) && value !== null && value !== undefined && value !== '')
     .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
-  return [entry.message, ...more].join(' ');
+  return [entry.message, ...fields].join(' ');
 }
 
 /** “2026-11-25T10:00:00.000Z info message name=value”. */
 export function line(entry: LogEntry): string {
-  return `${new Date(entry.at_ms).toISOString()} ${entry.level} ${words(entry)}`;
+  return `${new Date(entry.at_ms).toISOString()} ${entry.level} ${logText(entry)}`;
 }

@@ -12,11 +12,11 @@ import { useWorkspace } from '../session/session';
 import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
-import { filterOf, linkOf, restOf, titleOf } from './hit';
+import { parseFilter, linkOf, restOf, titleOf } from './hit';
 
 const route = getRouteApi('/shell/search');
 
-export interface Asked {
+export interface SearchParams {
   in?: string;
   text?: string;
   where?: string;
@@ -25,35 +25,35 @@ export interface Asked {
 
 export function SearchPage() {
   const { workspaceId } = useWorkspace();
-  const asked = route.useSearch();
+  const params = route.useSearch();
   const navigate = route.useNavigate();
   const all = useQuery(endpointsQuery('destination', workspaceId));
   const connectors = useQuery(connectorsQuery('destination', workspaceId));
-  const kinds = new Set((connectors.data ?? []).filter((one) => one.searchable).map((one) => one.definitionId));
-  const searchable = (all.data ?? []).filter((one) => kinds.has(one.definitionId));
-  const place = searchable.find((one) => one.id === asked.in) ?? searchable[0];
-  const [text, setText] = useState(asked.text ?? '');
-  const [where, setWhere] = useState(asked.where ?? '');
-  const [limit, setLimit] = useState(asked.limit ?? 10);
-  const found = useQuery({
-    queryKey: ['search', place?.id, asked.text, asked.where, asked.limit],
+  const kinds = new Set((connectors.data ?? []).filter((connector) => connector.searchable).map((connector) => connector.definitionId));
+  const searchable = (all.data ?? []).filter((destination) => kinds.has(destination.definitionId));
+  const selected = searchable.find((destination) => destination.id === params.in) ?? searchable[0];
+  const [text, setText] = useState(params.text ?? '');
+  const [where, setWhere] = useState(params.where ?? '');
+  const [limit, setLimit] = useState(params.limit ?? 10);
+  const results = useQuery({
+    queryKey: ['search', selected?.id, params.text, params.where, params.limit],
     queryFn: async () =>
       (
-        await api.post<SearchHits>(`${OWN}/destinations/${place!.id}/search`, {
-          text: asked.text,
-          where: filterOf(asked.where ?? ''),
-          limit: asked.limit ?? 10,
+        await api.post<SearchHits>(`${OWN}/destinations/${selected!.id}/search`, {
+          text: params.text,
+          where: parseFilter(params.where ?? ''),
+          limit: params.limit ?? 10,
         })
       ).data,
-    enabled: place !== undefined && Boolean(asked.text),
+    enabled: selected !== undefined && Boolean(params.text),
     retry: false,
     staleTime: 0,
   });
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (text.trim() === asked.text && where.trim() === (asked.where ?? '') && limit === (asked.limit ?? 10)) void found.refetch();
-    void navigate({ search: { in: place?.id, text: text.trim(), where: where.trim() || undefined, limit: limit === 10 ? undefined : limit } });
+    if (text.trim() === params.text && where.trim() === (params.where ?? '') && limit === (params.limit ?? 10)) void results.refetch();
+    void navigate({ search: { in: selected?.id, text: text.trim(), where: where.trim() || undefined, limit: limit === 10 ? undefined : limit } });
   }
 
   return (
@@ -76,15 +76,15 @@ export function SearchPage() {
           </EmptyState>
         </Paper>
       )}
-      {place && (
+      {selected && (
         <Stack>
           <form onSubmit={submit} role="search">
             <Group gap="xs" align="flex-end">
               <Select
                 label="In"
-                data={searchable.map((one) => ({ value: one.id, label: one.name }))}
-                value={place.id}
-                onChange={(value) => value && void navigate({ search: (now) => ({ ...now, in: value }), replace: true })}
+                data={searchable.map((destination) => ({ value: destination.id, label: destination.name }))}
+                value={selected.id}
+                onChange={(value) => value && void navigate({ search: (previous) => ({ ...previous, in: value }), replace: true })}
                 allowDeselect={false}
                 w={200}
               />
@@ -105,21 +105,21 @@ export function SearchPage() {
                 style={{ flex: '1 1 160px' }}
               />
               <NumberInput label="At most" value={limit} onChange={(value) => setLimit(Number(value) || 10)} min={1} max={100} allowDecimal={false} w={90} />
-              <Button type="submit" loading={found.isFetching} leftSection={<IconSearch size={16} aria-hidden />}>
+              <Button type="submit" loading={results.isFetching} leftSection={<IconSearch size={16} aria-hidden />}>
                 Search
               </Button>
             </Group>
           </form>
-          {found.error && <ErrorNote error={found.error} />}
-          {found.isFetching && !found.data && <Skeleton h={200} role="status" aria-label="Searching" />}
-          {found.data && (
+          {results.error && <ErrorNote error={results.error} />}
+          {results.isFetching && !results.data && <Skeleton h={200} role="status" aria-label="Searching" />}
+          {results.data && (
             <>
               <Text size="sm" c="dimmed" role="status">
-                {found.data.length === 0 ? 'Nothing was found.' : `${found.data.length} nearest, best first.`}
+                {results.data.length === 0 ? 'Nothing was found.' : `${results.data.length} nearest, best first.`}
               </Text>
               <Stack component="ol" gap="sm" p={0} m={0} style={{ listStyle: 'none' }}>
-                {found.data.map((hit, number) => (
-                  <Found key={`${number} ${String(hit.id)}`} hit={hit} />
+                {results.data.map((hit, number) => (
+                  <HitCard key={`${number} ${String(hit.id)}`} hit={hit} />
                 ))}
               </Stack>
             </>
@@ -130,7 +130,7 @@ export function SearchPage() {
   );
 }
 
-function Found({ hit }: { hit: SearchHit }) {
+function HitCard({ hit }: { hit: SearchHit }) {
   const title = titleOf(hit);
   const link = linkOf(hit);
   const rest = restOf(hit);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { filterOf, linkOf, restOf, titleOf } from './hit';
+import { parseFilter, linkOf, restOf, titleOf } from './hit';
 
 test.each([
   ['', null],
@@ -11,8 +11,8 @@ test.each([
   ['status=new and more', 'status=new and more'],
   ['{"status": {"not": "new"}}', { status: { not: 'new' } }],
   ['{"status": ', '{"status":'],
-])('the filter %j is %j', (said, filter) => {
-  expect(filterOf(said)).toEqual(filter);
+])('the filter %j is %j', (text, filter) => {
+  expect(parseFilter(text)).toEqual(filter);
 });
 
 test('a hit is called by its subject, and only an address of the web is a link', () => {

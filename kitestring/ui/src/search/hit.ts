@@ -4,11 +4,11 @@ import type { SearchHit } from '../api/schema.gen';
 
 const TITLES = ['subject', 'title', 'name'];
 const LINKS = ['html_url', 'url', '_url'];
-const SHOWN = 12;
+const MAX_FIELDS = 12;
 
 export function titleOf(hit: SearchHit): string {
-  const found = TITLES.map((name) => hit[name]).find((value) => value !== undefined && value !== null && value !== '');
-  return String(found ?? hit.id ?? '');
+  const title = TITLES.map((name) => hit[name]).find((value) => value !== undefined && value !== null && value !== '');
+  return String(title ?? hit.id ?? '');
 }
 
 /** An address of the web that the record brings along; anything else is no link. */
@@ -21,34 +21,34 @@ export function restOf(hit: SearchHit): [string, string][] {
   return Object.entries(hit)
     .filter(([name, value]) => !['id', 'distance', 'text', 'stream', ...LINKS].includes(name) && !name.startsWith('_') && value !== null && value !== '')
     .filter(([, value]) => String(value) !== titleOf(hit))
-    .slice(0, SHOWN)
+    .slice(0, MAX_FIELDS)
     .map(([name, value]) => [name, short(typeof value === 'object' ? JSON.stringify(value) : String(value))]);
 }
 
 const short = (text: string) => (text.length > 120 ? `${text.slice(0, 119)}…` : text);
 
 /** “status=new priority=high” as field and value, and a filter in JSON; anything else is left to the store's own language. */
-export function filterOf(said: string): Record<string, unknown> | string | null {
-  const words = said.trim();
-  if (!words) return null;
-  const written = words.startsWith('{') ? valueOf(words) : null;
+export function parseFilter(text: string): Record<string, unknown> | string | null {
+  const trimmed = text.trim();
+  if (!trimmed) return null;
+  const written = trimmed.startsWith('{') ? parseValue(trimmed) : null;
   if (written !== null && typeof written === 'object') return written as Record<string, unknown>;
-  const pairs = words.match(/[A-Za-z_][\w.]*=(?!=)("[^"]*"|\S+)/g);
-  if (!pairs || pairs.join(' ') !== words.replace(/\s+/g, ' ')) return words;
-  const found: Record<string, unknown> = {};
+  const pairs = trimmed.match(/[A-Za-z_][\w.]*=(?!=)("[^"]*"|\S+)/g);
+  if (!pairs || pairs.join(' ') !== trimmed.replace(/\s+/g, ' ')) return trimmed;
+  const filter: Record<string, unknown> = {};
   for (const pair of pairs) {
-    const at = pair.indexOf('=');
-    const name = pair.slice(0, at);
-    const value = valueOf(pair.slice(at + 1));
-    found[name] = name in found ? [...(Array.isArray(found[name]) ? (found[name] as unknown[]) : [found[name]]), value] : value;
+    const separator = pair.indexOf('=');
+    const name = pair.slice(0, separator);
+    const value = parseValue(pair.slice(separator + 1));
+    filter[name] = name in filter ? [...(Array.isArray(filter[name]) ? (filter[name] as unknown[]) : [filter[name]]), value] : value;
   }
-  return found;
+  return filter;
 }
 
-function valueOf(said: string): unknown {
+function parseValue(text: string): unknown {
   try {
-    return JSON.parse(said) as unknown;
+    return JSON.parse(text) as unknown;
   } catch {
-    return said;
+    return text;
   }
 }

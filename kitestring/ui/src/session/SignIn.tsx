@@ -28,8 +28,8 @@ export function SignIn() {
     try {
       await signIn(String(form.get('email')), String(form.get('password')));
       await navigate({ href: back, replace: true });
-    } catch (refused) {
-      setError(refused);
+    } catch (failure) {
+      setError(failure);
     } finally {
       setBusy(false);
     }

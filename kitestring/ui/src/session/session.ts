@@ -60,7 +60,7 @@ function subscribe(listener: () => void): () => void {
 
 export function chooseWorkspace(id: string): void {
   localStorage.setItem(KEY, id);
-  listeners.forEach((tell) => tell());
+  listeners.forEach((listener) => listener());
 }
 
 /** The workspace of the pages (the one chosen last, else the first), and whether one holds a role in it. */
@@ -72,13 +72,13 @@ export function useWorkspace(): {
   const chosen = useSyncExternalStore(subscribe, () => localStorage.getItem(KEY));
   const workspaces = useQuery(workspacesQuery).data ?? [];
   const session = useQuery(sessionQuery).data;
-  const workspaceId = (workspaces.find((one) => one.workspaceId === chosen) ?? workspaces[0])?.workspaceId;
+  const workspaceId = (workspaces.find((workspace) => workspace.workspaceId === chosen) ?? workspaces[0])?.workspaceId;
   const may = useCallback(
     (role: Role) => {
       if (!session) return false;
       if (session.instanceAdmin) return true;
-      const held = session.workspaces.find((one) => one.id === workspaceId)?.role;
-      return held !== undefined && ROLES.indexOf(held) >= ROLES.indexOf(role);
+      const heldRole = session.workspaces.find((workspace) => workspace.id === workspaceId)?.role;
+      return heldRole !== undefined && ROLES.indexOf(heldRole) >= ROLES.indexOf(role);
     },
     [session, workspaceId],
   );

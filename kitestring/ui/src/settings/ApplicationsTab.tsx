@@ -6,46 +6,46 @@ import { type FormEvent, useState } from 'react';
 
 import { api, PUBLIC } from '../api/client';
 import type { ApplicationRead, ApplicationReadList } from '../api/schema.gen';
-import { type Asked, Confirm } from '../shell/Confirm';
+import { type Confirmation, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
 import { Time } from '../shell/Time';
 
 export function ApplicationsTab() {
   const client = useQueryClient();
-  const found = useQuery({
+  const applications = useQuery({
     queryKey: ['applications'],
     queryFn: async () => (await api.get<ApplicationReadList>(`${PUBLIC}/applications`)).applications,
   });
   const [name, setName] = useState('');
-  const [made, setMade] = useState<ApplicationRead | null>(null);
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const done = () => client.invalidateQueries({ queryKey: ['applications'] });
-  const making = useMutation({
+  const [created, setCreated] = useState<ApplicationRead | null>(null);
+  const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
+  const invalidate = () => client.invalidateQueries({ queryKey: ['applications'] });
+  const creating = useMutation({
     mutationFn: () => api.post<ApplicationRead>(`${PUBLIC}/applications`, { name: name.trim() }),
     onSuccess: async (application) => {
-      setMade(application);
+      setCreated(application);
       setName('');
-      await done();
+      await invalidate();
     },
   });
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    making.mutate();
+    creating.mutate();
   }
 
-  const remove = (one: ApplicationRead) =>
-    setAsked({
-      title: `Delete ${one.name}?`,
-      what: 'Programs that use it are refused from then on. This cannot be undone.',
+  const remove = (application: ApplicationRead) =>
+    setConfirmation({
+      title: `Delete ${application.name}?`,
+      body: 'Programs that use it are refused from then on. This cannot be undone.',
       action: 'Delete the application',
       danger: true,
       run: async () => {
-        await api.delete(`${PUBLIC}/applications/${one.id}`);
-        if (made?.id === one.id) setMade(null);
-        notifySuccess(`${one.name} was deleted.`);
-        await done();
+        await api.delete(`${PUBLIC}/applications/${application.id}`);
+        if (created?.id === application.id) setCreated(null);
+        notifySuccess(`${application.name} was deleted.`);
+        await invalidate();
       },
     });
 
@@ -57,19 +57,19 @@ export function ApplicationsTab() {
       <form onSubmit={submit}>
         <Group align="flex-end" gap="xs">
           <TextInput label="Name of a new application" placeholder="airflow" value={name} onChange={(event) => setName(event.currentTarget.value)} required style={{ flex: '1 1 220px' }} maw={340} />
-          <Button type="submit" loading={making.isPending} disabled={name.trim() === ''}>
+          <Button type="submit" loading={creating.isPending} disabled={name.trim() === ''}>
             Make
           </Button>
         </Group>
       </form>
-      {making.error && <ErrorNote error={making.error} />}
-      {made && (
-        <Alert color="green" variant="light" icon={<IconKey aria-hidden />} role="status" title={`The secret of ${made.name}: it is shown this once`}>
+      {creating.error && <ErrorNote error={creating.error} />}
+      {created && (
+        <Alert color="green" variant="light" icon={<IconKey aria-hidden />} role="status" title={`The secret of ${created.name}: it is shown this once`}>
           <Stack gap={6}>
             {(
               [
-                ['Client id', made.clientId],
-                ['Client secret', made.clientSecret],
+                ['Client id', created.clientId],
+                ['Client secret', created.clientSecret],
               ] as const
             ).map(([label, value]) => (
               <Group key={label} gap="xs">
@@ -89,9 +89,9 @@ export function ApplicationsTab() {
           </Stack>
         </Alert>
       )}
-      {found.error && <ErrorNote error={found.error} retry={() => void found.refetch()} />}
-      {found.isPending && <Skeleton h={120} />}
-      {found.data && found.data.length > 0 && (
+      {applications.error && <ErrorNote error={applications.error} retry={() => void applications.refetch()} />}
+      {applications.isPending && <Skeleton h={120} />}
+      {applications.data && applications.data.length > 0 && (
         <Card withBorder padding={0}>
           <Table.ScrollContainer minWidth={420} scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'group', 'aria-label': 'Applications' } }}>
             <Table horizontalSpacing="md" verticalSpacing="sm">
@@ -106,17 +106,17 @@ export function ApplicationsTab() {
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
-                {found.data.map((one) => (
-                  <Table.Tr key={one.id}>
-                    <Table.Td>{one.name}</Table.Td>
+                {applications.data.map((application) => (
+                  <Table.Tr key={application.id}>
+                    <Table.Td>{application.name}</Table.Td>
                     <Table.Td>
-                      <Code>{one.clientId}</Code>
+                      <Code>{application.clientId}</Code>
                     </Table.Td>
                     <Table.Td>
-                      <Time ms={one.createdAt * 1000} />
+                      <Time ms={application.createdAt * 1000} />
                     </Table.Td>
                     <Table.Td ta="right">
-                      <Button size="xs" variant="default" c="var(--mantine-color-error)" aria-label={`Delete ${one.name}`} onClick={() => remove(one)}>
+                      <Button size="xs" variant="default" c="var(--mantine-color-error)" aria-label={`Delete ${application.name}`} onClick={() => remove(application)}>
                         Delete …
                       </Button>
                     </Table.Td>
@@ -127,7 +127,7 @@ export function ApplicationsTab() {
           </Table.ScrollContainer>
         </Card>
       )}
-      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
     </Stack>
   );
 }

@@ -7,24 +7,24 @@ import type { AuditEntries } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 import { Time } from '../shell/Time';
 
-const SHOWN = 6;
+const MAX_FIELDS = 6;
 
-const said = (value: unknown) => {
+const formatValue = (value: unknown) => {
   const text = value === null || value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 };
 
 export function AuditTab({ workspaceId }: { workspaceId: string }) {
-  const found = useInfiniteQuery({
+  const query = useInfiniteQuery({
     queryKey: ['audit', workspaceId],
     queryFn: ({ pageParam, signal }) =>
       api.get<AuditEntries>(`${OWN}/audit`, { workspaceId, limit: 50, before: pageParam }, signal),
     initialPageParam: undefined as number | undefined,
     getNextPageParam: (last) => last.next ?? undefined,
   });
-  if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
-  if (!found.data) return <Skeleton h={240} />;
-  const entries = found.data.pages.flatMap((page) => page.data);
+  if (query.error) return <ErrorNote error={query.error} retry={() => void query.refetch()} />;
+  if (!query.data) return <Skeleton h={240} />;
+  const entries = query.data.pages.flatMap((page) => page.data);
   if (entries.length === 0) return <Text c="dimmed">Nothing was changed yet.</Text>;
   return (
     <Stack>
@@ -40,31 +40,31 @@ export function AuditTab({ workspaceId }: { workspaceId: string }) {
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
-              {entries.map((one) => {
-                const fields = Object.entries(one.changes);
+              {entries.map((entry) => {
+                const fields = Object.entries(entry.changes);
                 return (
-                  <Table.Tr key={one.id} style={{ verticalAlign: 'top' }}>
+                  <Table.Tr key={entry.id} style={{ verticalAlign: 'top' }}>
                     <Table.Td style={{ whiteSpace: 'nowrap' }}>
-                      <Time ms={Date.parse(one.at)} />
+                      <Time ms={Date.parse(entry.at)} />
                     </Table.Td>
-                    <Table.Td style={{ overflowWrap: 'anywhere' }}>{one.actor}</Table.Td>
+                    <Table.Td style={{ overflowWrap: 'anywhere' }}>{entry.actor}</Table.Td>
                     <Table.Td>
-                      {one.action} {one.kind.replaceAll('_', ' ')}
+                      {entry.action} {entry.kind.replaceAll('_', ' ')}
                       <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
-                        {one.resourceId}
+                        {entry.resourceId}
                       </Text>
                     </Table.Td>
                     <Table.Td>
-                      {fields.slice(0, SHOWN).map(([path, [before, after]]) => (
+                      {fields.slice(0, MAX_FIELDS).map(([path, [before, after]]) => (
                         <div key={path}>
                           <Code style={{ overflowWrap: 'anywhere' }}>
-                            {path}: {one.action === 'create' ? said(after) : `${said(before)} → ${said(after)}`}
+                            {path}: {entry.action === 'create' ? formatValue(after) : `${formatValue(before)} → ${formatValue(after)}`}
                           </Code>
                         </div>
                       ))}
-                      {fields.length > SHOWN && (
+                      {fields.length > MAX_FIELDS && (
                         <Text size="xs" c="dimmed">
-                          and {fields.length - SHOWN} more
+                          and {fields.length - MAX_FIELDS} more
                         </Text>
                       )}
                     </Table.Td>
@@ -75,9 +75,9 @@ export function AuditTab({ workspaceId }: { workspaceId: string }) {
           </Table>
         </Table.ScrollContainer>
       </Card>
-      {found.hasNextPage && (
+      {query.hasNextPage && (
         <Center>
-          <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
+          <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
             Older entries
           </Button>
         </Center>

@@ -15,7 +15,7 @@ interface Channel {
   to?: string[];
 }
 type Way = 'webhook' | 'email' | 'apprise';
-type Told = Record<string, Partial<Record<Way, Channel>>>;
+type Channels = Record<string, Partial<Record<Way, Channel>>>;
 
 const EVENTS = [
   ['failure', 'A job failed', 'After all its attempts.'],
@@ -33,11 +33,11 @@ const WAYS = [
   ['apprise', 'Apprise', 'tgram://…'],
 ] as const;
 
-const listed = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+const splitList = (text: string) => text.split(/[\s,]+/).filter(Boolean);
 
 export function channelOf(way: Way, text: string, enabled: boolean): Channel {
   if (way === 'webhook') return { enabled, url: text.trim() };
-  return way === 'email' ? { enabled, to: listed(text) } : { enabled, urls: listed(text) };
+  return way === 'email' ? { enabled, to: splitList(text) } : { enabled, urls: splitList(text) };
 }
 
 export function textOf(channel: Channel | undefined): string {
@@ -47,20 +47,20 @@ export function textOf(channel: Channel | undefined): string {
 export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
   const client = useQueryClient();
   const key = ['notifications', workspaceId];
-  const found = useQuery({
+  const notifications = useQuery({
     queryKey: key,
-    queryFn: async () => (await api.get<Workspace>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications as Told,
+    queryFn: async () => (await api.get<Workspace>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications as Channels,
   });
   const saving = useMutation({
-    mutationFn: (told: Told) => api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: told }),
+    mutationFn: (channels: Channels) => api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: channels }),
     onSuccess: async () => {
       notifySuccess('The notifications were saved.');
       await client.invalidateQueries({ queryKey: key });
     },
     onError: notifyError,
   });
-  if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
-  if (!found.data) return <Skeleton h={240} />;
+  if (notifications.error) return <ErrorNote error={notifications.error} retry={() => void notifications.refetch()} />;
+  if (!notifications.data) return <Skeleton h={240} />;
   return (
     <Stack maw={820}>
       <Text size="sm" c="dimmed">
@@ -79,11 +79,11 @@ export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
           <Stack gap="xs" mt="sm">
             {WAYS.map(([way, label, placeholder]) => (
               <Line
-                key={`${way} ${JSON.stringify(found.data[event]?.[way])}`}
+                key={`${way} ${JSON.stringify(notifications.data[event]?.[way])}`}
                 {...{ way, label, placeholder, title, workspaceId }}
-                channel={found.data[event]?.[way]}
+                channel={notifications.data[event]?.[way]}
                 busy={saving.isPending}
-                onSave={(channel) => saving.mutate({ [event]: { ...found.data[event], [way]: channel } })}
+                onSave={(channel) => saving.mutate({ [event]: { ...notifications.data[event], [way]: channel } })}
               />
             ))}
           </Stack>
@@ -115,14 +115,14 @@ function Line({
   const [enabled, setEnabled] = useState(channel?.enabled ?? false);
   const [text, setText] = useState(textOf(channel));
   const changed = enabled !== (channel?.enabled ?? false) || text.trim() !== textOf(channel);
-  const lacking = enabled && way !== 'email' && text.trim() === '';
+  const incomplete = enabled && way !== 'email' && text.trim() === '';
   const trying = useMutation({
     mutationFn: async () => {
-      const places = way === 'apprise' ? listed(text) : [text.trim()];
-      for (const url of places) {
-        const body = way === 'email' ? { workspaceId, way, to: listed(text) } : { workspaceId, way, url };
-        const said = await api.post<CheckResult>(`${OWN}/notifications/test`, body);
-        if (said.status !== 'succeeded') throw new Error(`${said.message ?? 'It did not arrive'}. ${said.hint ?? ''}`.trim());
+      const urls = way === 'apprise' ? splitList(text) : [text.trim()];
+      for (const url of urls) {
+        const body = way === 'email' ? { workspaceId, way, to: splitList(text) } : { workspaceId, way, url };
+        const result = await api.post<CheckResult>(`${OWN}/notifications/test`, body);
+        if (result.status !== 'succeeded') throw new Error(`${result.message ?? 'It did not arrive'}. ${result.hint ?? ''}`.trim());
       }
     },
     onSuccess: () => notifySuccess('The test was sent.'),
@@ -161,7 +161,7 @@ function Line({
         <Button
           size="xs"
           loading={busy}
-          disabled={lacking}
+          disabled={incomplete}
           aria-label={`Save ${label}: ${title}`}
           onClick={() => onSave(channelOf(way, text, enabled))}
         >

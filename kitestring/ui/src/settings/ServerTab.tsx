@@ -37,16 +37,16 @@ export function ServerTab() {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {workers.data?.map((one) => (
-              <Table.Tr key={one.workerId}>
-                <Table.Td style={{ overflowWrap: 'anywhere' }}>{one.host}</Table.Td>
+            {workers.data?.map((worker) => (
+              <Table.Tr key={worker.workerId}>
+                <Table.Td style={{ overflowWrap: 'anywhere' }}>{worker.host}</Table.Td>
                 <Table.Td className="numbers">
-                  {one.running} of {one.slots}
+                  {worker.running} of {worker.slots}
                 </Table.Td>
                 <Table.Td>
-                  <Time ms={one.startedAtMs} />
+                  <Time ms={worker.startedAtMs} />
                 </Table.Td>
-                <Table.Td>{duration(one.seenAgoS * 1000)} ago</Table.Td>
+                <Table.Td>{duration(worker.seenAgoS * 1000)} ago</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>

@@ -24,7 +24,7 @@ export function SettingsPage() {
     server && (['users', 'Users', <UsersTab />] as const),
     may('admin') && (['audit', 'Audit log', workspaceId && <AuditTab key={workspaceId} workspaceId={workspaceId} />] as const),
     server && (['server', 'Server', <ServerTab />] as const),
-  ].filter((one) => one !== false);
+  ].filter((entry) => entry !== false);
   const { tab = tabs[0]![0] } = route.useSearch();
   return (
     <>

@@ -6,7 +6,7 @@ import { type FormEvent, useState } from 'react';
 import { api, OWN, PUBLIC } from '../api/client';
 import type { UserDetail, UserDetails, UserPermission, Workspace } from '../api/schema.gen';
 import { sessionQuery, workspacesQuery } from '../session/session';
-import { type Asked, Confirm } from '../shell/Confirm';
+import { type Confirmation, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess, notifyError } from '../shell/notify';
 
@@ -18,63 +18,63 @@ const ROLES = [
   { value: 'instance_admin', label: 'Admin of the server' },
 ];
 
-export function roleWords(one: UserPermission, workspaces: Workspace[]): string {
-  const place = workspaces.find((other) => other.workspaceId === one.workspaceId)?.name;
-  const role = one.permissionType.replace(/^(workspace|organization|instance)_/, '');
-  if (one.workspaceId) return `${role} of ${place ?? 'a workspace'}`;
-  return one.organizationId ? `${role} of the organization` : `${role} of the server`;
+export function roleWords(permission: UserPermission, workspaces: Workspace[]): string {
+  const workspaceName = workspaces.find((other) => other.workspaceId === permission.workspaceId)?.name;
+  const role = permission.permissionType.replace(/^(workspace|organization|instance)_/, '');
+  if (permission.workspaceId) return `${role} of ${workspaceName ?? 'a workspace'}`;
+  return permission.organizationId ? `${role} of the organization` : `${role} of the server`;
 }
 
 export function UsersTab() {
   const client = useQueryClient();
-  const found = useQuery({ queryKey: ['users'], queryFn: async () => (await api.get<UserDetails>(`${OWN}/users`)).data });
+  const users = useQuery({ queryKey: ['users'], queryFn: async () => (await api.get<UserDetails>(`${OWN}/users`)).data });
   const workspaces = useQuery(workspacesQuery).data ?? [];
   const me = useQuery(sessionQuery).data?.userId;
   const [adding, setAdding] = useState(false);
   const [granting, setGranting] = useState<UserDetail | null>(null);
-  const [asked, setAsked] = useState<Asked | null>(null);
-  const done = async () => {
+  const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
+  const invalidate = async () => {
     await client.invalidateQueries({ queryKey: ['users'] });
     await client.invalidateQueries({ queryKey: ['session'] });
     await client.invalidateQueries({ queryKey: ['ways'] });
   };
   const change = useMutation({
-    mutationFn: (one: UserDetail) => api.patch(`${OWN}/users/${one.userId}`, { disabled: !one.disabled }),
-    onSuccess: done,
+    mutationFn: (user: UserDetail) => api.patch(`${OWN}/users/${user.userId}`, { disabled: !user.disabled }),
+    onSuccess: invalidate,
     onError: notifyError,
   });
   const revoke = useMutation({
-    mutationFn: (one: UserPermission) => api.delete(`${PUBLIC}/permissions/${one.permissionId}`),
-    onSuccess: done,
+    mutationFn: (permission: UserPermission) => api.delete(`${PUBLIC}/permissions/${permission.permissionId}`),
+    onSuccess: invalidate,
     onError: notifyError,
   });
 
-  const remove = (one: UserDetail) =>
-    setAsked({
-      title: `Remove ${one.email}?`,
-      what: 'Their sessions end and their applications are refused at once. What they made stays. This cannot be undone.',
+  const remove = (user: UserDetail) =>
+    setConfirmation({
+      title: `Remove ${user.email}?`,
+      body: 'Their sessions end and their applications are refused at once. What they made stays. This cannot be undone.',
       action: 'Remove the user',
       danger: true,
       run: async () => {
-        await api.delete(`${OWN}/users/${one.userId}`);
-        notifySuccess(`${one.email} was removed.`);
-        await done();
+        await api.delete(`${OWN}/users/${user.userId}`);
+        notifySuccess(`${user.email} was removed.`);
+        await invalidate();
       },
     });
 
-  if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
-  if (!found.data) return <Skeleton h={160} />;
+  if (users.error) return <ErrorNote error={users.error} retry={() => void users.refetch()} />;
+  if (!users.data) return <Skeleton h={160} />;
   return (
     <Stack>
       <Group justify="space-between">
         <Text size="sm" c="dimmed" maw={620}>
-          {found.data.length === 0
+          {users.data.length === 0
             ? 'Nobody signs in yet. The first user is an admin of the server, and from then on the server asks everybody who they are.'
             : 'Who may sign in, and what they may do.'}
         </Text>
         <Button onClick={() => setAdding(true)}>Add a user</Button>
       </Group>
-      {found.data.length > 0 && (
+      {users.data.length > 0 && (
         <Card withBorder padding={0}>
           <Table.ScrollContainer minWidth={520} scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'group', 'aria-label': 'Users' } }}>
             <Table horizontalSpacing="md" verticalSpacing="sm">
@@ -88,34 +88,34 @@ export function UsersTab() {
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
-                {found.data.map((one) => (
-                  <Table.Tr key={one.userId}>
+                {users.data.map((user) => (
+                  <Table.Tr key={user.userId}>
                     <Table.Td>
                       <Text size="sm" fw={600} style={{ overflowWrap: 'anywhere' }}>
-                        {one.email}
+                        {user.email}
                       </Text>
                       <Text size="xs" c="dimmed">
-                        {[one.name !== one.email && one.name, one.userId === me && 'you', one.disabled && 'disabled', !one.hasPassword && 'no password']
+                        {[user.name !== user.email && user.name, user.userId === me && 'you', user.disabled && 'disabled', !user.hasPassword && 'no password']
                           .filter(Boolean)
                           .join(' · ')}
                       </Text>
                     </Table.Td>
                     <Table.Td>
                       <Group gap={6}>
-                        {one.permissions.map((permission) => (
+                        {user.permissions.map((permission) => (
                           <Badge
                             key={permission.permissionId}
                             variant="default"
                             tt="none"
                             radius="sm"
                             rightSection={
-                              one.userId !== me && (
+                              user.userId !== me && (
                                 <Button
                                   size="compact-xs"
                                   variant="transparent"
                                   c="var(--mantine-color-text)"
                                   p={0}
-                                  aria-label={`× Take from ${one.email}: ${roleWords(permission, workspaces)}`}
+                                  aria-label={`× Take from ${user.email}: ${roleWords(permission, workspaces)}`}
                                   onClick={() => revoke.mutate(permission)}
                                 >
                                   ×
@@ -126,7 +126,7 @@ export function UsersTab() {
                             {roleWords(permission, workspaces)}
                           </Badge>
                         ))}
-                        {one.permissions.length === 0 && (
+                        {user.permissions.length === 0 && (
                           <Text size="sm" c="dimmed">
                             nothing
                           </Text>
@@ -136,17 +136,17 @@ export function UsersTab() {
                     <Table.Td ta="right">
                       <Menu position="bottom-end">
                         <Menu.Target>
-                          <Button size="xs" variant="default" aria-label={`More for ${one.email}`}>
+                          <Button size="xs" variant="default" aria-label={`More for ${user.email}`}>
                             More
                           </Button>
                         </Menu.Target>
                         <Menu.Dropdown>
-                          <Menu.Item onClick={() => setGranting(one)}>Give a role …</Menu.Item>
-                          {one.userId !== me && (
-                            <Menu.Item onClick={() => change.mutate(one)}>{one.disabled ? 'Enable' : 'Disable'}</Menu.Item>
+                          <Menu.Item onClick={() => setGranting(user)}>Give a role …</Menu.Item>
+                          {user.userId !== me && (
+                            <Menu.Item onClick={() => change.mutate(user)}>{user.disabled ? 'Enable' : 'Disable'}</Menu.Item>
                           )}
-                          {one.userId !== me && (
-                            <Menu.Item color="red" onClick={() => remove(one)}>
+                          {user.userId !== me && (
+                            <Menu.Item color="red" onClick={() => remove(user)}>
                               Remove …
                             </Menu.Item>
                           )}
@@ -162,14 +162,14 @@ export function UsersTab() {
       )}
       <Modal opened={adding} onClose={() => setAdding(false)} title="Add a user" centered closeButtonProps={{ 'aria-label': 'Close' }}>
         <Form
-          first={found.data.length === 0}
+          first={users.data.length === 0}
           workspaces={workspaces}
           action="Add the user"
           onClose={() => setAdding(false)}
           send={async ({ email, password, permissions }) => {
             await api.post(`${OWN}/users`, { email, password: password || null, permissions });
             notifySuccess(`${email} may sign in now.`);
-            await done();
+            await invalidate();
           }}
         />
       </Modal>
@@ -182,17 +182,17 @@ export function UsersTab() {
             onClose={() => setGranting(null)}
             send={async ({ permissions }) => {
               await api.post(`${PUBLIC}/permissions`, { userId: granting.userId, ...permissions[0] });
-              await done();
+              await invalidate();
             }}
           />
         )}
       </Modal>
-      <Confirm asked={asked} onClose={() => setAsked(null)} />
+      <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
     </Stack>
   );
 }
 
-interface Sent {
+interface UserValues {
   email: string;
   password: string;
   permissions: { permissionType: string; workspaceId?: string }[];
@@ -211,7 +211,7 @@ function Form({
   first?: boolean;
   workspaces: Workspace[];
   action: string;
-  send: (sent: Sent) => Promise<void>;
+  send: (values: UserValues) => Promise<void>;
   onClose: () => void;
 }) {
   const [role, setRole] = useState(first ? 'instance_admin' : 'workspace_reader');
@@ -234,8 +234,8 @@ function Form({
         permissions: [role === 'instance_admin' ? { permissionType: role } : { permissionType: role, workspaceId: text('workspace') }],
       });
       onClose();
-    } catch (refused) {
-      setError(refused);
+    } catch (failure) {
+      setError(failure);
     } finally {
       setBusy(false);
     }
@@ -262,7 +262,7 @@ function Form({
           <>
             <NativeSelect label="Role" value={role} data={ROLES} onChange={(event) => setRole(event.currentTarget.value)} />
             {role !== 'instance_admin' && (
-              <NativeSelect name="workspace" label="In the workspace" data={workspaces.map((one) => ({ value: one.workspaceId, label: one.name }))} />
+              <NativeSelect name="workspace" label="In the workspace" data={workspaces.map((workspace) => ({ value: workspace.workspaceId, label: workspace.name }))} />
             )}
           </>
         )}

@@ -4,9 +4,9 @@ import { type ReactNode, useState } from 'react';
 
 import { ErrorNote } from './ErrorNote';
 
-export interface Asked {
+export interface Confirmation {
   title: string;
-  what: ReactNode;
+  body: ReactNode;
   action: string;
   danger?: boolean;
   /** What has to be typed first. */
@@ -14,15 +14,15 @@ export interface Asked {
   run: () => Promise<unknown>;
 }
 
-export function Confirm({ asked, onClose }: { asked: Asked | null; onClose: () => void }) {
+export function Confirm({ confirmation, onClose }: { confirmation: Confirmation | null; onClose: () => void }) {
   return (
-    <Modal opened={asked !== null} onClose={onClose} title={asked?.title} centered closeButtonProps={{ 'aria-label': 'Close' }}>
-      {asked && <Question key={asked.title} asked={asked} onClose={onClose} />}
+    <Modal opened={confirmation !== null} onClose={onClose} title={confirmation?.title} centered closeButtonProps={{ 'aria-label': 'Close' }}>
+      {confirmation && <Question key={confirmation.title} confirmation={confirmation} onClose={onClose} />}
     </Modal>
   );
 }
 
-function Question({ asked, onClose }: { asked: Asked; onClose: () => void }) {
+function Question({ confirmation, onClose }: { confirmation: Confirmation; onClose: () => void }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [typed, setTyped] = useState('');
@@ -31,10 +31,10 @@ function Question({ asked, onClose }: { asked: Asked; onClose: () => void }) {
     setBusy(true);
     setError(null);
     try {
-      await asked.run();
+      await confirmation.run();
       onClose();
-    } catch (refused) {
-      setError(refused);
+    } catch (failure) {
+      setError(failure);
     } finally {
       setBusy(false);
     }
@@ -43,11 +43,11 @@ function Question({ asked, onClose }: { asked: Asked; onClose: () => void }) {
   return (
     <Stack>
       <Text component="div" size="sm">
-        {asked.what}
+        {confirmation.body}
       </Text>
-      {asked.type && (
+      {confirmation.type && (
         <TextInput
-          label={`Type “${asked.type}” to go on`}
+          label={`Type “${confirmation.type}” to go on`}
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
           autoComplete="off"
@@ -59,12 +59,12 @@ function Question({ asked, onClose }: { asked: Asked; onClose: () => void }) {
           Keep as it is
         </Button>
         <Button
-          color={asked.danger ? 'red.8' : undefined}
+          color={confirmation.danger ? 'red.8' : undefined}
           loading={busy}
-          disabled={asked.type !== undefined && typed.trim() !== asked.type}
+          disabled={confirmation.type !== undefined && typed.trim() !== confirmation.type}
           onClick={() => void run()}
         >
-          {asked.action}
+          {confirmation.action}
         </Button>
       </Group>
     </Stack>

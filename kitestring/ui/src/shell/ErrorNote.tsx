@@ -5,10 +5,10 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import { ApiError } from '../api/client';
 
 export function ErrorNote({ error, retry }: { error: unknown; retry?: () => void }) {
-  const said = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
   const hint = error instanceof ApiError ? error.hint : '';
   return (
-    <Alert color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} role="alert" title={said}>
+    <Alert color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} role="alert" title={message}>
       {(hint || retry) && (
         <Group justify="space-between" gap="sm">
           {hint && (

@@ -17,7 +17,7 @@ import { useEffect } from 'react';
 import { chooseWorkspace, sessionQuery, useWorkspace, waysQuery } from '../session/session';
 import { UserMenu } from './UserMenu';
 
-const PLACES = [
+const NAVIGATION = [
   { to: '/connections', label: 'Connections', icon: IconArrowsRightLeft },
   { to: '/jobs', label: 'Jobs', icon: IconHistory },
   { to: '/sources', label: 'Sources', icon: IconDatabaseExport },
@@ -32,11 +32,11 @@ export function Shell() {
   const { workspaceId, workspaces } = useWorkspace();
   const open = useQuery(waysQuery).data?.open;
   const router = useRouter();
-  const ended = useQuery(sessionQuery).data === null;
+  const signedOut = useQuery(sessionQuery).data === null;
   useEffect(() => {
     // The session has ended while a page was open: what one did goes on after signing in.
-    if (ended) void router.navigate({ to: '/sign-in', search: { back: router.state.location.href } });
-  }, [ended, router]);
+    if (signedOut) void router.navigate({ to: '/sign-in', search: { back: router.state.location.href } });
+  }, [signedOut, router]);
   return (
     <AppShell
       header={{ height: 56 }}
@@ -67,7 +67,7 @@ export function Shell() {
                 w={170}
                 allowDeselect={false}
                 value={workspaceId ?? null}
-                data={workspaces.map((one) => ({ value: one.workspaceId, label: one.name }))}
+                data={workspaces.map((workspace) => ({ value: workspace.workspaceId, label: workspace.name }))}
                 onChange={(value) => value && chooseWorkspace(value)}
               />
             )}
@@ -76,15 +76,15 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" component="nav" aria-label="Places">
-        {PLACES.map((place) => (
+        {NAVIGATION.map((entry) => (
           <NavLink
-            key={place.to}
+            key={entry.to}
             component={Link}
-            to={place.to}
-            label={place.label}
-            leftSection={<place.icon size={18} stroke={1.6} aria-hidden />}
-            active={path.startsWith(place.to)}
-            aria-current={path.startsWith(place.to) ? 'page' : undefined}
+            to={entry.to}
+            label={entry.label}
+            leftSection={<entry.icon size={18} stroke={1.6} aria-hidden />}
+            active={path.startsWith(entry.to)}
+            aria-current={path.startsWith(entry.to) ? 'page' : undefined}
             onClick={close}
             variant="light"
             style={{ borderRadius: 'var(--mantine-radius-md)' }}

@@ -13,7 +13,7 @@ function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   timer ??= window.setInterval(() => {
     now = Date.now();
-    listeners.forEach((tell) => tell());
+    listeners.forEach((notify) => notify());
   }, 10_000);
   return () => {
     listeners.delete(listener);
@@ -25,11 +25,11 @@ function subscribe(listener: () => void): () => void {
 }
 
 export function Time({ ms }: { ms: number }) {
-  const at = useSyncExternalStore(subscribe, () => now);
+  const nowMs = useSyncExternalStore(subscribe, () => now);
   return (
     <Tooltip label={exact(ms)}>
       <Text span inherit>
-        <time dateTime={new Date(ms).toISOString()}>{relative(ms, Math.max(at, 0))}</time>
+        <time dateTime={new Date(ms).toISOString()}>{relative(ms, Math.max(nowMs, 0))}</time>
       </Text>
     </Tooltip>
   );

@@ -37,12 +37,12 @@ export function duration(ms: number): string {
 /** “3 minutes ago”, “in 2 hours”, “now”. */
 export function relative(atMs: number, nowMs: number): string {
   const s = Math.round((atMs - nowMs) / 1000);
-  const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+  const formatter = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
   if (Math.abs(s) < 5) return 'now';
-  if (Math.abs(s) < 60) return words.format(s, 'second');
-  if (Math.abs(s) < 3600) return words.format(Math.round(s / 60), 'minute');
-  if (Math.abs(s) < 86_400) return words.format(Math.round(s / 3600), 'hour');
-  return words.format(Math.round(s / 86_400), 'day');
+  if (Math.abs(s) < 60) return formatter.format(s, 'second');
+  if (Math.abs(s) < 3600) return formatter.format(Math.round(s / 60), 'minute');
+  if (Math.abs(s) < 86_400) return formatter.format(Math.round(s / 3600), 'hour');
+  return formatter.format(Math.round(s / 86_400), 'day');
 }
 
 /** The exact moment in the viewer's zone. */

@@ -8,33 +8,33 @@ import { type Endpoint, type EndpointKind, endpointsQuery, connectorsQuery } fro
 import { NewEndpoint } from '../endpoint/NewEndpoint';
 import { ErrorNote } from '../shell/ErrorNote';
 
-const SHOWN = 60;
+const MAX_CARDS = 60;
 
-export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointKind; workspaceId: string; onChosen: (one: Endpoint) => void }) {
+export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointKind; workspaceId: string; onChosen: (endpoint: Endpoint) => void }) {
   const endpoints = useQuery(endpointsQuery(kind, workspaceId));
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
-  const [making, setMaking] = useState(false);
+  const [creating, setCreating] = useState(false);
   const [connector, setConnector] = useState<string>();
-  const [words, setWords] = useState('');
+  const [searchText, setSearchText] = useState('');
   if (endpoints.error) return <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />;
   if (!endpoints.data) return <Skeleton height={200} />;
 
-  if (making || endpoints.data.length === 0)
+  if (creating || endpoints.data.length === 0)
     return (
       <Stack>
         {endpoints.data.length > 0 && (
           <Group>
-            <Button size="xs" variant="default" onClick={() => setMaking(false)}>
+            <Button size="xs" variant="default" onClick={() => setCreating(false)}>
               Take one that is there
             </Button>
           </Group>
         )}
-        <NewEndpoint kind={kind} workspaceId={workspaceId} chosen={connector} onChosen={setConnector} onMade={onChosen} />
+        <NewEndpoint kind={kind} workspaceId={workspaceId} chosen={connector} onChosen={setConnector} onCreated={onChosen} />
       </Stack>
     );
 
-  const nameOf = (one: Endpoint) => connectors.data?.find((other) => other.definitionId === one.definitionId)?.name ?? one.type;
-  const found = endpoints.data.filter((one) => `${one.name} ${nameOf(one)}`.toLowerCase().includes(words.trim().toLowerCase()));
+  const nameOf = (endpoint: Endpoint) => connectors.data?.find((other) => other.definitionId === endpoint.definitionId)?.name ?? endpoint.type;
+  const matches = endpoints.data.filter((endpoint) => `${endpoint.name} ${nameOf(endpoint)}`.toLowerCase().includes(searchText.trim().toLowerCase()));
   return (
     <Stack>
       <Group gap="sm">
@@ -42,31 +42,31 @@ export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointK
           aria-label={`Search the ${kind}s`}
           placeholder={`Search the ${kind}s`}
           leftSection={<IconSearch size={16} aria-hidden />}
-          value={words}
-          onChange={(event) => setWords(event.currentTarget.value)}
+          value={searchText}
+          onChange={(event) => setSearchText(event.currentTarget.value)}
           flex={1}
           miw={200}
         />
-        <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setMaking(true)}>
+        <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setCreating(true)}>
           New {kind}
         </Button>
       </Group>
       <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
-        {found.slice(0, SHOWN).map((one) => (
-          <UnstyledButton key={one.id} onClick={() => onChosen(one)}>
+        {matches.slice(0, MAX_CARDS).map((endpoint) => (
+          <UnstyledButton key={endpoint.id} onClick={() => onChosen(endpoint)}>
             <Card withBorder padding="sm" h="100%">
               <Text fw={600} size="sm" style={{ overflowWrap: 'anywhere' }}>
-                {one.name}
+                {endpoint.name}
               </Text>
               <Text size="xs" c="dimmed">
-                {nameOf(one)}
+                {nameOf(endpoint)}
               </Text>
             </Card>
           </UnstyledButton>
         ))}
       </SimpleGrid>
-      {found.length > SHOWN && <Text size="sm" c="dimmed">{SHOWN} of {found.length} are shown: search for the others.</Text>}
-      {found.length === 0 && <Text c="dimmed">None matches “{words}”.</Text>}
+      {matches.length > MAX_CARDS && <Text size="sm" c="dimmed">{MAX_CARDS} of {matches.length} are shown: search for the others.</Text>}
+      {matches.length === 0 && <Text c="dimmed">None matches “{searchText}”.</Text>}
     </Stack>
   );
 }

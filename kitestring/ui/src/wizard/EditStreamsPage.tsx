@@ -10,7 +10,7 @@ import type { Connection, ConnectionStream, SchemaChanges } from '../api/schema.
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
 import { notifySuccess } from '../shell/notify';
-import { type Chosen, keyOf, lacks, offeredKey, offeredQuery } from './streams';
+import { type StreamConfig, keyOf, missingSetting, offeredKey, offeredQuery } from './streams';
 import { type Choice, StreamsTable } from './StreamsTable';
 
 export function EditStreamsPage() {
@@ -29,27 +29,27 @@ export function EditStreamsPage() {
     staleTime: 60_000,
     retry: false,
   });
-  const now = useQuery({ ...offeredQuery(sourceId, destinationId, false), enabled: difference.isSuccess, staleTime: 0 });
+  const offered = useQuery({ ...offeredQuery(sourceId, destinationId, false), enabled: difference.isSuccess, staleTime: 0 });
   const [choice, setChoice] = useState<Choice>();
 
   const configured = useMemo(
-    () => new Map((connection.data?.configurations.streams ?? []).map((one) => [keyOf(one), tidy(one)])),
+    () => new Map((connection.data?.configurations.streams ?? []).map((stream) => [keyOf(stream), withoutEmptyLists(stream)])),
     [connection.data],
   );
   useEffect(() => {
     if (connection.data && !choice) setChoice(configured);
   }, [connection.data, configured, choice]);
   const diff = useMemo(() => {
-    const there = new Set((now.data ?? []).map(offeredKey));
+    const offeredKeys = new Set((offered.data ?? []).map(offeredKey));
     return {
-      fresh: new Set(difference.data?.newStreams),
-      gone: now.data ? [...configured.keys()].filter((key) => !there.has(key)) : [],
+      added: new Set(difference.data?.newStreams),
+      removed: offered.data ? [...configured.keys()].filter((key) => !offeredKeys.has(key)) : [],
     };
-  }, [difference.data, now.data, configured]);
+  }, [difference.data, offered.data, configured]);
 
   const saving = useMutation({
     mutationFn: () => {
-      const streams = [...choice!.entries()].filter(([key]) => !diff.gone.includes(key)).map(([, one]) => one);
+      const streams = [...choice!.entries()].filter(([key]) => !diff.removed.includes(key)).map(([, stream]) => stream);
       return api.patch(`${PUBLIC}/connections/${connectionId}`, { configurations: { streams } });
     },
     onSuccess: async () => {
@@ -59,11 +59,11 @@ export function EditStreamsPage() {
     },
   });
 
-  const incomplete = (now.data ?? []).filter((one) => {
-    const chosen = choice?.get(offeredKey(one));
-    return chosen && lacks(one, chosen);
+  const incomplete = (offered.data ?? []).filter((stream) => {
+    const chosen = choice?.get(offeredKey(stream));
+    return chosen && missingSetting(stream, chosen);
   }).length;
-  const left = choice ? [...choice.keys()].filter((key) => !diff.gone.includes(key)).length : 0;
+  const remaining = choice ? [...choice.keys()].filter((key) => !diff.removed.includes(key)).length : 0;
   return (
     <>
       <PageHeader
@@ -81,9 +81,9 @@ export function EditStreamsPage() {
       />
       <Stack>
         {connection.error && <ErrorNote error={connection.error} retry={() => void connection.refetch()} />}
-        {now.error && <ErrorNote error={now.error} retry={() => void now.refetch()} />}
+        {offered.error && <ErrorNote error={offered.error} retry={() => void offered.refetch()} />}
         {difference.error && <ErrorNote error={difference.error} retry={() => void difference.refetch()} />}
-        {!connection.error && !now.error && !difference.error && (!now.data || !choice) && (
+        {!connection.error && !offered.error && !difference.error && (!offered.data || !choice) && (
           <Card withBorder padding="xl">
             <Group justify="center">
               <Loader size="sm" aria-hidden />
@@ -91,20 +91,20 @@ export function EditStreamsPage() {
             </Group>
           </Card>
         )}
-        {now.data && choice && (
+        {offered.data && choice && (
           <>
             {difference.data && <SchemaDiff difference={difference.data} />}
-            {diff.gone.length > 0 && (
+            {diff.removed.length > 0 && (
               <Alert
                 variant="light"
                 color="yellow"
-                title={diff.gone.length === 1 ? 'One stream is gone from the source' : `${diff.gone.length} streams are gone from the source`}
+                title={diff.removed.length === 1 ? 'One stream is gone from the source' : `${diff.removed.length} streams are gone from the source`}
               >
-                {diff.gone.slice(0, 20).join(', ')}. Saving takes {diff.gone.length === 1 ? 'it' : 'them'} out of the
-                connection; what the destination has of {diff.gone.length === 1 ? 'it' : 'them'} stays.
+                {diff.removed.slice(0, 20).join(', ')}. Saving takes {diff.removed.length === 1 ? 'it' : 'them'} out of the
+                connection; what the destination has of {diff.removed.length === 1 ? 'it' : 'them'} stays.
               </Alert>
             )}
-            <StreamsTable offered={now.data} choice={choice} fresh={diff.fresh} onChange={setChoice} />
+            <StreamsTable offered={offered.data} choice={choice} newKeys={diff.added} onChange={setChoice} />
             {saving.error && <ErrorNote error={saving.error} />}
             <Group justify="flex-end">
               {incomplete > 0 && (
@@ -115,7 +115,7 @@ export function EditStreamsPage() {
               <Button variant="default" component={Link} to={`/connections/${connectionId}`}>
                 Leave as it is
               </Button>
-              <Button loading={saving.isPending} disabled={left === 0 || incomplete > 0} onClick={() => saving.mutate()}>
+              <Button loading={saving.isPending} disabled={remaining === 0 || incomplete > 0} onClick={() => saving.mutate()}>
                 Save the streams
               </Button>
             </Group>
@@ -132,7 +132,7 @@ const KINDS = [
   ['goneFields', 'Fields that are gone'],
   ['otherTypes', 'Fields of another type'],
 ] as const;
-const SHOWN = 20;
+const MAX_NAMES = 20;
 
 function SchemaDiff({ difference }: { difference: SchemaChanges }) {
   const kinds = KINDS.filter(([kind]) => difference[kind].length > 0);
@@ -140,10 +140,10 @@ function SchemaDiff({ difference }: { difference: SchemaChanges }) {
   return (
     <Alert variant="light" color="kite" role="note" title="The source has changed since the streams were chosen">
       <Stack gap={4}>
-        {kinds.map(([kind, words]) => (
+        {kinds.map(([kind, title]) => (
           <Text key={kind} size="sm" style={{ overflowWrap: 'anywhere' }}>
-            <b>{words}:</b> {difference[kind].slice(0, SHOWN).join(', ')}
-            {difference[kind].length > SHOWN && ` and ${difference[kind].length - SHOWN} more`}
+            <b>{title}:</b> {difference[kind].slice(0, MAX_NAMES).join(', ')}
+            {difference[kind].length > MAX_NAMES && ` and ${difference[kind].length - MAX_NAMES} more`}
           </Text>
         ))}
         <Text size="sm">Saving takes the schema over as it is now.</Text>
@@ -153,6 +153,6 @@ function SchemaDiff({ difference }: { difference: SchemaChanges }) {
 }
 
 /** The API answers every list; empty ones mean what the source says. */
-function tidy(one: ConnectionStream): Chosen {
-  return Object.fromEntries(Object.entries(one).filter(([, value]) => !Array.isArray(value) || value.length > 0)) as Chosen;
+function withoutEmptyLists(stream: ConnectionStream): StreamConfig {
+  return Object.fromEntries(Object.entries(stream).filter(([, value]) => !Array.isArray(value) || value.length > 0)) as StreamConfig;
 }

@@ -9,8 +9,8 @@ import { queryClient } from '../api/queries';
 import type { SyncEstimate } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
 
-const SHOWN = 50;
-const OURS = new Set(['read', 'bytes', 'deleted', 'sampled', 'error']);
+const MAX_STREAMS = 50;
+const OWN_COLUMNS = new Set(['read', 'bytes', 'deleted', 'sampled', 'error']);
 
 export function FirstSync({ connectionId, name }: { connectionId: string; name: string }) {
   const navigate = useNavigate();
@@ -42,20 +42,20 @@ export function FirstSync({ connectionId, name }: { connectionId: string; name: 
       </Group>
       {starting.error && <ErrorNote error={starting.error} />}
       {estimating.error && <ErrorNote error={estimating.error} retry={() => estimating.mutate()} />}
-      {estimating.data && <Estimate found={estimating.data} />}
+      {estimating.data && <Estimate estimate={estimating.data} />}
     </Stack>
   );
 }
 
-const said = (value: unknown) =>
+const formatFigure = (value: unknown) =>
   typeof value === 'number' ? value.toLocaleString(undefined, { maximumFractionDigits: value < 1 ? 4 : 0 }) : '';
 
-function Estimate({ found }: { found: SyncEstimate }) {
-  const streams = Object.entries(found);
-  const names = [...new Set(streams.flatMap(([, one]) => Object.keys(one)))].filter((key) => !OURS.has(key));
-  const total = (key: string) => streams.reduce((sum, [, one]) => sum + (typeof one[key] === 'number' ? (one[key] as number) : 0), 0);
-  const sampled = streams.some(([, one]) => one.sampled);
-  const words = (key: string) => (key === 'cost_usd' ? 'US$' : key.replaceAll('_', ' '));
+function Estimate({ estimate }: { estimate: SyncEstimate }) {
+  const streams = Object.entries(estimate);
+  const names = [...new Set(streams.flatMap(([, figures]) => Object.keys(figures)))].filter((key) => !OWN_COLUMNS.has(key));
+  const total = (key: string) => streams.reduce((sum, [, figures]) => sum + (typeof figures[key] === 'number' ? (figures[key] as number) : 0), 0);
+  const sampled = streams.some(([, figures]) => figures.sampled);
+  const columnTitle = (key: string) => (key === 'cost_usd' ? 'US$' : key.replaceAll('_', ' '));
   return (
     <Card withBorder padding={0}>
       <Title order={2} size="h5" p="md" pb={0}>
@@ -72,29 +72,29 @@ function Estimate({ found }: { found: SyncEstimate }) {
               <Table.Th ta="right">Records</Table.Th>
               {names.map((key) => (
                 <Table.Th key={key} ta="right" tt="capitalize">
-                  {words(key)}
+                  {columnTitle(key)}
                 </Table.Th>
               ))}
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {streams.slice(0, SHOWN).map(([key, one]) => (
+            {streams.slice(0, MAX_STREAMS).map(([key, figures]) => (
               <Table.Tr key={key}>
                 <Table.Td>
                   {key}
-                  {one.error && (
+                  {figures.error && (
                     <Text size="xs" c="var(--mantine-color-error)">
-                      {one.error}
+                      {figures.error}
                     </Text>
                   )}
                 </Table.Td>
                 <Table.Td ta="right">
-                  {said(one.read)}
-                  {one.sampled ? '+' : ''}
+                  {formatFigure(figures.read)}
+                  {figures.sampled ? '+' : ''}
                 </Table.Td>
                 {names.map((name) => (
                   <Table.Td key={name} ta="right">
-                    {said(one[name])}
+                    {formatFigure(figures[name])}
                   </Table.Td>
                 ))}
               </Table.Tr>
@@ -104,10 +104,10 @@ function Estimate({ found }: { found: SyncEstimate }) {
             <Table.Tfoot>
               <Table.Tr>
                 <Table.Th>All {streams.length}</Table.Th>
-                <Table.Th ta="right">{said(total('read'))}</Table.Th>
+                <Table.Th ta="right">{formatFigure(total('read'))}</Table.Th>
                 {names.map((name) => (
                   <Table.Th key={name} ta="right">
-                    {said(total(name))}
+                    {formatFigure(total(name))}
                   </Table.Th>
                 ))}
               </Table.Tr>

@@ -13,11 +13,11 @@ import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
 import { ConnectorStep } from './ConnectorStep';
 import { FirstSync } from './FirstSync';
-import { ScheduleFields, timing, WHEN } from './ScheduleFields';
-import { byDefault, lacks, offeredKey, offeredQuery } from './streams';
+import { ScheduleFields, scheduleBody, DEFAULT_SCHEDULE } from './ScheduleFields';
+import { defaultConfig, missingSetting, offeredKey, offeredQuery } from './streams';
 import { type Choice, StreamsTable } from './StreamsTable';
 
-interface Where {
+interface ConnectionParams {
   source?: string;
   destination?: string;
 }
@@ -25,14 +25,14 @@ interface Where {
 export function NewConnectionPage() {
   const { workspaceId } = useWorkspace();
   const navigate = useNavigate();
-  const where = useSearch({ strict: false }) as Where;
+  const params = useSearch({ strict: false }) as ConnectionParams;
   const [scheduling, setScheduling] = useState(false);
-  const [made, setMade] = useState<{ connectionId: string; name: string }>();
+  const [created, setCreated] = useState<{ connectionId: string; name: string }>();
   const [choice, setChoice] = useState<Choice>();
-  const source = useQuery({ ...endpointQuery('source', where.source ?? ''), enabled: !!where.source });
-  const destination = useQuery({ ...endpointQuery('destination', where.destination ?? ''), enabled: !!where.destination });
-  const step = !where.source ? 0 : !where.destination ? 1 : scheduling ? 3 : 2;
-  const go = (search: Where) => {
+  const source = useQuery({ ...endpointQuery('source', params.source ?? ''), enabled: !!params.source });
+  const destination = useQuery({ ...endpointQuery('destination', params.destination ?? ''), enabled: !!params.destination });
+  const step = !params.source ? 0 : !params.destination ? 1 : scheduling ? 3 : 2;
+  const go = (search: ConnectionParams) => {
     setScheduling(false);
     setChoice(undefined);
     void navigate({ to: '/connections/new', search: search as never });
@@ -52,14 +52,14 @@ export function NewConnectionPage() {
       />
       <Stack gap="lg">
         <Stepper
-          active={made ? 4 : step}
+          active={created ? 4 : step}
           size="sm"
           iconSize={32}
           wrap={false}
           onStepClick={(to) => {
-            if (made) return;
+            if (created) return;
             if (to === 0) go({});
-            else if (to === 1) go({ source: where.source });
+            else if (to === 1) go({ source: params.source });
             else setScheduling(to === 3);
           }}
           styles={{ stepBody: { minWidth: 0 }, stepLabel: { whiteSpace: 'nowrap' } }}
@@ -69,7 +69,7 @@ export function NewConnectionPage() {
             ['Destination', destination.data?.name],
             ['Streams', step > 2 && choice ? `${choice.size} chosen` : undefined],
             ['Schedule', undefined],
-          ].map(([label, said], n) => (
+          ].map(([label, description], n) => (
             <Stepper.Step
               key={label}
               label={
@@ -80,28 +80,28 @@ export function NewConnectionPage() {
                   <VisuallyHidden hiddenFrom="sm">{label}</VisuallyHidden>
                 </>
               }
-              description={<Text span size="xs" visibleFrom="md">{said}</Text>}
-              allowStepSelect={!made && n < step}
+              description={<Text span size="xs" visibleFrom="md">{description}</Text>}
+              allowStepSelect={!created && n < step}
             />
           ))}
         </Stepper>
-        {made ? (
-          <FirstSync connectionId={made.connectionId} name={made.name} />
+        {created ? (
+          <FirstSync connectionId={created.connectionId} name={created.name} />
         ) : !workspaceId ? (
           <Skeleton height={200} />
         ) : step === 0 ? (
           <Step title="Where does the data come from?">
-            <ConnectorStep key="source" kind="source" workspaceId={workspaceId} onChosen={(one) => go({ ...where, source: one.id })} />
+            <ConnectorStep key="source" kind="source" workspaceId={workspaceId} onChosen={(endpoint) => go({ ...params, source: endpoint.id })} />
           </Step>
         ) : step === 1 ? (
           <Step title="Where does it go?">
-            <ConnectorStep key="destination" kind="destination" workspaceId={workspaceId} onChosen={(one) => go({ ...where, destination: one.id })} />
+            <ConnectorStep key="destination" kind="destination" workspaceId={workspaceId} onChosen={(endpoint) => go({ ...params, destination: endpoint.id })} />
           </Step>
         ) : source.error || destination.error ? (
           <ErrorNote error={source.error ?? destination.error} />
         ) : step === 2 ? (
           <Step title="Which streams, and how?">
-            <Streams sourceId={where.source!} destinationId={where.destination!} choice={choice} onChange={setChoice} onNext={() => setScheduling(true)} />
+            <Streams sourceId={params.source!} destinationId={params.destination!} choice={choice} onChange={setChoice} onNext={() => setScheduling(true)} />
           </Step>
         ) : (
           <Step title="When, and under which name?">
@@ -109,14 +109,14 @@ export function NewConnectionPage() {
               name={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
               onBack={() => setScheduling(false)}
               save={async (settings) => {
-                const found = await api.post<Connection>(`${PUBLIC}/connections`, {
-                  sourceId: where.source,
-                  destinationId: where.destination,
+                const connection = await api.post<Connection>(`${PUBLIC}/connections`, {
+                  sourceId: params.source,
+                  destinationId: params.destination,
                   configurations: { streams: [...choice!.values()] },
                   ...settings,
                 });
                 void queryClient.invalidateQueries();
-                setMade(found);
+                setCreated(connection);
               }}
             />
           </Step>
@@ -153,7 +153,7 @@ function Streams({
   const offered = useQuery(offeredQuery(sourceId, destinationId, true));
   useEffect(() => {
     // All of them, each as it is moved best.
-    if (offered.data && !choice) onChange(new Map(offered.data.map((one) => [offeredKey(one), byDefault(one)])));
+    if (offered.data && !choice) onChange(new Map(offered.data.map((stream) => [offeredKey(stream), defaultConfig(stream)])));
   }, [offered.data, choice, onChange]);
   if (offered.error) return <ErrorNote error={offered.error} retry={() => void offered.refetch()} />;
   if (!offered.data || !choice)
@@ -165,9 +165,9 @@ function Streams({
         </Group>
       </Card>
     );
-  const incomplete = offered.data.filter((one) => {
-    const chosen = choice.get(offeredKey(one));
-    return chosen && lacks(one, chosen);
+  const incomplete = offered.data.filter((stream) => {
+    const chosen = choice.get(offeredKey(stream));
+    return chosen && missingSetting(stream, chosen);
   }).length;
   return (
     <Stack>
@@ -188,14 +188,14 @@ function Streams({
 
 function Finish({ name: suggested, onBack, save }: { name: string; onBack: () => void; save: (settings: object) => Promise<unknown> }) {
   const [name, setName] = useState(suggested);
-  const [when, setWhen] = useState(WHEN);
+  const [schedule, setSchedule] = useState(DEFAULT_SCHEDULE);
   const [prefix, setPrefix] = useState('');
   const [policy, setPolicy] = useState('propagate_columns');
   const saving = useMutation({
     mutationFn: () =>
       save({
         name: name.trim(),
-        schedule: timing(when),
+        schedule: scheduleBody(schedule),
         nonBreakingSchemaUpdatesBehavior: policy,
         ...(prefix && { prefix }),
       }),
@@ -211,7 +211,7 @@ function Finish({ name: suggested, onBack, save }: { name: string; onBack: () =>
         <Card withBorder padding="lg">
           <Stack>
             <TextInput label="Name" withAsterisk required value={name} onChange={(event) => setName(event.currentTarget.value)} />
-            <ScheduleFields when={when} onChange={setWhen} />
+            <ScheduleFields schedule={schedule} onChange={setSchedule} />
             <NativeSelect
               label="When the source's schema changes"
               description="Before each sync the source is asked for its schema. A breaking change always pauses the connection and asks you."

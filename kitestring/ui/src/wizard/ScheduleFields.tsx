@@ -1,7 +1,7 @@
 /** When a connection runs: by hand, every so often, or by cron. */
 import { Group, NativeSelect, NumberInput, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
 
-export interface When {
+export interface ScheduleSettings {
   kind: 'manual' | 'basic' | 'cron';
   every: number;
   unit: string;
@@ -9,7 +9,7 @@ export interface When {
   zone: string;
 }
 
-export const WHEN: When = {
+export const DEFAULT_SCHEDULE: ScheduleSettings = {
   kind: 'basic',
   every: 24,
   unit: 'HOURS',
@@ -18,18 +18,18 @@ export const WHEN: When = {
 };
 
 /** As the API takes it. */
-export function timing(when: When): Record<string, string> {
-  if (when.kind === 'basic') return { scheduleType: 'basic', basicTiming: `Every ${when.every} ${when.unit}` };
-  if (when.kind === 'cron') return { scheduleType: 'cron', cronExpression: `${when.expression.trim()} ${when.zone}` };
+export function scheduleBody(schedule: ScheduleSettings): Record<string, string> {
+  if (schedule.kind === 'basic') return { scheduleType: 'basic', basicTiming: `Every ${schedule.every} ${schedule.unit}` };
+  if (schedule.kind === 'cron') return { scheduleType: 'cron', cronExpression: `${schedule.expression.trim()} ${schedule.zone}` };
   return { scheduleType: 'manual' };
 }
 
 function zones(): string[] {
-  const known = Intl.supportedValuesOf('timeZone');
-  return known.includes('UTC') ? known : ['UTC', ...known];
+  const names = Intl.supportedValuesOf('timeZone');
+  return names.includes('UTC') ? names : ['UTC', ...names];
 }
 
-export function ScheduleFields({ when, onChange }: { when: When; onChange: (when: When) => void }) {
+export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSettings; onChange: (schedule: ScheduleSettings) => void }) {
   return (
     <Stack gap="sm">
       <Stack gap={4}>
@@ -38,8 +38,8 @@ export function ScheduleFields({ when, onChange }: { when: When; onChange: (when
         </Text>
         <SegmentedControl
           aria-labelledby="when"
-          value={when.kind}
-          onChange={(kind) => onChange({ ...when, kind: kind as When['kind'] })}
+          value={schedule.kind}
+          onChange={(kind) => onChange({ ...schedule, kind: kind as ScheduleSettings['kind'] })}
           data={[
             { value: 'basic', label: 'Every …' },
             { value: 'cron', label: 'Cron' },
@@ -48,36 +48,36 @@ export function ScheduleFields({ when, onChange }: { when: When; onChange: (when
           style={{ alignSelf: 'flex-start' }}
         />
       </Stack>
-      {when.kind === 'basic' && (
+      {schedule.kind === 'basic' && (
         <Group gap="xs" align="flex-end">
           <NumberInput
             label="Every"
-            value={when.every}
+            value={schedule.every}
             min={1}
             allowDecimal={false}
             w={110}
-            onChange={(next) => onChange({ ...when, every: Math.max(1, Number(next) || 1) })}
+            onChange={(next) => onChange({ ...schedule, every: Math.max(1, Number(next) || 1) })}
           />
           <NativeSelect
             aria-label="Unit"
-            value={when.unit}
+            value={schedule.unit}
             data={[
               { value: 'MINUTES', label: 'minutes' },
               { value: 'HOURS', label: 'hours' },
               { value: 'DAYS', label: 'days' },
               { value: 'WEEKS', label: 'weeks' },
             ]}
-            onChange={(event) => onChange({ ...when, unit: event.currentTarget.value })}
+            onChange={(event) => onChange({ ...schedule, unit: event.currentTarget.value })}
           />
         </Group>
       )}
-      {when.kind === 'cron' && (
+      {schedule.kind === 'cron' && (
         <Group gap="xs" align="flex-start">
           <TextInput
             label="Expression"
             description="Five fields, or Quartz's six or seven."
-            value={when.expression}
-            onChange={(event) => onChange({ ...when, expression: event.currentTarget.value })}
+            value={schedule.expression}
+            onChange={(event) => onChange({ ...schedule, expression: event.currentTarget.value })}
             ff="monospace"
             w={240}
           />
@@ -85,16 +85,16 @@ export function ScheduleFields({ when, onChange }: { when: When; onChange: (when
             label="Time zone"
             description="That the expression is meant in."
             data={zones()}
-            value={when.zone}
+            value={schedule.zone}
             searchable
             allowDeselect={false}
             limit={60}
             w={240}
-            onChange={(zone) => zone && onChange({ ...when, zone })}
+            onChange={(zone) => zone && onChange({ ...schedule, zone })}
           />
         </Group>
       )}
-      {when.kind === 'manual' && (
+      {schedule.kind === 'manual' && (
         <Text size="sm" c="dimmed">
           It runs when you, or a program over the API, start it.
         </Text>

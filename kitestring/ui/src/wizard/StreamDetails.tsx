@@ -4,10 +4,10 @@ import { useMemo, useState } from 'react';
 
 import type { StreamProperty } from '../api/schema.gen';
 import { isIncremental, MODES, modeLabel, needsKey } from '../modes';
-import { type Chosen, offeredKey } from './streams';
+import { type StreamConfig, offeredKey } from './streams';
 
-const MOST = 400;
-const written = (path: string[]) => path.join('.');
+const MAX_FIELDS = 400;
+const pathText = (path: string[]) => path.join('.');
 
 export function StreamDetails({
   offered,
@@ -16,26 +16,26 @@ export function StreamDetails({
   onClose,
 }: {
   offered: StreamProperty;
-  chosen: Chosen;
-  onChange: (chosen: Chosen) => void;
+  chosen: StreamConfig;
+  onChange: (chosen: StreamConfig) => void;
   onClose: () => void;
 }) {
-  const [words, setWords] = useState('');
-  const paths = useMemo(() => new Map(offered.propertyFields.map((path) => [written(path), path])), [offered]);
+  const [searchText, setSearchText] = useState('');
+  const paths = useMemo(() => new Map(offered.propertyFields.map((path) => [pathText(path), path])), [offered]);
   const top = useMemo(() => offered.propertyFields.filter((path) => path.length === 1).map((path) => path[0]!), [offered]);
-  const selected = chosen.selectedFields ? new Set(chosen.selectedFields.map((one) => one.fieldPath[0]!)) : new Set(top);
+  const selected = chosen.selectedFields ? new Set(chosen.selectedFields.map((field) => field.fieldPath[0]!)) : new Set(top);
   const cursorFixed = offered.sourceDefinedCursorField;
   const keyFixed = offered.sourceDefinedPrimaryKey.length > 0;
-  const held = new Set([
+  const requiredFields = new Set([
     ...(chosen.primaryKey ?? []).map((path) => path[0]!),
     ...(isIncremental(chosen.syncMode) && chosen.cursorField?.length ? [chosen.cursorField[0]!] : []),
   ]);
-  const found = top.filter((name) => name.toLowerCase().includes(words.trim().toLowerCase()));
+  const matches = top.filter((name) => name.toLowerCase().includes(searchText.trim().toLowerCase()));
 
   function select(names: Set<string>) {
     const next = { ...chosen };
     if (top.every((name) => names.has(name))) delete next.selectedFields;
-    else next.selectedFields = top.filter((name) => names.has(name) || held.has(name)).map((name) => ({ fieldPath: [name] }));
+    else next.selectedFields = top.filter((name) => names.has(name) || requiredFields.has(name)).map((name) => ({ fieldPath: [name] }));
     onChange(next);
   }
 
@@ -56,7 +56,7 @@ export function StreamDetails({
             label="Cursor"
             description={cursorFixed ? 'The source keeps its place by itself.' : 'The field that grows with every change.'}
             data={[...paths.keys()]}
-            value={chosen.cursorField?.length ? written(chosen.cursorField) : null}
+            value={chosen.cursorField?.length ? pathText(chosen.cursorField) : null}
             disabled={cursorFixed}
             searchable
             limit={100}
@@ -67,12 +67,12 @@ export function StreamDetails({
           label="Primary key"
           description={keyFixed ? 'Defined by the source.' : 'The fields that tell one record from another.'}
           data={[...paths.keys()]}
-          value={(chosen.primaryKey ?? []).map(written)}
+          value={(chosen.primaryKey ?? []).map(pathText)}
           disabled={keyFixed}
           withAsterisk={needsKey(chosen.syncMode)}
           searchable
           limit={100}
-          onChange={(next) => onChange({ ...chosen, primaryKey: next.map((one) => paths.get(one) ?? [one]) })}
+          onChange={(next) => onChange({ ...chosen, primaryKey: next.map((name) => paths.get(name) ?? [name]) })}
         />
         {top.length > 0 ? (
           <Stack gap="xs">
@@ -87,22 +87,22 @@ export function StreamDetails({
                 <Button size="compact-sm" variant="default" onClick={() => select(new Set(top))}>
                   All
                 </Button>
-                <Button size="compact-sm" variant="default" onClick={() => select(held)}>
-                  {held.size ? 'Key and cursor only' : 'None'}
+                <Button size="compact-sm" variant="default" onClick={() => select(requiredFields)}>
+                  {requiredFields.size ? 'Key and cursor only' : 'None'}
                 </Button>
               </Group>
             </Group>
             {top.length > 12 && (
-              <TextInput aria-label="Search the fields" placeholder="Search the fields" value={words} onChange={(event) => setWords(event.currentTarget.value)} />
+              <TextInput aria-label="Search the fields" placeholder="Search the fields" value={searchText} onChange={(event) => setSearchText(event.currentTarget.value)} />
             )}
             <ScrollArea.Autosize mah={300} type="auto" viewportProps={{ tabIndex: 0, role: 'group', 'aria-label': 'Fields' }}>
               <Stack gap={6} p={2}>
-                {found.slice(0, MOST).map((name) => (
+                {matches.slice(0, MAX_FIELDS).map((name) => (
                   <Checkbox
                     key={name}
                     label={name}
-                    checked={selected.has(name) || held.has(name)}
-                    disabled={held.has(name)}
+                    checked={selected.has(name) || requiredFields.has(name)}
+                    disabled={requiredFields.has(name)}
                     onChange={(event) => {
                       const next = new Set(selected);
                       if (event.currentTarget.checked) next.add(name);
@@ -111,7 +111,7 @@ export function StreamDetails({
                     }}
                   />
                 ))}
-                {found.length > MOST && <Text size="xs" c="dimmed">Search for the others.</Text>}
+                {matches.length > MAX_FIELDS && <Text size="xs" c="dimmed">Search for the others.</Text>}
               </Stack>
             </ScrollArea.Autosize>
           </Stack>

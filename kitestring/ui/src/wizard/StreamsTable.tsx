@@ -8,74 +8,74 @@ import { StreamDetails } from './StreamDetails';
 import classes from './streams.module.css';
 import type { StreamProperty } from '../api/schema.gen';
 import { isIncremental, modeLabel, needsKey } from '../modes';
-import { byDefault, type Chosen, lacks, offeredKey, withMode } from './streams';
+import { defaultConfig, type StreamConfig, missingSetting, offeredKey, withMode } from './streams';
 
-export type Choice = Map<string, Chosen>;
+export type Choice = Map<string, StreamConfig>;
 
 export function StreamsTable({
   offered,
   choice,
-  fresh,
+  newKeys,
   onChange,
 }: {
   offered: StreamProperty[];
   choice: Choice;
   /** Keys of streams that were not there before. */
-  fresh?: Set<string>;
+  newKeys?: Set<string>;
   onChange: (choice: Choice) => void;
 }) {
-  const [words, setWords] = useState('');
-  const [only, setOnly] = useState(false);
+  const [searchText, setSearchText] = useState('');
+  const [chosenOnly, setChosenOnly] = useState(false);
   const [details, setDetails] = useState<string | null>(null);
-  const wanted = useDeferredValue(words).toLowerCase().split(/\s+/).filter(Boolean);
-  const found = useMemo(
+  const terms = useDeferredValue(searchText).toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = useMemo(
     () =>
-      offered.filter((one) => {
-        const key = offeredKey(one);
-        return wanted.every((word) => key.toLowerCase().includes(word)) && (!only || choice.has(key));
+      offered.filter((stream) => {
+        const key = offeredKey(stream);
+        return terms.every((term) => key.toLowerCase().includes(term)) && (!chosenOnly || choice.has(key));
       }),
     // eslint-disable-next-line react-hooks/exhaustive-deps
-    [offered, wanted.join(' '), only, only && choice],
+    [offered, terms.join(' '), chosenOnly, chosenOnly && choice],
   );
   const frame = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
-    count: found.length,
+    count: matches.length,
     getScrollElement: () => frame.current,
     estimateSize: () => 57,
     overscan: 8,
-    getItemKey: (n) => offeredKey(found[n]!),
+    getItemKey: (n) => offeredKey(matches[n]!),
   });
 
-  const chosenHere = found.filter((one) => choice.has(offeredKey(one))).length;
-  const modes = useMemo(() => [...new Set(offered.flatMap((one) => one.syncModes))], [offered]);
+  const chosenMatches = matches.filter((stream) => choice.has(offeredKey(stream))).length;
+  const modes = useMemo(() => [...new Set(offered.flatMap((stream) => stream.syncModes))], [offered]);
 
-  function put(one: StreamProperty, chosen: Chosen | undefined) {
+  function setStream(stream: StreamProperty, chosen: StreamConfig | undefined) {
     const next = new Map(choice);
-    if (chosen) next.set(offeredKey(one), chosen);
-    else next.delete(offeredKey(one));
+    if (chosen) next.set(offeredKey(stream), chosen);
+    else next.delete(offeredKey(stream));
     onChange(next);
   }
 
-  function putAll(on: boolean) {
+  function setAll(on: boolean) {
     const next = new Map(choice);
-    for (const one of found) {
-      const key = offeredKey(one);
+    for (const stream of matches) {
+      const key = offeredKey(stream);
       if (!on) next.delete(key);
-      else if (!next.has(key)) next.set(key, byDefault(one));
+      else if (!next.has(key)) next.set(key, defaultConfig(stream));
     }
     onChange(next);
   }
 
   function setMode(mode: string) {
     const next = new Map(choice);
-    for (const one of found) {
-      const chosen = next.get(offeredKey(one));
-      if (chosen && one.syncModes.includes(mode)) next.set(offeredKey(one), withMode(one, chosen, mode));
+    for (const stream of matches) {
+      const chosen = next.get(offeredKey(stream));
+      if (chosen && stream.syncModes.includes(mode)) next.set(offeredKey(stream), withMode(stream, chosen, mode));
     }
     onChange(next);
   }
 
-  const shown = details === null ? undefined : offered.find((one) => offeredKey(one) === details);
+  const detailsStream = details === null ? undefined : offered.find((stream) => offeredKey(stream) === details);
   return (
     <Stack gap="sm">
       <Group gap="sm">
@@ -83,8 +83,8 @@ export function StreamsTable({
           aria-label="Search the streams"
           placeholder={`Search ${offered.length} streams`}
           leftSection={<IconSearch size={16} aria-hidden />}
-          value={words}
-          onChange={(event) => setWords(event.currentTarget.value)}
+          value={searchText}
+          onChange={(event) => setSearchText(event.currentTarget.value)}
           flex={1}
           miw={200}
         />
@@ -98,16 +98,16 @@ export function StreamsTable({
       <Card withBorder padding={0}>
         <Group px="md" py="xs" justify="space-between" className={classes.head}>
           <Checkbox
-            label={chosenHere === found.length && found.length > 0 ? 'Unselect all' : 'Select all'}
-            checked={found.length > 0 && chosenHere === found.length}
-            indeterminate={chosenHere > 0 && chosenHere < found.length}
-            onChange={(event) => putAll(event.currentTarget.checked)}
+            label={chosenMatches === matches.length && matches.length > 0 ? 'Unselect all' : 'Select all'}
+            checked={matches.length > 0 && chosenMatches === matches.length}
+            indeterminate={chosenMatches > 0 && chosenMatches < matches.length}
+            onChange={(event) => setAll(event.currentTarget.checked)}
           />
           <Group gap="sm">
             <Text size="sm" c="dimmed" className="numbers" aria-live="polite">
-              {offered.filter((one) => choice.has(offeredKey(one))).length} of {offered.length} chosen
+              {offered.filter((stream) => choice.has(offeredKey(stream))).length} of {offered.length} chosen
             </Text>
-            <Button size="compact-sm" variant={only ? 'light' : 'default'} aria-pressed={only} onClick={() => setOnly(!only)}>
+            <Button size="compact-sm" variant={chosenOnly ? 'light' : 'default'} aria-pressed={chosenOnly} onClick={() => setChosenOnly(!chosenOnly)}>
               Only chosen
             </Button>
           </Group>
@@ -122,17 +122,17 @@ export function StreamsTable({
         >
           <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
             {rows.getVirtualItems().map((row) => {
-              const one = found[row.index]!;
-              const key = offeredKey(one);
+              const stream = matches[row.index]!;
+              const key = offeredKey(stream);
               const chosen = choice.get(key);
-              const missing = chosen ? lacks(one, chosen) : '';
+              const missing = chosen ? missingSetting(stream, chosen) : '';
               return (
                 <div
                   key={row.key}
                   ref={rows.measureElement}
                   data-index={row.index}
                   role="listitem"
-                  aria-setsize={found.length}
+                  aria-setsize={matches.length}
                   aria-posinset={row.index + 1}
                   className={classes.row}
                   style={{ transform: `translateY(${row.start}px)` }}
@@ -140,17 +140,17 @@ export function StreamsTable({
                   <Checkbox
                     aria-label={key}
                     checked={chosen !== undefined}
-                    onChange={(event) => put(one, event.currentTarget.checked ? byDefault(one) : undefined)}
+                    onChange={(event) => setStream(stream, event.currentTarget.checked ? defaultConfig(stream) : undefined)}
                   />
                   <div className={classes.name}>
                     <Text size="sm" fw={600} component="div" style={{ overflowWrap: 'anywhere' }}>
-                      {one.streamnamespace && (
+                      {stream.streamnamespace && (
                         <Text span size="sm" c="dimmed">
-                          {one.streamnamespace}.
+                          {stream.streamnamespace}.
                         </Text>
                       )}
-                      {one.streamName}
-                      {fresh?.has(key) && (
+                      {stream.streamName}
+                      {newKeys?.has(key) && (
                         <Badge size="xs" variant="light" ml={6}>
                           new
                         </Badge>
@@ -162,7 +162,7 @@ export function StreamsTable({
                           <IconAlertCircle size={12} aria-hidden style={{ verticalAlign: -2 }} /> {missing}
                         </>
                       ) : (
-                        summary(one, chosen)
+                        summary(stream, chosen)
                       )}
                     </Text>
                   </div>
@@ -173,8 +173,8 @@ export function StreamsTable({
                         size="xs"
                         aria-label={`Mode of ${key}`}
                         value={chosen.syncMode}
-                        data={[...new Set([...one.syncModes, chosen.syncMode])].map((mode) => ({ value: mode, label: modeLabel(mode) }))}
-                        onChange={(event) => put(one, withMode(one, chosen, event.currentTarget.value))}
+                        data={[...new Set([...stream.syncModes, chosen.syncMode])].map((mode) => ({ value: mode, label: modeLabel(mode) }))}
+                        onChange={(event) => setStream(stream, withMode(stream, chosen, event.currentTarget.value))}
                       />
                       <Tooltip label="Cursor, key and fields">
                         <ActionIcon variant="default" aria-label={`Cursor, key and fields of ${key}`} onClick={() => setDetails(key)}>
@@ -187,18 +187,18 @@ export function StreamsTable({
               );
             })}
           </div>
-          {found.length === 0 && (
+          {matches.length === 0 && (
             <Text p="md" c="dimmed" size="sm">
               {offered.length === 0 ? 'The source has no streams.' : 'None matches.'}
             </Text>
           )}
         </Box>
       </Card>
-      {shown && choice.get(details!) && (
+      {detailsStream && choice.get(details!) && (
         <StreamDetails
-          offered={shown}
+          offered={detailsStream}
           chosen={choice.get(details!)!}
-          onChange={(chosen) => put(shown, chosen)}
+          onChange={(chosen) => setStream(detailsStream, chosen)}
           onClose={() => setDetails(null)}
         />
       )}
@@ -206,13 +206,13 @@ export function StreamsTable({
   );
 }
 
-const path = (words: string[]) => words.join('.');
+const path = (names: string[]) => names.join('.');
 
-function summary(one: StreamProperty, chosen: Chosen | undefined): string {
+function summary(stream: StreamProperty, chosen: StreamConfig | undefined): string {
   const mode = chosen?.syncMode ?? '';
-  const cursor = chosen?.cursorField ?? one.defaultCursorField;
-  const key = chosen?.primaryKey ?? one.sourceDefinedPrimaryKey;
-  const fields = one.propertyFields.filter((field) => field.length === 1).length;
+  const cursor = chosen?.cursorField ?? stream.defaultCursorField;
+  const key = chosen?.primaryKey ?? stream.sourceDefinedPrimaryKey;
+  const fields = stream.propertyFields.filter((field) => field.length === 1).length;
   const parts = [];
   if (key.length && (!chosen || needsKey(mode))) parts.push(`key ${key.map(path).join(', ')}`);
   if (cursor.length && (!chosen || isIncremental(mode))) parts.push(`cursor ${path(cursor)}`);

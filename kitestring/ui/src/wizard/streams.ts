@@ -7,27 +7,27 @@ import { isIncremental, needsKey } from '../modes';
 
 
 /** A stream as the connection has it. Without `selectedFields` all fields are moved. */
-export interface Chosen {
+export interface StreamConfig {
   name: string;
   namespace?: string;
   syncMode: string;
   cursorField?: string[];
   primaryKey?: string[][];
   selectedFields?: { fieldPath: string[] }[];
-  [kept: string]: unknown;
+  [key: string]: unknown;
 }
 
-export function keyOf(one: { name: string; namespace?: string | null }): string {
-  return one.namespace ? `${one.namespace}.${one.name}` : one.name;
+export function keyOf(stream: { name: string; namespace?: string | null }): string {
+  return stream.namespace ? `${stream.namespace}.${stream.name}` : stream.name;
 }
 
-export const offeredKey = (one: StreamProperty) => keyOf({ name: one.streamName, namespace: one.streamnamespace });
+export const offeredKey = (stream: StreamProperty) => keyOf({ name: stream.streamName, namespace: stream.streamnamespace });
 
 /** What a stream is moved like unless one says otherwise: by increments and without doubles where it can. */
-export function byDefault(one: StreamProperty): Chosen {
-  const cursor = one.sourceDefinedCursorField || one.defaultCursorField.length > 0;
-  const keyed = one.sourceDefinedPrimaryKey.length > 0;
-  const can = (mode: string) => one.syncModes.includes(mode);
+export function defaultConfig(stream: StreamProperty): StreamConfig {
+  const cursor = stream.sourceDefinedCursorField || stream.defaultCursorField.length > 0;
+  const keyed = stream.sourceDefinedPrimaryKey.length > 0;
+  const can = (mode: string) => stream.syncModes.includes(mode);
   const syncMode =
     cursor && keyed && can('incremental_deduped_history')
       ? 'incremental_deduped_history'
@@ -35,22 +35,22 @@ export function byDefault(one: StreamProperty): Chosen {
         ? 'incremental_append'
         : can('full_refresh_overwrite')
           ? 'full_refresh_overwrite'
-          : (one.syncModes.find((mode) => !needsKey(mode) || keyed) ?? one.syncModes[0] ?? 'full_refresh_append');
-  return withMode(one, { name: one.streamName, ...(one.streamnamespace && { namespace: one.streamnamespace }), syncMode }, syncMode);
+          : (stream.syncModes.find((mode) => !needsKey(mode) || keyed) ?? stream.syncModes[0] ?? 'full_refresh_append');
+  return withMode(stream, { name: stream.streamName, ...(stream.streamnamespace && { namespace: stream.streamnamespace }), syncMode }, syncMode);
 }
 
 /** The stream with another mode, and the cursor and key that it needs as far as the source names them. */
-export function withMode(one: StreamProperty, chosen: Chosen, syncMode: string): Chosen {
-  const made: Chosen = { ...chosen, syncMode };
-  if (isIncremental(syncMode) && !made.cursorField?.length && one.defaultCursorField.length) made.cursorField = one.defaultCursorField;
-  if (!isIncremental(syncMode)) delete made.cursorField;
-  if (!made.primaryKey?.length && one.sourceDefinedPrimaryKey.length) made.primaryKey = one.sourceDefinedPrimaryKey;
-  return made;
+export function withMode(stream: StreamProperty, chosen: StreamConfig, syncMode: string): StreamConfig {
+  const config: StreamConfig = { ...chosen, syncMode };
+  if (isIncremental(syncMode) && !config.cursorField?.length && stream.defaultCursorField.length) config.cursorField = stream.defaultCursorField;
+  if (!isIncremental(syncMode)) delete config.cursorField;
+  if (!config.primaryKey?.length && stream.sourceDefinedPrimaryKey.length) config.primaryKey = stream.sourceDefinedPrimaryKey;
+  return config;
 }
 
 /** What a chosen stream still lacks; empty where nothing. */
-export function lacks(one: StreamProperty, chosen: Chosen): string {
-  if (isIncremental(chosen.syncMode) && !one.sourceDefinedCursorField && !chosen.cursorField?.length) return 'Choose its cursor.';
+export function missingSetting(stream: StreamProperty, chosen: StreamConfig): string {
+  if (isIncremental(chosen.syncMode) && !stream.sourceDefinedCursorField && !chosen.cursorField?.length) return 'Choose its cursor.';
   if (needsKey(chosen.syncMode) && !chosen.primaryKey?.length) return 'Choose its primary key.';
   return '';
 }
