@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr, model_validator
 
-from kitestring.airbyte import environment as environments
+from kitestring.airbyte import environment
 from kitestring.airbyte.connector_process import Container, Local, Process, Program, container_engine
 from kitestring.airbyte.decode import Garbage
 from kitestring.config import Config, option, secrets_in
@@ -181,8 +181,8 @@ class ProgramConfig(Config):
         if self.image:
             return Container(container_engine(), self.image)
         if self.package:
-            place = environments.ensure(self.package, self.python)
-            return Local([str(environments.script(place, self.package, self.executable))])
+            place = environment.ensure(self.package, self.python)
+            return Local([str(environment.script(place, self.package, self.executable))])
         argv = self.command or [self.path]
         executable = shutil.which(os.path.expanduser(argv[0]))
         if executable is None:

@@ -65,13 +65,13 @@ def script(
     import sys
 
     from kitestring import registry
-    from kitestring.airbyte.serve import script as write
+    from kitestring.airbyte import serve
 
     kind = "destination" if name.startswith("destination-") else "source"
     if not name.startswith(f"{kind}-"):
         raise typer.BadParameter(f"write source-{name} or destination-{name}")
     registry.connector(kind, name)  # type: ignore[arg-type]
-    typer.echo(write(name, folder, sys.executable))
+    typer.echo(serve.script(name, folder, sys.executable))
 
 
 @app.command()

@@ -111,12 +111,11 @@ app.command()(install.remove)
 def connector_rows(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
     """Every connector as a row: kind, name, title, status (there, installed, available), from, version, more."""
     from kitestring import registry
-    from kitestring.airbyte import connector_index
-    from kitestring.airbyte import installed_connectors as installed
+    from kitestring.airbyte import connector_index, installed_connectors
     from kitestring.cli.connector import kinds
 
     installed_versions: dict[tuple[str, str], list[str]] = {}
-    for installation in installed.installations():
+    for installation in installed_connectors.installations():
         installed_versions.setdefault((installation.entry.kind, installation.entry.name), []).append(
             installation.entry.version
         )
@@ -131,7 +130,7 @@ def connector_rows(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
                 "title": summary(connector),
             }
         entries = {entry.name: entry for entry in index.entries if entry.kind == connector_kind}
-        for installation in installed.installations():
+        for installation in installed_connectors.installations():
             if installation.entry.kind == connector_kind:
                 entries.setdefault(installation.entry.name, installation.entry)
         for entry in entries.values():
@@ -142,7 +141,7 @@ def connector_rows(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
                 "status": "installed" if versions else "available",
                 "from": f"Airbyte's {entry.road}",
                 "title": entry.title,
-                "version": installed.current(entry) if versions else entry.version,
+                "version": installed_connectors.current(entry) if versions else entry.version,
                 "versions": versions,
                 "newest": entry.version,
                 "image": entry.image,

@@ -79,12 +79,12 @@ def validate(
     from dataclasses import asdict
 
     from kitestring.cli.exit_codes import REFUSED
-    from kitestring.declarative.builder import validate as defects
+    from kitestring.declarative import builder
 
     answers, wrong = [], False
     for name in files:
         path = path_of(ctx, name)
-        problems = defects(text_of(path), folder=path.parent)
+        problems = builder.validate(text_of(path), folder=path.parent)
         wrong = wrong or bool(problems)
         answers.append({"file": str(name), "defects": [asdict(problem) for problem in problems]})
         for problem in () if as_json else problems:

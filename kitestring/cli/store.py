@@ -29,7 +29,7 @@ def backup(
     and the key is not part of it; neither are the logs of jobs, and what the destinations hold.
     """
     from kitestring.errors import ConfigError
-    from kitestring.server.store import backup as copies
+    from kitestring.server.store import backup as store_backup
 
     store, home = store_and_home(ctx)
     target = cli_context(ctx).path(path) if path else None
@@ -41,10 +41,10 @@ def backup(
         from kitestring.server.store import Store
 
         live_store = Store(f"sqlite:///{store}")
-        target = copies.backup(live_store)
+        target = store_backup.backup(live_store)
         live_store.close()
     else:
-        copies.copy_store(store, target)
+        store_backup.copy_store(store, target)
     typer.echo(str(target))
     typer.echo(key_notice(home), err=True)
 
@@ -63,14 +63,14 @@ def restore(
     from kitestring.cli.state import confirm
     from kitestring.errors import ConfigError
     from kitestring.server.store import Store
-    from kitestring.server.store import backup as copies
+    from kitestring.server.store import backup as store_backup
     from kitestring.server.store.upgrade import exclusive, versions
 
     store, home = store_and_home(ctx)
     copy = cli_context(ctx).path(path)
     if not copy.is_file():
         raise ConfigError(f"there is no file {copy}", hint=f"Copies lie in {store.parent / 'backups'}.")
-    copies.version_of(copy)
+    store_backup.version_of(copy)
     copied_store = Store(f"sqlite:///{copy}")
     try:
         current, newest = versions(copied_store)  # refuses the store of a newer program
@@ -81,7 +81,7 @@ def restore(
     live_store = Store(f"sqlite:///{store}")
     try:
         with exclusive(live_store):
-            before = copies.restore(copy, live_store)
+            before = store_backup.restore(copy, live_store)
     finally:
         live_store.close()
     typer.echo(f"{store} is what {copy} was.")

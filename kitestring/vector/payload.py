@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-from kitestring.json_codec import dumps, dumps_text, without_surrogates
-from kitestring.json_codec import plain as json_value
+from kitestring.json_codec import dumps, dumps_text, plain, without_surrogates
 from kitestring.names import distinct
 from kitestring.vector.unicode import non_finite_text
 
@@ -67,7 +66,7 @@ def json_safe(value: Any) -> Any:
         return {json_safe(str(name)): json_safe(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [json_safe(inner) for inner in value]
-    return json_safe(json_value(value))
+    return json_safe(plain(value))
 
 
 def json_safe_decimal(value: Decimal) -> float | int | str:

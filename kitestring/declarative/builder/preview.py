@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring import json_codec
 from kitestring.config import secrets_in
 from kitestring.declarative.builder.inference import infer_schema
-from kitestring.declarative.page import Page as Run
+from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import RoutingContext
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.declarative.stream import CLOSED
@@ -178,7 +178,7 @@ def read_slices(
             for item in limit_pages(items, watch, part, reading.other, limits["pages"]):
                 if isinstance(item, Checkpoint):
                     reading.state = component.merge(reading.state, item.state[CLOSED])
-                if not isinstance(item, Run):
+                if not isinstance(item, Page):
                     continue
                 page = part.pages[-1]
                 page.records.extend(watch.mask(item.records[:remaining]))
@@ -211,7 +211,7 @@ def limit_pages(
             if item is None:
                 return
             other.extend(watch.flush(part))
-            if isinstance(item, Run) and not part.pages:
+            if isinstance(item, Page) and not part.pages:
                 part.pages.append(ReadPage(None))
             yield item
     finally:

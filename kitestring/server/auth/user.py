@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 
 from kitestring.errors import ConfigError
 from kitestring.server.auth import login_session
-from kitestring.server.auth import password as passwords
+from kitestring.server.auth.password import hash_password
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import permissions, users, workspaces
@@ -97,7 +97,7 @@ def add(
             id=user_id,
             email=email.lower(),
             name=name or email.partition("@")[0],
-            password_hash=passwords.hash_password(password) if password is not None else None,
+            password_hash=hash_password(password) if password is not None else None,
             subject=subject,
             disabled=False,
             created_at_ms=now_ms,
@@ -134,7 +134,7 @@ def readers_of(db: Connection, workspace_id: str) -> list[str]:
 
 def set_password(db: Connection, user_id: str, password: str) -> None:
     """Set a new password, and end all sessions of the user."""
-    db.execute(users.update().where(users.c.id == user_id).values(password_hash=passwords.hash_password(password)))
+    db.execute(users.update().where(users.c.id == user_id).values(password_hash=hash_password(password)))
     login_session.close_all(db, user_id)
 
 

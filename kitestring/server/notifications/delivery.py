@@ -59,7 +59,7 @@ def send_apprise(url: str, notice: Mapping[str, Any]) -> None:
         raise TransientError("apprise could not deliver the notice", hint="Check the URL and the service.")
 
 
-def by_email(smtp_url: str, sender: str, receivers: list[str], notice: Mapping[str, Any]) -> None:
+def send_email(smtp_url: str, sender: str, receivers: list[str], notice: Mapping[str, Any]) -> None:
     """Send an e-mail by the server's own SMTP."""
     if not smtp_url:
         raise ConfigError("no e-mail can be sent: there is no SMTP server", hint="Set KITESTRING_SMTP_URL.")

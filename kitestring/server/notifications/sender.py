@@ -16,8 +16,7 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.auth import user
 from kitestring.server.context import Context
 from kitestring.server.notifications import channels
-from kitestring.server.notifications.delivery import SEND_S
-from kitestring.server.notifications.delivery import by_email as send_email
+from kitestring.server.notifications.delivery import SEND_S, send_email
 from kitestring.server.polling import PollingThread
 from kitestring.server.secrets.references import patterns_of
 from kitestring.server.store.tables import notices, workspaces

@@ -18,7 +18,7 @@ import pytest
 from kitestring.batch import Batch
 from kitestring.files.destination import FilesDestination
 from kitestring.files.formats import DATA, FORMATS
-from kitestring.files.stream_folder import stream_folder as folder_of
+from kitestring.files.stream_folder import stream_folder
 from kitestring.testing.contract.destination import DestinationContract
 from kitestring.testing.contract.suite import WITH_DELETIONS
 from kitestring.testing.contract.value import moment
@@ -75,7 +75,7 @@ class FilesContract(DestinationContract):
         return [{"id": key, "text": text} for key in ids]
 
     def files(self, destination: FilesDestination, stream: Stream) -> list[str]:
-        return [name for name in destination.store().names(folder_of(stream)) if DATA.search(name)]
+        return [name for name in destination.store().names(stream_folder(stream)) if DATA.search(name)]
 
     def rows_left(self, folder: Path, stream: Stream) -> list[tuple[int, str, bool]]:
         rows = self.seen_of(folder, stream)
@@ -116,7 +116,7 @@ class FilesContract(DestinationContract):
 
     def test_files_of_others_in_the_folder_stay_as_they_are(self, tmp_path: Path) -> None:
         assert self.run(tmp_path, self.named(1, 2), "append").ok
-        store, place = self.make(tmp_path).store(), folder_of(self.stream("append"))
+        store, place = self.make(tmp_path).store(), stream_folder(self.stream("append"))
         foreign_files = {"README.txt": b"mine", "_SUCCESS": b"", "notes.json": b"{", "table.parquet.bak": b"old"}
         for name, data in foreign_files.items():
             store.put(place, name, data)
@@ -131,7 +131,7 @@ class FilesContract(DestinationContract):
         self.written(destination, stream, self.records(50))
         destination.commit(stream)
         (name,) = self.files(destination, stream)
-        store, place = destination.store(), folder_of(stream)
+        store, place = destination.store(), stream_folder(stream)
         data = store.open(place, name).read()
         store.put(place, name, data[: len(data) // 2])
         result = self.run(tmp_path, self.named(1), "append_dedup")
@@ -246,7 +246,7 @@ class FilesContract(DestinationContract):
             self.written(destination, stream, self.records(3))
             destination.commit(stream)
             (name,) = self.files(destination, stream)
-            data = destination.store().open(folder_of(stream), name).read()
+            data = destination.store().open(stream_folder(stream), name).read()
             if FORMATS[self.format].inside:
                 assert compression_inside(data) == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
             else:
@@ -266,7 +266,7 @@ class FilesContract(DestinationContract):
             "csv": "read_csv(?, header=true, delim=',', quote='\"', escape='\"', allow_quoted_nulls=false, "
             "union_by_name=true, max_line_size=1000000)",
         }[self.format]
-        pattern = str(tmp_path / folder_of(self.stream("append")) / f"*.{self.format}")
+        pattern = str(tmp_path / stream_folder(self.stream("append")) / f"*.{self.format}")
         with duckdb.connect() as connection:
             table = connection.sql(f"SELECT * FROM {reader}", params=[pattern]).to_arrow_table()  # noqa: S608
         rows = {row["id"]: row for row in table.to_pylist()}

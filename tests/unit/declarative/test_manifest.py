@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kitestring.declarative import manifest as reading
+from kitestring.declarative import manifest as manifest_module
 from kitestring.declarative.manifest import LARGEST_BYTES, load, parse, resolve
 from kitestring.errors import ConfigError
 
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load(path)
-    monkeypatch.setattr(reading, "LARGEST_BYTES", 2)
+    monkeypatch.setattr(manifest_module, "LARGEST_BYTES", 2)
     path.write_text("a: 1")
     with pytest.raises(ConfigError, match="has 4 bytes"):
         load(path)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 from test_connections import joined
 
-from kitestring.server.connections import connection as rooms
+from kitestring.server.connections import connection as connection_rows
 from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
 from kitestring.server.store.tables import connections, jobs
@@ -35,7 +35,7 @@ def all_jobs(context: Context) -> list[Any]:
 
 def row_of(context: Context, connection: str) -> Any:
     with context.store.read() as db:
-        return rooms.get(db, connection)
+        return connection_rows.get(db, connection)
 
 
 @pytest.fixture
@@ -85,10 +85,10 @@ def test_several_schedulers_make_one_job(context: Context, connection: str) -> N
 
 def test_a_paused_connection_is_not_due_and_one_that_goes_on_is_again(context: Context, connection: str) -> None:
     with context.store.write() as db:
-        rooms.change(context, db, connection, {"status": "inactive"})
+        connection_rows.change(context, db, connection, {"status": "inactive"})
     assert row_of(context, connection).next_run_at_ms is None
     with context.store.write() as db:
-        rooms.change(context, db, connection, {"status": "active"})
+        connection_rows.change(context, db, connection, {"status": "active"})
     assert row_of(context, connection).next_run_at_ms is not None
 
 

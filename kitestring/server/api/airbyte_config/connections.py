@@ -282,14 +282,14 @@ def clear_connection(caller: Editor, context: ServerContext, body: ConnectionRef
 # -- as the web interface asks -----------------------------------------------------------------------------------------
 
 
-def connection_with_ends(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
+def connection_with_endpoints(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
     """A connection that contains its source and its destination."""
-    from kitestring.server.api.airbyte_config.endpoints import answer as end
+    from kitestring.server.api.airbyte_config.endpoints import answer as endpoint_body
 
     body_of_connection = read_connection(context, connection_id, body)
     with context.store.read() as db:
         for kind in ("source", "destination"):
-            body_of_connection[kind] = end(db, kind, endpoints.get(db, kind, body_of_connection[f"{kind}Id"]))
+            body_of_connection[kind] = endpoint_body(db, kind, endpoints.get(db, kind, body_of_connection[f"{kind}Id"]))
         body_of_connection["isSyncing"] = context.queue.active(db, connection_id) is not None
     return body_of_connection
 
@@ -297,10 +297,10 @@ def connection_with_ends(context: Context, connection_id: str, body: Any = None)
 @router.post("/web_backend/connections/get", operation_id="configWebBackendGetConnection")
 def get_web_connection(caller: Reader, context: ServerContext, body: ConnectionGet) -> Any:
     if not body.withRefreshedCatalog:
-        return connection_with_ends(context, str(body.connectionId))
+        return connection_with_endpoints(context, str(body.connectionId))
     with context.store.read() as db:
         source_id = connection.get(db, str(body.connectionId)).source_id
-    return connection_with_ends(
+    return connection_with_endpoints(
         context, str(body.connectionId), connection.discover(context, source_id, fresh=True).body
     )
 
@@ -309,4 +309,4 @@ def get_web_connection(caller: Reader, context: ServerContext, body: ConnectionG
 def update_web_connection(caller: Editor, context: ServerContext, body: ConfigConnectionUpdate) -> Any:
     """Like `connections/update`. `skipReset` is ignored: a change never clears data."""
     update_connection(caller, context, body)
-    return connection_with_ends(context, str(body.connectionId))
+    return connection_with_endpoints(context, str(body.connectionId))

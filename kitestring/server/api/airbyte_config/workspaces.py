@@ -16,8 +16,8 @@ from kitestring.server.auth.principal import Principal
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token import NO_USER_ID
 from kitestring.server.http.problem import Problem, missing_resource
+from kitestring.server.store import tables
 from kitestring.server.store.tables import connections, organizations
-from kitestring.server.store.tables import workspaces as table
 from kitestring.server.workspaces import workspaces
 
 router = APIRouter(tags=["config: workspaces"])
@@ -178,7 +178,7 @@ def list_organizations_of_user(caller: AnyUser, context: ServerContext, body: Or
     query = select(organizations).order_by(organizations.c.created_at_ms, organizations.c.id)
     allowed = caller.workspaces()
     if allowed is not None:
-        visible_ids = select(table.c.organization_id).where(table.c.id.in_(allowed))
+        visible_ids = select(tables.workspaces.c.organization_id).where(tables.workspaces.c.id.in_(allowed))
         query = query.where(organizations.c.id.in_(visible_ids) | organizations.c.id.in_(list(caller.organizations)))
     with context.store.read() as db:
         rows = list(db.execute(query))

@@ -14,7 +14,7 @@ from kitestring.server.api.airbyte_public.responses import ConnectorDefinitions,
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import endpoints
-from kitestring.server.connectors import definitions as connectors
+from kitestring.server.connectors import definitions as connector_definitions
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, missing_resource
@@ -75,9 +75,9 @@ def answer(definition: Definition) -> dict[str, Any]:
 def definitions_of(db: Connection, kind: Kind, workspace_id: str | None) -> list[Definition]:
     """Built-in definitions by name, then the workspace's own."""
     built_in = sorted(
-        connectors.built_in(kind).values(), key=lambda definition: (definition.name.lower(), definition.id)
+        connector_definitions.built_in(kind).values(), key=lambda definition: (definition.name.lower(), definition.id)
     )
-    custom = [] if workspace_id is None else list(connectors.find_custom(db, kind, workspace_id))
+    custom = [] if workspace_id is None else list(connector_definitions.find_custom(db, kind, workspace_id))
     return built_in + [definition for definition in custom if definition.manifest is None]
 
 
@@ -92,7 +92,7 @@ def require_own(db: Connection, workspace_id: str, definition_id: str, kind: Kin
         )
     ).one_or_none()
     if row is None or (row.manifest is not None) is not manifest:
-        if not manifest and definition_id in connectors.built_in(kind):
+        if not manifest and definition_id in connector_definitions.built_in(kind):
             raise Problem(
                 422,
                 f"the {kind} definition {definition_id} comes with Kitestring or from the catalog",
@@ -175,7 +175,7 @@ def add_routes(kind: Kind) -> None:
         with context.store.write() as db:
             row = require_own(db, str(workspaceId), str(definitionId), kind, manifest=False)
             require_unused(db, kind, row.id)
-            body = answer(connectors.of_row(row))
+            body = answer(connector_definitions.of_row(row))
             marked = update(definitions).where(definitions.c.id == row.id)
             db.execute(marked.values(deleted_at_ms=context.store.now_ms(db)))
         return body
@@ -187,7 +187,7 @@ def read_definition(
     with context.store.read() as db:
         if workspace_id is not None:
             workspaces.get(db, workspace_id)
-        definition = connectors.get(db, kind, definition_id)
+        definition = connector_definitions.get(db, kind, definition_id)
         if workspace_id is not None and definition.workspace_id not in (None, workspace_id):
             raise missing_resource(f"{kind} definition", definition_id)
         return answer(definition)
@@ -245,7 +245,7 @@ def list_low_code(caller: Reader, context: ServerContext, workspaceId: UUID) -> 
 
 @low_code.post("", operation_id="createDeclarativeSourceDefinition", responses=responses_for(LowCode))
 def create_low_code(caller: Editor, context: ServerContext, workspaceId: UUID, body: LowCodeCreate) -> Any:
-    manifest, definition_id = connectors.check_manifest(body.manifest), new_id()
+    manifest, definition_id = connector_definitions.check_manifest(body.manifest), new_id()
     with context.store.write() as db:
         workspaces.get(db, str(workspaceId))
         db.execute(
@@ -272,7 +272,7 @@ def get_low_code(caller: Reader, context: ServerContext, workspaceId: UUID, defi
 def update_low_code(
     caller: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: LowCodeUpdate
 ) -> Any:
-    manifest = connectors.check_manifest(body.manifest)
+    manifest = connector_definitions.check_manifest(body.manifest)
     with context.store.write() as db:
         row = require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
         db.execute(

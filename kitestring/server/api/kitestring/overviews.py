@@ -18,8 +18,7 @@ from kitestring.server.api.kitestring.responses import ConnectionDetail, Connect
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import AnyUser, Reader, ServerContext
 from kitestring.server.clock import now_ms
-from kitestring.server.connections import connection as stored_connections
-from kitestring.server.connections import schedule
+from kitestring.server.connections import connection, schedule
 from kitestring.server.jobs.queue import ACTIVE
 from kitestring.server.store.tables import attempts, connections, destinations, jobs, sources
 
@@ -88,10 +87,10 @@ def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -
     """A connection with its settings, its streams and their last figures, and pending schema changes."""
     key = str(connectionId)
     with context.store.read() as db:
-        stored_connections.get(db, key)
+        connection.get(db, key)
         row = db.execute(overview_query().where(connections.c.id == key)).one()
         settings = db.execute(select(connections).where(connections.c.id == key)).one()
-        tags = stored_connections.tags_of(db, [key])[key]
+        tags = connection.tags_of(db, [key])[key]
         figures = last_figures(db, key)
         return {
             **overview(row, last_jobs(db, [key]).get(key)),
@@ -104,7 +103,7 @@ def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -
             "tags": [{"tagId": each.id, "name": each.name, "color": each.color} for each in tags],
             "changes": settings.pending_changes["changes"] if settings.pending_changes else None,
             "streams": [
-                {**each, "key": stored_connections.key_of(each), "last": figures.get(stored_connections.key_of(each))}
+                {**each, "key": connection.key_of(each), "last": figures.get(connection.key_of(each))}
                 for each in settings.streams
             ],
         }

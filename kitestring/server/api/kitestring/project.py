@@ -13,7 +13,7 @@ from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.config_as_code import export
-from kitestring.server.config_as_code import plan as project
+from kitestring.server.config_as_code import plan
 from kitestring.server.workspaces import workspaces
 
 router = APIRouter(prefix="/project", tags=["project"])
@@ -23,7 +23,7 @@ class ProjectRequest(Body):
     """The content of a project file. `prune`: delete what it had before and has no longer."""
 
     workspaceId: UUID
-    wanted: project.ProjectSpec
+    wanted: plan.ProjectSpec
     prune: bool = False
 
 
@@ -39,7 +39,7 @@ def plan_project(caller: Editor, context: ServerContext, body: ProjectRequest) -
     require_role(caller, body)
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
-    planned = project.plan(context, str(body.workspaceId), body.wanted, prune=body.prune)
+    planned = plan.plan(context, str(body.workspaceId), body.wanted, prune=body.prune)
     return {"changes": [change.body() for change in planned]}
 
 
@@ -50,7 +50,7 @@ def apply_project(caller: Editor, context: ServerContext, body: ProjectRequest) 
     with context.store.read() as db:
         workspaces.get(db, str(body.workspaceId))
     trusted = caller.instance_admin
-    applied = project.apply(context, str(body.workspaceId), body.wanted, trusted=trusted, prune=body.prune)
+    applied = plan.apply(context, str(body.workspaceId), body.wanted, trusted=trusted, prune=body.prune)
     return {"changes": [change.body() for change in applied]}
 
 
