@@ -150,7 +150,7 @@ class _Package(ModuleType):
     """`kitestring.source` and `kitestring.destination` are functions, and files of the same names lie in this folder.
 
     Importing a file binds it as an attribute of its package. For these two names that is left out, so that
-    `ks.source(...)` means the function whoever has imported the file; `from kitestring.source import Source` is not
+    `ks.source(...)` means the function after any import of the file; `from kitestring.source import Source` is not
     affected.
     """
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What `kitestring init` writes for a connector, so that a new user has little to change."""
+    """A configuration that `kitestring init` writes for a connector, so that a new user has little to change."""
 
     config: str = ""
     """A configuration, YAML with comments, with `${VARIABLE}` for secrets. Without it one is made from the form. In

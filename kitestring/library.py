@@ -338,7 +338,7 @@ def estimate(
     sample: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Estimate:
-    """What a sync would read and cost, by reading (at most `sample` records per stream) and writing nothing."""
+    """Estimate the volume and cost of a sync: reads at most `sample` records per stream and writes nothing."""
     from kitestring import engine
 
     name = connection or connection_name(source, destination)

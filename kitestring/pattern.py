@@ -54,7 +54,7 @@ class Pattern:
         return self._limited("fullmatch", text)
 
     def replace(self, text: str, replacement: str) -> str:
-        """Every match replaced; `\\1` and `\\g<name>` stand for groups. `ValueError` for a result that is too long."""
+        """Every match replaced; `\\1` and `\\g<name>` refer to groups. `ValueError` for a result that is too long."""
         try:
             self._original.sub(replacement, "")
         except (re.error, IndexError) as error:

@@ -67,7 +67,7 @@ class StreamEntry(Config):
     namespace: str | None = None
     """The namespace (schema, folder) in the destination. Default: the source's."""
     mappers: list[Mapper] | None = None
-    """What is done to the records on their way, one after the other: hash, rename, leave out or encrypt fields, filter
+    """Changes to the records on their way, one after the other: hash, rename, leave out or encrypt fields, filter
     records."""
 
 
@@ -98,7 +98,7 @@ class ConnectionEntry(Config):
     """When a server runs it: `manual`, `every 6 hours`, a cron expression (five fields, or Quartz's six or seven) with
     a time zone behind it or not, or `{cron: …, time_zone: …, jitter_s: …}`. `kitestring sync` runs it at any time."""
     schema_policy: Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] = "ignore"
-    """What a server does when the source has other fields or streams than before."""
+    """The reaction of a server to other fields or streams of the source than before."""
     paused: bool = False
     """Whether a server leaves its schedule out."""
 
@@ -133,7 +133,7 @@ class File(Config):
     destinations: dict[str, Entry] = option(default_factory=dict)
     """Where records go, by a name of your choice."""
     connections: dict[str, ConnectionEntry] = option(default_factory=dict)
-    """What `kitestring sync` runs, by a name of your choice."""
+    """Syncs that `kitestring sync` runs, by a name of your choice."""
     notifications: dict[EventName, NotificationEntry] = option(default_factory=dict)
     """Notifications of a server, by event. Events that are not named stay as the server has them."""
 
@@ -425,7 +425,7 @@ def loosened(form: Any) -> Any:
 
 
 def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[str, ...]], str]) -> Any:
-    """`values` with every `${NAME}` and `${NAME:-default}` in its strings replaced; `$${` stands for `${`.
+    """`values` with every `${NAME}` and `${NAME:-default}` in its strings replaced; `$${` becomes `${`.
 
     `where(path)` is the place of a value, for the error about variables that are not set and have no default: it names
     all of them. The replaced value stays text.
@@ -445,7 +445,7 @@ def expand(values: Any, environment: Mapping[str, str], where: Callable[[tuple[s
             if escaped:
                 return match.group()[1:]
             variable = environment.get(name)
-            if default is not None:  # as in a shell, `:-` also stands in for an empty variable
+            if default is not None:  # as in a shell, `:-` also replaces an empty variable
                 return variable or re.sub(r"\\(.)", r"\1", default)
             if variable is None:
                 missing.setdefault(name, where(path))
@@ -480,7 +480,7 @@ def unset(missing: Mapping[str, str]) -> ConfigError:
 def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
     """A YAML text as JSON values, and the line of every value by its path.
 
-    Times stay text, only true and false are booleans, and a key that stands twice is refused. Raises `ConfigError`.
+    Times stay text, only true and false are booleans, and a repeated key is refused. Raises `ConfigError`.
     """
     import yaml
 
@@ -502,7 +502,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
                 key_text = str(key.value)
                 line = key.start_mark.line + 1
                 if key_text in keys:
-                    raise ConfigError(f"{name}:{line}: the key {key_text} stands twice", hint="Keep one of the two.")
+                    raise ConfigError(f"{name}:{line}: the key {key_text} is repeated", hint="Keep one of the two.")
                 keys.add(key_text)
                 lines[(*path, key_text)] = line
                 walk(value, (*path, key_text))

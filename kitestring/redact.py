@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 from kitestring.errors import KitestringError
 
 MASK = "**********"
-"""Stands in place of a secret wherever a configuration, a log or an error is shown."""
+"""Replaces a secret in every configuration, log or error that is shown."""
 SHORTEST = 4
 """Shorter strings are not masked: that would garble every message."""
 CREDENTIAL = re.compile(
@@ -82,7 +82,7 @@ class Redactor:
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret as it is, as queries write it, and as it stands inside a JSON string."""
+    """A secret as it is, as queries write it, and as a JSON string contains it."""
     return {
         secret,
         quote(secret, safe="", errors="replace"),

@@ -129,7 +129,7 @@ class Watermark:
         place = self._place(value)
         if place is None or place[0] != (self._kind or place[0]):
             if value is not None:
-                self._doubt(f"the cursor value {excerpt(value)} is none that an incremental read can go on from")
+                self._doubt(f"the cursor value {excerpt(value)} cannot be the start of an incremental read")
             return self._is_new(record, None)
         self._kind, position = place
         if self._start is not None and position < self._start:

@@ -1,4 +1,4 @@
-"""Finds code that stands twice: 12 or more identical lines in two files, by pylint's duplicate-code.
+"""Finds repeated code: 12 or more identical lines in two files, by pylint's duplicate-code.
 
     python scripts/duplicate_code.py [FOLDER]    # default: the package; exit code 1 and the pairs where there are some
 

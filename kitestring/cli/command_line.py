@@ -32,11 +32,11 @@ from kitestring.cli.exit_codes import report_error
 from kitestring.cli.global_options import CliContext
 
 GLOBAL_FLAGS = {"--debug": 0, "--server": 1, "--project": 1, "-p": 1, "--log-level": 1, "--log-format": 1}
-"""Options of `kitestring` itself, with how many values they take. They may stand anywhere on the line."""
+"""Options of `kitestring` itself, with how many values they take. They may appear anywhere on the line."""
 
 
 class Group(TyperGroup):
-    """The command group: takes the global options wherever they stand, and turns errors into two lines."""
+    """The command group: takes the global options anywhere on the line, and turns errors into two lines."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, global_options_first(args))

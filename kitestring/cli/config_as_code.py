@@ -222,7 +222,7 @@ class InStore:
 
         with audit.acting("kitestring apply"):
             definition = ProjectSpec.model_validate(desired)
-            # Whoever may write the data folder administers the server.
+            # A user who may write the data folder administers the server.
             changes = apply(self.context, self.workspace, definition, trusted=True, prune=prune)
         return [change.body() for change in changes]
 

@@ -1,4 +1,4 @@
-"""What a group of commands needs beyond the core, and how to install it."""
+"""Packages that a group of commands needs beyond the core, and how to install them."""
 
 from __future__ import annotations
 

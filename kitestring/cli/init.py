@@ -64,7 +64,7 @@ def init(
 
 
 def open_values(text: str) -> list[str]:
-    """What a project file waits for: variables without a value, variables with one, values that are empty."""
+    """The open values of a project file: variables without a value, variables with one, values that are empty."""
     active = re.sub(r"#.*", "", text)
     steps = []
     for pattern, step in (
@@ -125,7 +125,7 @@ connections:
 
 
 def proposal_of(connector: Connector) -> Proposal:
-    """What a connector proposes; nothing where its packages are missing."""
+    """A connector's proposal; an empty one where its packages are missing."""
     from kitestring.errors import ConfigError
     from kitestring.facts import Facts
 
@@ -153,7 +153,7 @@ def snippet(connector: Connector, proposal: Proposal, source: Proposal, name: st
 
 
 def processing(source: Proposal) -> str:
-    """What a vector destination embeds and stores of a source."""
+    """The fields of a source that a vector destination embeds and stores."""
     if not source.text_fields:
         return PROCESSING_COMMENT
     fields = {name: ", ".join(getattr(source, name)) for name in ("text_fields", "metadata_fields")}

@@ -135,7 +135,7 @@ def upgrade(ctx: typer.Context, name: str, remote: RegistryClient, yes: bool) ->
             if project.repin(kind, source, target.version):
                 typer.echo(f"  {place}: version {pin} is now {target.version}")
             else:
-                typer.echo(f"  {place}: write the new version yourself, it stands there in an unusual form")
+                typer.echo(f"  {place}: write the new version yourself: the old one has an unusual form")
 
 
 def remove(
@@ -171,7 +171,7 @@ def remove(
 
 
 def entry_and_version(name: str) -> tuple[IndexEntry, str]:
-    """The entry of a name in the index, or of an installation, and the version that stands behind the @."""
+    """The entry of a name in the index, or of an installation, and the version after the @."""
     from kitestring import registry
     from kitestring.airbyte import connector_index, installed_connectors
     from kitestring.cli.connector import kinds, nearest

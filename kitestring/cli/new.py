@@ -255,7 +255,7 @@ def write(template: Template, folder: str, manifest: bool = False) -> None:
 
 
 def steps(template: Template, in_repository: bool, place: Path) -> list[str]:
-    """What to do with the files."""
+    """The next steps with the files."""
     name, kind = template.name, template.kind
     if not in_repository:
         return [

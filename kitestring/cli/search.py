@@ -146,7 +146,7 @@ def filter_of(where: list[str]) -> str | dict[str, Any] | None:
             return condition
         else:
             raise typer.BadParameter(
-                f"{condition} is not field=value; a filter text stands alone", param_hint="--where"
+                f"{condition} is not field=value; a filter text must be the only condition", param_hint="--where"
             )
         for key, value in values.items():
             if key in pairs:

@@ -114,7 +114,5 @@ def greeting(url: str, settings: Settings, work: bool, open_to_all: bool) -> str
     if work:
         lines.append(f"  jobs     {settings.workers} at the same time")
     if url and open_to_all:
-        lines.append(
-            "  access   no user is configured: whoever is on this machine may do anything (kitestring user add)"
-        )
+        lines.append("  access   no user is configured: anyone on this machine may do anything (kitestring user add)")
     return "\n".join(lines)

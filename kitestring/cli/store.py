@@ -77,7 +77,7 @@ def restore(
     finally:
         copied_store.close()
     if store.exists():
-        confirm(f"Put {copy} in the place of {store}? What the store has now is copied first.", yes)
+        confirm(f"Replace {store} with {copy}? The current content of the store is copied first.", yes)
     live_store = Store(f"sqlite:///{store}")
     try:
         with exclusive(live_store):

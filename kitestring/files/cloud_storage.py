@@ -48,7 +48,7 @@ TOKENS = frozenset({"service_account", "authorized_user"})
 
 
 def machine_use(path: str, options: Mapping[str, Any]) -> str | None:
-    """What the address and its storage options would use of this machine; None for nothing."""
+    """The resources of this machine that the address and its storage options would use; None for none."""
     scheme = path.partition("://")[0].lower()
     if "::" in path or scheme not in CLOUDS:
         return f"a file system of the kind {scheme}://, which uses files or keys of the machine"

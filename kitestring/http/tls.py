@@ -11,7 +11,7 @@ from kitestring.errors import ConfigError
 @dataclass(frozen=True, slots=True)
 class Tls:
     """`ca_file`: a PEM file trusted besides the usual authorities. `client_cert`, `client_key`: PEM files for mutual
-    TLS (the key may stand in the certificate's file). `verify=False` accepts any certificate: for tests only."""
+    TLS (the certificate's file may contain the key). `verify=False` accepts any certificate: for tests only."""
 
     ca_file: str | None = None
     client_cert: str | None = None

@@ -45,7 +45,7 @@ class MergeCounts:
 
 
 class Statements(Protocol):
-    """What a merge needs of a `Connection`: to run statements."""
+    """The part of a `Connection` that a merge needs: to run statements."""
 
     @property
     def dialect(self) -> Dialect: ...

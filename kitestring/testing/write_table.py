@@ -30,7 +30,7 @@ TRUNCATE: list[list[Record | Truncate]] = [
 
 
 def left_by(write: Write, syncs: Sequence[Sequence[Record | Truncate]] = EVENTS) -> list[tuple[int, str, bool]]:
-    """What these syncs leave where they are written so: key, text, and whether the record bears the mark of a deletion.
+    """The records after these syncs in this write mode: key, text, and whether the record is marked as deleted.
 
     A replacement is a copy of its own: nothing of it knows what was there before.
     """

@@ -59,7 +59,7 @@ class Guide(Paging):
         }
 
     def _sideloaded(self, call: Call, center: HelpCenter, article: Json) -> Json:
-        """Translations stand inside the article that they belong to."""
+        """Translations are inside the article that they belong to."""
         if "translations" not in call.param("include").split(","):
             return article
         return {**article, "translations": center.translations(article["id"])}

@@ -26,7 +26,7 @@ class Embedder(Config):
     """
 
     facts: ClassVar[Facts] = Facts()
-    """What the embedder declares. A hardened server refuses what is not declared."""
+    """The declarations of the embedder. A hardened server refuses undeclared use."""
 
     form_order: ClassVar[int] = 100
     """The position in forms: lower numbers come first, the first one is the form's default; equal ones go by `mode`."""

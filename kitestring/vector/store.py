@@ -34,7 +34,7 @@ class Chunk:
     """A part of a record's text with its vector, to be stored.
 
     `key` names the record (unique over all streams), `number` counts its chunks from 0; together they are the chunk's
-    identity. `digest` stands for model, chunking and text; `metadata_digest` for everything else that is stored.
+    identity. `digest` covers model, chunking and text; `metadata_digest` everything else that is stored.
     `stream` is the value of `_ab_stream`, and `namespace` the namespace in it, empty for none ("a_b_c" is ambiguous).
     """
 

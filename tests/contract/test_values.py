@@ -131,7 +131,7 @@ KINDS = {
         shown="1 month 2 days 00:00:03",
     ),
     "uuid": Kind("uuid", uuid.UUID(int=2**100 + 5), ANY, text=str(uuid.UUID(int=2**100 + 5))),
-    "json text": Kind("JSON text with a key that stands twice", '{"a": 1, "a": 2, "z": "\\u0000", "n": 1e5}', TEXT),
+    "json text": Kind("JSON text with a repeated key", '{"a": 1, "a": 2, "z": "\\u0000", "n": 1e5}', TEXT),
     "object": Kind(
         "object with an integer of 22 digits",
         {"a": [1, {"b": None}], "z": "a\x00b", "n": 2**70},

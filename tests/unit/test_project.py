@@ -124,7 +124,7 @@ def test_yaml_that_cannot_be_read_names_the_line(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     assert (
-        "kitestring.yaml:3: the key a stands twice"
+        "kitestring.yaml:3: the key a is repeated"
         in refused(tmp_path, "sources:\n  a: {connector: x}\n  a: {connector: y}\n").message
     )
 

@@ -74,7 +74,7 @@ def test_the_future_and_what_is_no_value_never_become_the_state() -> None:
     assert state(mark)["cursor"] == "2026-05-01"
     assert [doubt.partition(" lies")[0] for doubt in mark.doubts] == [
         "the cursor value 2999-01-01",
-        "the cursor value soon is none that an incremental read can go on from",
+        "the cursor value soon cannot be the start of an incremental read",
     ]
     assert state(read([1, math.nan, 3, math.inf, 2**80])[1])["cursor"] == 2**80
 

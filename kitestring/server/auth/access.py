@@ -9,7 +9,7 @@ shows `caller.workspaces()` only. A handler that finds a workspace by other mean
 `caller.require(workspace_id, role)`.
 
 Routes of what belongs to no workspace take `Known` (anyone with valid credentials) or `InstanceAdmin`.
-An unknown id is 404; one in a workspace where the role is missing is 403, and no more is told about it.
+An unknown id is 404; one in a workspace where the role is missing is 403, without further detail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Applications: a client id and a secret that stand for a user, for programs."""
+"""Applications: a client id and a secret that act for a user, for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kitestring.server.store.tables import applications, users
 
 
 def create(db: Connection, user_id: str | None, name: str, now_ms: int) -> tuple[Row[Any], str]:
-    """A new application and its secret, which is told this once."""
+    """A new application and its secret, which is shown only once."""
     secret = random_token()
     row = {
         "id": new_id(),

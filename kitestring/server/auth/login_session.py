@@ -43,7 +43,7 @@ def user_of(db: Connection, cookie: str, now_ms: int) -> str | None:
 
 
 def csrf_of(cookie: str) -> str:
-    """The token that must stand in the header of every call that changes something.
+    """The token that every changing call must carry in its header.
 
     Only a page of this server can ask for it: another site's page sends the cookie along and cannot read the answer.
     """

@@ -1,7 +1,7 @@
 """Login by OpenID Connect: the authorization code flow with PKCE, state and nonce, against one issuer.
 
-Whoever comes back with an ID token of the issuer is the user of the same verified e-mail address, or one who has come
-before (by issuer and subject). Others are turned away, unless `oidc_create` makes users of those whose address is in
+An ID token of the issuer belongs to the user with the same verified e-mail address, or to one who logged in before (by
+issuer and subject). Others are refused, unless `oidc_create` makes users of those whose address is in
 `oidc_domains`; the very first user is always added by hand, so that the first visitor does not become an admin.
 
 What has to be remembered between the two redirects is in a sealed cookie of the browser that began: no other browser

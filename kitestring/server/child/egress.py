@@ -105,7 +105,7 @@ class EgressPolicy:
 
     def install(self) -> None:
         """Apply the policy to this process for good. Proxies of the environment would bypass it and are removed. So are
-        the credentials of this machine: whoever edits a source chooses where they would be sent."""
+        the credentials of this machine: the editor of a source chooses where they would be sent."""
         for name in PROXIES:
             os.environ.pop(name, None)
             os.environ.pop(name.upper(), None)

@@ -1,8 +1,8 @@
 """Configuration as code: compares a project file with the server, and applies the difference.
 
-A name in the file is the identity. What the file manages is marked with its name (`origin`), and what somebody made by
-hand is left alone: a resource of the same name that was made by hand is adopted, and told as such. Only what the file
-has managed before is removed, and only when that is asked for. Applying may stop half-way; applying again goes on.
+A name in the file is the identity. Resources that the file manages are marked with its name (`origin`). Other
+resources, made by hand, are left alone; one of the same name is adopted, and reported as adopted. Only resources that
+the file has managed are removed, and only on request. Applying may stop half-way; applying again goes on.
 """
 
 from __future__ import annotations

@@ -338,7 +338,7 @@ def tags_of(db: Connection, connection_ids: Sequence[str]) -> dict[str, list[Any
 
 
 def plan_of(context: Context, connection_id: str) -> Plan:
-    """The connection as a worker runs it. `ConfigError` when it cannot be run as it stands."""
+    """The connection as a worker runs it. `ConfigError` when it cannot be run as configured."""
     try:
         with context.store.read() as db:
             return plan(context, db, connection_id)

@@ -163,8 +163,8 @@ def trust(
     """Whether a configuration is an admin's after a change.
 
     A relative path means the workspace's folder in one that is not, and the server's folder in one that is. So an admin
-    who changes somebody's takes it over only where it asks for more than it may; and who is no admin cannot take over
-    one whose relative paths stay: what was written so far would be left behind without a word.
+    who changes the configuration of another user takes it over only where it needs more than it may use. A user who is
+    no admin cannot take over one whose relative paths stay: the data written so far would be left behind silently.
     """
     if row.trusted and after == before and definition.id == row.definition_id:
         return True

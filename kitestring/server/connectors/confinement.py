@@ -1,10 +1,10 @@
 """Limits a connector's use of the server's machine: programs, files, addresses. Every use of a connector passes here.
 
 An instance's admin administers the machine, so that a configuration that an admin wrote may start programs and name
-any file. Whoever else wrote it (`trusted` false) gets a folder of the workspace below the data folder, by relative
-names, and what the operator lists: `KITESTRING_PROGRAMS`, `KITESTRING_LOCAL_PATHS`. What counts is who wrote the
-configuration, not who runs it: what an admin has set up goes on by its schedule. A hardened server keeps all of it from
-everybody.
+any file. A configuration by another user (`trusted` false) gets a folder of the workspace below the data folder, by
+relative names, and what the operator lists: `KITESTRING_PROGRAMS`, `KITESTRING_LOCAL_PATHS`. The author of the
+configuration counts, not the user who runs it: what an admin has set up goes on by its schedule. A hardened server
+keeps all of it from everybody.
 
 A connector is built, which starts and opens nothing, then judged by what it declares (`facts`, `local_path`,
 `machine_use`), and only then used: when its configuration is written, and again in the process in which it runs.
@@ -118,7 +118,7 @@ class Confinement:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.programs):
             what = "runs a program on the server" if declared else "does not declare whether it runs programs"
             raise ConfigError(
-                f"{label} {what}, and the configuration was written by somebody who is not {ADMIN}",
+                f"{label} {what}, and the configuration was written by a user who is not {ADMIN}",
                 hint=f"Have an {ADMIN} save it, or have the operator list it in KITESTRING_PROGRAMS."
                 + ("" if declared else f" {DECLARE}"),
             )
@@ -132,9 +132,9 @@ class Confinement:
         bare = path.removeprefix("file://")
         if not is_relative(bare):
             raise ConfigError(
-                f"{option} is {path}, and the configuration was written by somebody who is not {ADMIN}: it may name "
+                f"{option} is {path}, and the configuration was written by a user who is not {ADMIN}: it may name "
                 "files of the workspace's own folder only",
-                hint="Write a relative name without `..`, as data/warehouse.db. For another place have an "
+                hint="Write a relative name without `..`, as data/warehouse.db. For another place, have an "
                 f"{ADMIN} save it, or have the operator list it in KITESTRING_LOCAL_PATHS.",
             )
         if self.folder is None:
@@ -196,6 +196,6 @@ def local_use_error(what: str, hardened: bool) -> ConfigError:
             hint="Use an address of the public internet, for files an object store: s3://bucket/folder.",
         )
     return ConfigError(
-        f"{what}, and it was written by somebody who is not {ADMIN}",
+        f"{what}, and it was written by a user who is not {ADMIN}",
         hint=f"Give credentials and addresses of your own, or have an {ADMIN} save it.",
     )

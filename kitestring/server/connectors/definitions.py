@@ -1,7 +1,7 @@
 """Definitions: the connectors that a workspace can choose from, by the ids that Airbyte's clients know.
 
 A connector of ours that Airbyte has too bears Airbyte's id; another of ours has one made of its name, always the same.
-Airbyte's other public connectors stand in the catalog with their own ids. Custom ones are rows of the store.
+Airbyte's other public connectors are in the catalog with their own ids. Custom ones are rows of the store.
 """
 
 from __future__ import annotations
@@ -227,6 +227,6 @@ def check_manifest(manifest: Any) -> dict[str, Any]:
 
 
 def fingerprint(definition: Definition, config: Mapping[str, Any]) -> str:
-    """A text that is another one when connector or configuration are (sealed secrets count as they stand)."""
+    """A digest that changes with the connector or its configuration (sealed secrets count in their sealed form)."""
     raw = json.dumps([definition.id, definition.version, definition.manifest, config], sort_keys=True, default=str)
     return hashlib.sha256(raw.encode()).hexdigest()

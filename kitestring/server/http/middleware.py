@@ -153,7 +153,7 @@ def within(receive: Receive, seconds: float) -> Receive:
 
 
 class WithoutQuery(logging.Filter):
-    """Takes the query off the addresses in uvicorn's access log: codes and states of OAuth stand there."""
+    """Takes the query off the addresses in uvicorn's access log: it contains codes and states of OAuth."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) == 5:

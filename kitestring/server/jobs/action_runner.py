@@ -156,7 +156,7 @@ def exit_error(status: int | None, settings: Settings) -> KitestringError:
     if status is not None and status < 0:
         return ConnectorError(
             f"the process was ended by signal {-status}",
-            hint="Either a native library of the connector has a defect, or somebody ended the process. See its log.",
+            hint="Either a native library of the connector has a defect, or the process was killed. See its log.",
             signal=-status,
         )
     return ConnectorError(

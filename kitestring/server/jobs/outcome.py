@@ -14,7 +14,7 @@ from kitestring.server.notifications.sender import enqueue_notice
 from kitestring.server.store.tables import connections, jobs
 
 AT_ONCE = ("AuthError",)
-"""Errors after which no later run can succeed until somebody changes something."""
+"""Errors after which no later run can succeed until a user changes something."""
 
 
 def record_job_end(context: Context, db: Connection, job_id: int, status: str) -> None:

@@ -4,9 +4,9 @@
                  "email": {"enabled": true, "to": ["ops@example.com"]},
                  "apprise": {"enabled": true, "urls": ["tgram://…"]}}}
 
-Who knows the address of a webhook can write to it, and one of apprise has a password in it: addresses are sealed at
-rest as the secrets of connectors are, and shown to those alone who may change them. `${env:…}` and its kind may stand
-in the place of one.
+The address of a webhook is enough to write to it, and an address of apprise contains a password: addresses are sealed
+at rest like the secrets of connectors, and only users who may change them see them. A reference such as `${env:…}`
+may replace one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVENTS = {
     "success": "A job succeeded",
     "suspicious": "A job ended suspicious",
     "connectionUpdate": "The schema of a source changed",
-    "connectionUpdateActionRequired": "The schema of a source changed, and somebody has to decide",
+    "connectionUpdateActionRequired": "The schema of a source changed, and a user has to decide",
     "syncDisabled": "A connection was paused",
     "syncDisabledWarning": "A connection will be paused soon",
 }

@@ -222,7 +222,7 @@ def site_of(vendor: Vendor, token: str, config: Mapping[str, Any]) -> str:
 
 
 def redeem(context: Context, db: Connection, secret_id: str, workspace_id: str, connector: str) -> dict[str, Any]:
-    """The options that a secret id stands for, once; 422 for one of another workspace or another connector."""
+    """The options behind a secret id, once; 422 for one of another workspace or another connector."""
     body = take_pending(context, db, secret_id)
     if (
         body is None
@@ -264,7 +264,7 @@ def client(
 
 
 def own_client(vendor: Vendor, config: Mapping[str, Any]) -> dict[str, str]:
-    """Client id and secret that stand in the configuration itself, as options with dots; nothing without both."""
+    """Client id and secret from the configuration itself, as options with dots; nothing without both."""
     inner = config.get("credentials")
     place = inner if isinstance(inner, Mapping) else config
     pair = place.get("client_id"), place.get("client_secret")

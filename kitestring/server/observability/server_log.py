@@ -93,7 +93,7 @@ class RequestIdMiddleware:
             return
         received = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
         number = received if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", received) else uuid.uuid4().hex
-        request_id.set(number)  # not taken back: who answers for a crash stands further out, in the same task
+        request_id.set(number)  # not reset: the handler of a crash is further out, in the same task
 
         async def send_with_id(message: Any) -> None:
             if message["type"] == "http.response.start":

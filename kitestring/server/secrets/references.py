@@ -3,10 +3,10 @@
 Those of the clouds (`${aws:…}`, `${gcp:…}`, `${azure:…}`) are in `cloud.py`.
 
 They are looked up in the child process, when the connector is built, and only where the connector's form marks a
-secret: elsewhere such a text is a text. Whoever may edit a source can send its secrets wherever he likes (he chooses
-the address), so that a reference that he may use is a secret that he may read. Which ones there are to use is
-therefore the operator's choice: the setting `references` (KITESTRING_REFERENCES) lists patterns, `env:ACME_*`,
-`file:/run/secrets/*`, `vault:secret/data/kitestring/*`. By default they are `env:KITESTRING_CONFIG_*` and the folder
+secret: elsewhere such a text is a text. A user who may edit a source can send its secrets to any address, so that a
+reference that the user may use is a secret that the user may read. The usable ones are therefore the operator's
+choice: the setting `references` (KITESTRING_REFERENCES) lists patterns, `env:ACME_*`, `file:/run/secrets/*`,
+`vault:secret/data/kitestring/*`. By default they are `env:KITESTRING_CONFIG_*` and the folder
 `secrets` in the data folder: secrets put there for this purpose, and none of the server's own.
 """
 
@@ -78,7 +78,7 @@ def restore_references(config: Mapping[str, Any], resolved: Mapping[Place, tuple
 
 
 def resolve(reference: str, allowed: Iterable[str]) -> str:
-    """The secret that a reference stands for. `ConfigError` where it may not be used, or leads nowhere."""
+    """The secret that a reference names. `ConfigError` where it may not be used, or leads nowhere."""
     match = REFERENCE.fullmatch(reference)
     assert match is not None
     kind, name = match[1], match[2]

@@ -96,7 +96,7 @@ class SecretBox:
         def seal(value: Any) -> Any:
             if value == MASK:
                 raise ConfigError(
-                    "a secret is masked, and there is none before it that the mask could stand for",
+                    "a secret is masked, and no earlier secret is stored that the mask could represent",
                     hint="Enter the secret.",
                 )
             return value if is_sealed(value) or is_reference(value) or value == "" else self.seal(value, owner)
@@ -109,7 +109,7 @@ class SecretBox:
         return dict(each_leaf(each_secret(config, spec, seal), genuine))
 
     def open_config(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
-        """A configuration with every sealed text opened, wherever it stands. References stay."""
+        """A configuration with every sealed text opened, at any depth. References stay."""
         return dict(each_leaf(config, lambda node: self.open(node, owner) if is_sealed(node) else node))
 
     def rotate(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:

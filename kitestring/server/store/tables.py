@@ -260,7 +260,7 @@ jobs = Table(
     _ms("run_after_ms", nullable=False),  # not claimed earlier
     Column("cancel", Boolean, nullable=False),  # asked to stop
     Column("worker", String(80)),  # who runs it
-    # Grows by one with each claim. Whoever writes for the job names it, and is refused when another has claimed since.
+    # Grows by one with each claim. Every write for the job names it, and is refused after a later claim.
     Column("epoch", Integer, nullable=False),
     _ms("lease_until_ms"),
     # Delivered and not read again: what the checkpoints of all attempts cover, kept in the transaction of each.

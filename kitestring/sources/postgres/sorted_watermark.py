@@ -335,9 +335,7 @@ class SortedWatermark:
         """Give up a state of an earlier version: a read cannot continue from NaN, infinity or a moment far ahead."""
         if self._digests:
             self.stuck = True
-            self._doubt(
-                f"the state stands at {excerpt(self.since)}, after which no row can be found: refresh the stream"
-            )
+            self._doubt(f"the state is at {excerpt(self.since)}, after which no row can be found: refresh the stream")
         else:
             log.warning("the state is unusable: all rows are read again", extra={"cursor": excerpt(self.since)})
         self.since = self._start = None

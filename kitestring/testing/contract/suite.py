@@ -62,8 +62,8 @@ class DestinationSuite(Gaps):
         raise NotImplementedError
 
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
-        """What a reader of the destination sees of this stream, in any order: every field by its name, or by the name
-        that it has there where it had to change."""
+        """The records of this stream as a reader of the destination sees them, in any order: every field by its name,
+        or by its name at the destination where it had to change."""
         raise NotImplementedError
 
     def expected(self, record: Record) -> Record:

@@ -1,6 +1,6 @@
 """The help desk behind the Zendesk stand-in: a made-up company's account, the same from every seed.
 
-Objects have the fields of Zendesk's API reference. Time inside the help desk is its own: it stands at `now` (seconds
+Objects have the fields of Zendesk's API reference. Time inside the help desk is its own: it starts at `now` (seconds
 since the epoch) and each change moves it on by a minute, so that a run gives the same bytes on every day of the year.
 """
 

@@ -321,7 +321,7 @@ class RequestPool:
         self.token_rate = token_rate
         self.name = name
         self.stopped: Future[None] = Future()
-        """Done once the embedder is closed: whoever waits for responses waits for this too."""
+        """Done once the embedder is closed: callers that wait for responses wait for this too."""
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         try:

@@ -81,7 +81,7 @@ def test_filters_are_pairs_or_the_language_of_the_store(words: list[str], asked:
 
 
 def test_a_filter_text_stands_alone() -> None:
-    with pytest.raises(typer.BadParameter, match="stands alone"):
+    with pytest.raises(typer.BadParameter, match="must be the only condition"):
         filter_of(['a == "x"', "b=1"])
 
 

@@ -8,15 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, func, select
 
-from kitestring.server.api.airbyte_public.jobs import STATUS_NAMES, row_of
+from kitestring.server.api.airbyte_public.jobs import STATUS_NAMES, cancel, row_of
 from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.resources import canonical
 from kitestring.server.clock import iso
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.figures import delivered_bytes, delivered_records
 from kitestring.server.jobs.log import Logs
-from kitestring.server.jobs.queue import ENDED
 from kitestring.server.store.tables import attempts, connections, jobs
 
 router = APIRouter(prefix="/jobs", tags=["config: jobs"])
@@ -214,8 +212,5 @@ def list_jobs(caller: Reader, context: ServerContext, body: JobList) -> Any:
 def cancel_job(caller: Runner, context: ServerContext, body: JobId) -> Any:
     """Cancel a job: at once if it does not run, else at its next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
-        row = row_of(db, body.id)
-        if row.status in ENDED:
-            raise Problem(409, f"job {body.id} has ended: {row.status}", hint="Only a job that has not ended can be.")
-        context.queue.cancel(db, body.id)
+        cancel(context, db, body.id)
         return job_body(context, db, row_of(db, body.id), logs=False)

@@ -17,6 +17,7 @@ from kitestring.server.auth.access import Reader, Runner, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.clock import duration, iso, ms_of, now_ms
 from kitestring.server.connections import connection
+from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.jobs.queue import ENDED
 from kitestring.server.store.tables import jobs
@@ -63,6 +64,14 @@ def row_of(db: Connection, job_id: int) -> Any:
     if row is None:
         raise missing_resource("job", job_id)
     return row
+
+
+def cancel(context: Context, db: Connection, job_id: int) -> None:
+    """Cancel a job; 409 for one that has ended."""
+    status = row_of(db, job_id).status
+    if status in ENDED:
+        raise Problem(409, f"job {job_id} has ended: {status}", hint="Only a job that has not ended can be.")
+    context.queue.cancel(db, job_id)
 
 
 @router.get("", operation_id="listJobs", responses=responses_for(Jobs))
@@ -141,10 +150,7 @@ def get_job(caller: Reader, context: ServerContext, jobId: int) -> Any:
 def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
     """Cancel a job: at once if it does not run, else at its next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
-        row = row_of(db, jobId)
-        if row.status in ENDED:
-            raise Problem(409, f"job {jobId} has ended: {row.status}", hint="Only a job that has not ended can be.")
-        context.queue.cancel(db, jobId)
+        cancel(context, db, jobId)
         return answer(row_of(db, jobId))
 
 

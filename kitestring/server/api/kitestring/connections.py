@@ -8,9 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from kitestring.server.api.airbyte_public.jobs import row_of
 from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.api.kitestring.jobs import job_summary, row_of
+from kitestring.server.api.kitestring.jobs import job_summary
 from kitestring.server.api.kitestring.responses import JobSummary, PendingChanges, SchemaChanges, SyncEstimate
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext

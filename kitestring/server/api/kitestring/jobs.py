@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Connection, select
 
+from kitestring.server.api.airbyte_public.jobs import cancel, row_of
 from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.kitestring.responses import JobDetail, ListedJobs, LogPage
 from kitestring.server.api.response_models import responses_for
@@ -19,7 +20,7 @@ from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.auth.request_credentials import reauthenticate
 from kitestring.server.clock import steady
 from kitestring.server.context import Context
-from kitestring.server.http.problem import Problem, missing_resource
+from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.log import Logs
 from kitestring.server.jobs.queue import ACTIVE, ENDED, IS_ACTIVE
 from kitestring.server.store.tables import attempts, connections, jobs
@@ -30,13 +31,6 @@ Level = Literal["debug", "info", "warning", "error"]
 LOOK_S = 0.5
 STANDING_S = 5.0
 """How often the role of a reader of events is checked again."""
-
-
-def row_of(db: Connection, job_id: int) -> Any:
-    row = db.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none() if 0 <= job_id < 2**63 else None
-    if row is None:
-        raise missing_resource("job", job_id)
-    return row
 
 
 def job_summary(row: Any) -> dict[str, Any]:
@@ -129,10 +123,7 @@ def get_job(caller: Reader, context: ServerContext, jobId: int) -> Any:
 def cancel_job(caller: Runner, context: ServerContext, jobId: int) -> Any:
     """Cancel a job: at once if it does not run, else at its next checkpoint. 409 for a job that has ended."""
     with context.store.write() as db:
-        row = row_of(db, jobId)
-        if row.status in ENDED:
-            raise Problem(409, f"job {jobId} has ended: {row.status}", hint="Only a job that has not ended can be.")
-        context.queue.cancel(db, jobId)
+        cancel(context, db, jobId)
         return job_detail(db, jobId)
 
 

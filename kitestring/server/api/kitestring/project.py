@@ -12,8 +12,7 @@ from kitestring.server.api.kitestring.responses import ProjectChanges, ProjectFi
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
-from kitestring.server.config_as_code import export
-from kitestring.server.config_as_code import plan
+from kitestring.server.config_as_code import export, plan
 from kitestring.server.workspaces import workspaces
 
 router = APIRouter(prefix="/project", tags=["project"])

@@ -22,7 +22,7 @@ const EVENTS = [
   ['suspicious', 'A job ended suspicious', 'Two numbers disagree. Without a channel here, told where failures are.'],
   ['success', 'A job succeeded', ''],
   ['connectionUpdate', 'The schema of a source changed', 'The connection took the change over.'],
-  ['connectionUpdateActionRequired', 'The schema changed, and somebody has to decide', 'The connection is paused.'],
+  ['connectionUpdateActionRequired', 'The schema changed, and a user has to decide', 'The connection is paused.'],
   ['syncDisabledWarning', 'A connection will be paused soon', 'It failed several times in a row.'],
   ['syncDisabled', 'A connection was paused', 'Refused credentials, or too many failures in a row.'],
 ] as const;
