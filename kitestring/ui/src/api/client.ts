@@ -3,7 +3,7 @@
 export const OWN = '/api/kitestring/v1';
 export const PUBLIC = '/api/public/v1';
 
-/** What the server refused: a sentence, the next action, and facts. */
+/** A refusal by the server: a sentence, the next action, and facts. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,

@@ -1,4 +1,4 @@
-/** What is asked of the server more than once: kept for a moment, asked again when it may have changed. */
+/** Queries that several pages send to the server: cached for a moment, repeated when the answer may have changed. */
 import { QueryCache, QueryClient } from '@tanstack/react-query';
 
 import { ApiError } from './client';

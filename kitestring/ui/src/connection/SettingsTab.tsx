@@ -1,4 +1,4 @@
-/** What can be changed of a connection: its name, when it runs, what it does when the source's schema changes. */
+/** The settings of a connection: its name, its schedule, its reaction to a changed schema of the source. */
 import { Alert, Anchor, Button, Card, Group, Radio, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';

@@ -1,4 +1,4 @@
-/** What each stream goes on from at the next sync: looked at, corrected, or forgotten. */
+/** The states from which the next sync continues each stream: to view, correct or delete. */
 import { Button, Code, Group, JsonInput, Modal, Paper, Skeleton, Stack, Text } from '@mantine/core';
 import { IconBookmark } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -34,7 +34,7 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
     return (
       <Paper withBorder>
         <EmptyState icon={<IconBookmark size={28} aria-hidden />} title="No state yet">
-          Once a sync has saved a checkpoint, it stands here what each stream goes on from.
+          After the first checkpoint this page shows where each stream continues.
         </EmptyState>
       </Paper>
     );

@@ -1,4 +1,4 @@
-/** What is asked before streams are refreshed or cleared: which data goes, and when. */
+/** Confirmations before streams are refreshed or cleared: which data is deleted, and when. */
 import { Code, List, Stack, Text } from '@mantine/core';
 
 import { api, OWN } from '../api/client';

@@ -1,4 +1,4 @@
-/** What can be done with a connection as a whole: sync now, cancel, pause, resume. */
+/** Actions on a connection as a whole: sync now, cancel, pause, resume. */
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';

@@ -22,7 +22,7 @@ interface Props {
   kind: EndpointKind;
   connector: ConnectorDetail;
   workspaceId: string;
-  /** What is kept, for a change. */
+  /** The saved endpoint, for a change. */
   saved?: { id: string; name: string; configuration: Values };
   save: (values: FormValues) => Promise<unknown>;
   action: string;

@@ -22,7 +22,7 @@ type Answer = Values & { name: string; definitionId: string; workspaceId: string
 
 function endpointOf(kind: EndpointKind, answer: Answer): Endpoint {
   const { name, definitionId, workspaceId, configuration, createdAt } = answer;
-  // The type stands in the configuration for Airbyte's clients; the form knows it by the connector.
+  // The configuration contains the type for Airbyte's clients; the form knows it by the connector.
   const { [`${kind}Type`]: _, ...config } = configuration;
   return {
     id: String(answer[`${kind}Id`]),
@@ -94,7 +94,7 @@ export async function install(kind: EndpointKind, definitionId: string): Promise
 export interface Draft {
   workspaceId: string;
   definitionId: string;
-  /** That of a source or destination which is there: a mask in the configuration stands for its secret. */
+  /** The id of an existing source or destination: a mask in the configuration represents its secret. */
   id?: string;
   configuration: Values;
 }

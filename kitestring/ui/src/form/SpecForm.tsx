@@ -383,7 +383,7 @@ function Items(field: FieldProps) {
   );
 }
 
-/** What has no fields of its own is written as JSON; a text that is none is kept, and told. */
+/** A value without fields of its own is written as JSON; a text that is no JSON is kept, and reported. */
 function Json({ field, shared }: { field: FieldProps; shared: object }) {
   const { value, schema, onChange } = field;
   const [text, setText] = useState(() =>

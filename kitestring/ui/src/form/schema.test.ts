@@ -76,7 +76,7 @@ describe.each(Object.entries(specs))('%s', (_, spec) => {
       const value = exampleValue(schema, everything, variant);
       expect(validate(schema, value)).toEqual({});
       expect(cleanValue(schema, value)).toEqual(value);
-      // What the server answers is shown again as the same choice.
+      // The server's answer is shown as the same choice.
       for (const [name, property] of fieldsOf(schema))
         if (kindOf(property) === 'choice' && (everything || schema.required?.includes(name)))
           expect(variantIndex(property, (value as Values)[name]), name).toBe(variant % property.oneOf!.length);

@@ -39,7 +39,7 @@ export interface Schema {
 
 export type Values = Record<string, unknown>;
 
-/** What stands in the place of a secret that the server keeps: it never tells one. */
+/** Replaces a secret that the server stores: it never sends one. */
 export const MASK = '**********';
 
 export type Kind = 'choice' | 'enum' | 'boolean' | 'number' | 'text' | 'texts' | 'items' | 'group' | 'json';
@@ -114,7 +114,7 @@ export function label(name: string, schema: Schema): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** What is shown of an object, in its order; a constant only tells the ways of a choice apart. */
+/** The fields of an object that are shown, in its order; a constant only distinguishes the variants of a choice. */
 export function fieldsOf(schema: Schema): [string, Schema][] {
   return Object.entries(schema.properties ?? {})
     .filter(([, property]) => !property.airbyte_hidden && property.const === undefined && !isConstant(property))
@@ -149,7 +149,7 @@ export function variantIndex(schema: Schema, value: unknown): number {
   return variants.findIndex((variant) => matches(variant) && names.every((name) => name in (variant.properties ?? {})));
 }
 
-/** What a field has before anything is entered: what is needed and can only be so. */
+/** The initial value of a field: the required parts that have only one possible value. */
 export function initialValue(schema: Schema, needed = true): unknown {
   const kind = kindOf(schema);
   if (kind === 'group') {
@@ -201,7 +201,7 @@ export function cleanValue(schema: Schema, value: unknown, needed = true): unkno
   return value;
 }
 
-/** What is wrong with a value, by path (`credentials.api_token`). Only what a person can mend here. */
+/** The errors of a value, by path (`credentials.api_token`): only those that a user can correct here. */
 export function validate(schema: Schema, value: unknown, needed = true, path = ''): Record<string, string> {
   const kind = kindOf(schema);
   if (kind === 'group' || kind === 'choice') {

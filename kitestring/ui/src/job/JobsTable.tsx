@@ -18,7 +18,7 @@ export function JobsTable({
   named = false,
   filtered = false,
 }: {
-  /** What the server is asked for. */
+  /** The query for the server. */
   of: { connectionId?: string; workspaceIds?: string; status?: string };
   /** The job that runs: another one has the list asked for again. */
   running?: number;

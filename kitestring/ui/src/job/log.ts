@@ -1,7 +1,7 @@
 /** A log's entry as a line of text. */
 import type { LogEntry } from '../api/schema.gen';
 
-/** What stands elsewhere on the page. */
+/** Fields that the page shows elsewhere. */
 const HIDDEN_FIELDS = new Set(['at', 'at_ms', 'level', 'logger', 'message', 'attempt', 'job_id', 'connection_id', 'streams']);
 
 export function logTime(ms: number): string {

@@ -1,4 +1,4 @@
-/** What a search found, as people read it. */
+/** A search result in a form for people. */
 
 import type { SearchHit } from '../api/schema.gen';
 

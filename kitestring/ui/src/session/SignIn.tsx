@@ -67,7 +67,7 @@ export function SignIn() {
             </>
           )}
           <Text size="xs" c="dimmed" ta="center">
-            Forgotten your password? Whoever runs this server sets a new one with <code>kitestring user passwd</code>.
+            Forgotten your password? The operator of this server sets a new one with <code>kitestring user passwd</code>.
           </Text>
         </Stack>
       </Paper>

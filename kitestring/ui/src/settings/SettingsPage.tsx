@@ -1,4 +1,4 @@
-/** What is set for oneself, the workspace and the server: as far as one's role lets one see it. */
+/** Settings of the user, the workspace and the server that the user's role may see. */
 import { Skeleton, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';

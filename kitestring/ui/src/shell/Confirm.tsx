@@ -9,7 +9,7 @@ export interface Confirmation {
   body: ReactNode;
   action: string;
   danger?: boolean;
-  /** What has to be typed first. */
+  /** The text that the user has to type first. */
   type?: string;
   run: () => Promise<unknown>;
 }

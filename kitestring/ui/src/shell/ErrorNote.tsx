@@ -1,4 +1,4 @@
-/** What went wrong, in a sentence, and what to do about it. */
+/** An error in a sentence, and the next action. */
 import { Alert, Button, Group, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 

@@ -1,4 +1,4 @@
-/** What stands in the place of a page that could not be shown, or that there is not. */
+/** Replaces a page that failed or does not exist. */
 import { Button, Container } from '@mantine/core';
 import { IconMapOff } from '@tabler/icons-react';
 import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router';

@@ -226,7 +226,7 @@ function Finish({ name: suggested, onBack, save }: { name: string; onBack: () =>
             />
             <TextInput
               label="Prefix"
-              description="Stands before the name of each stream at the destination."
+              description="Precedes the name of each stream at the destination."
               value={prefix}
               onChange={(event) => setPrefix(event.currentTarget.value)}
             />

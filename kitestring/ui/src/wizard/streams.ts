@@ -23,7 +23,7 @@ export function keyOf(stream: { name: string; namespace?: string | null }): stri
 
 export const offeredKey = (stream: StreamProperty) => keyOf({ name: stream.streamName, namespace: stream.streamnamespace });
 
-/** What a stream is moved like unless one says otherwise: by increments and without doubles where it can. */
+/** The default mode of a stream: by increments and without doubles where it can. */
 export function defaultConfig(stream: StreamProperty): StreamConfig {
   const cursor = stream.sourceDefinedCursorField || stream.defaultCursorField.length > 0;
   const keyed = stream.sourceDefinedPrimaryKey.length > 0;
@@ -48,7 +48,7 @@ export function withMode(stream: StreamProperty, chosen: StreamConfig, syncMode:
   return config;
 }
 
-/** What a chosen stream still lacks; empty where nothing. */
+/** The missing settings of a chosen stream; empty where none are missing. */
 export function missingSetting(stream: StreamProperty, chosen: StreamConfig): string {
   if (isIncremental(chosen.syncMode) && !stream.sourceDefinedCursorField && !chosen.cursorField?.length) return 'Choose its cursor.';
   if (needsKey(chosen.syncMode) && !chosen.primaryKey?.length) return 'Choose its primary key.';
