@@ -332,6 +332,33 @@ def test_the_web_interface_names_no_connector() -> None:
     assert lines == []
 
 
+HOUSE_WORDS = {"one", "found", "told", "made", "given", "said", "here", "asked", "shown", "wanted", "gone", "again"}
+DECLARATIONS = [
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"\b(?:const|let|type|interface|function\*?)\s+(\w+)",
+        r"\b(?:const|let)\s*[\[{]([^=;]*?)[\]}]\s*(?:=|of\b)",
+        r"\bfunction\*?\s+\w+(?:<[^(]*>)?\(([^)]*)\)",
+        r"\(([^()]*)\)\s*(?::[^=()]+)?=>",
+        r"\bcatch\s*\((\w+)\)",
+    )
+]
+"""Names of variables, destructured variables, functions, types and parameters in TypeScript."""
+
+
+def test_names_in_the_web_interface_are_nouns_and_verbs() -> None:
+    named = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((PACKAGE / "ui" / "src").rglob("*.ts*"))
+        if not path.name.endswith(".gen.ts")
+        for pattern in DECLARATIONS
+        for declared in pattern.findall(path.read_text("utf-8"))
+        for name in re.findall(r"\w+", re.sub(r"'[^']*'", "", declared))
+        if name.lower() in HOUSE_WORDS
+    ]
+    assert named == []
+
+
 def test_every_connector_declares_what_it_is() -> None:
     from kitestring import registry
     from kitestring.vector import embedders

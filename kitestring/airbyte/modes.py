@@ -69,7 +69,7 @@ MODES: Mapping[str, Mode] = {
         ),
         Mode(
             "full_refresh_overwrite_deduped", SyncMode.full_refresh, "overwrite_dedup",
-            "Full refresh, replaced without duplicates", "Reads all; one record for each key.",
+            "Full refresh, replaced, deduplicated", "Reads all; one record for each key.",
         ),
         Mode(
             "full_refresh_append", SyncMode.full_refresh, "append",

@@ -49,14 +49,14 @@ class Running:
         )
         self.url = ""
         assert self.process.stderr is not None
-        said = ""
+        output = ""
         for line in self.process.stderr:
-            said += line
-            found = re.match(r"Kitestring is up at (\S+)", line)
-            if found:
-                self.url = found[1]
+            output += line
+            match = re.match(r"Kitestring is up at (\S+)", line)
+            if match:
+                self.url = match[1]
                 break
-        assert self.url, said
+        assert self.url, output
         # Read on, or a full pipe would stop the server.
         self.reader = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
         self.client = httpx.Client(base_url=self.url, timeout=600)
@@ -69,8 +69,8 @@ class Running:
 
     def definition(self, kind: str, connector: str) -> str:
         """The id of a connector of ours."""
-        found: str = self.call("GET", f"{OWN}/connectors/{kind}/{connector.replace('_', '-')}")["definitionId"]
-        return found
+        definition_id: str = self.call("GET", f"{OWN}/connectors/{kind}/{connector.replace('_', '-')}")["definitionId"]
+        return definition_id
 
     def make(self, kind: str, connector: str, name: str, config: dict[str, Any]) -> str:
         """A source or a destination; its id."""
@@ -80,8 +80,8 @@ class Running:
             "definitionId": self.definition(kind, connector),
             "configuration": config,
         }
-        made: str = self.call("POST", f"{PUBLIC}/{kind}s", body)[f"{kind}Id"]
-        return made
+        endpoint_id: str = self.call("POST", f"{PUBLIC}/{kind}s", body)[f"{kind}Id"]
+        return endpoint_id
 
     def close(self) -> None:
         self.client.close()
@@ -166,14 +166,14 @@ def accessible(page: Any) -> None:
     still = "one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity"
     until(page, f"document.getAnimations().every(one => {still})")
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", tags)
+    report = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", tags)
     wrong = [
         {
-            "rule": one["id"],
-            "help": one["help"],
-            "where": [node["html"][:200] + node["failureSummary"] for node in one["nodes"][:3]],
+            "rule": violation["id"],
+            "help": violation["help"],
+            "where": [node["html"][:200] + node["failureSummary"] for node in violation["nodes"][:3]],
         }
-        for one in found["violations"]
+        for violation in report["violations"]
     ]
     assert not wrong, json.dumps(wrong, indent=1)
 

@@ -33,4 +33,4 @@ def test_places_are_accessible_and_fit_a_phone(visit: Callable[..., Any], dark: 
 
 
 def test_an_address_that_is_none_says_so(visit: Callable[..., Any]) -> None:
-    visit("/nowhere/at/all").get_by_text("There is nothing at this address").wait_for()
+    visit("/nowhere/at/all").get_by_text("Page not found").wait_for()

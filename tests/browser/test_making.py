@@ -56,11 +56,11 @@ def test_a_source_a_destination_and_a_connection_from_nothing_to_the_first_sync(
     page.get_by_role("button", name="Next").click()
 
     assert page.get_by_label("Name").input_value() == "Shop → Lake"
-    page.get_by_text("By hand").click()
+    page.get_by_text("Manual", exact=True).click()
     accessible(page)
     page.get_by_role("button", name="Create the connection").click()
     page.get_by_role("button", name="Estimate").click()
-    page.get_by_role("heading", name="What the first sync would do").wait_for()
+    page.get_by_role("heading", name="Estimate of the first sync").wait_for()
     page.get_by_role("cell", name="25", exact=True).first.wait_for()
     accessible(page)
     page.get_by_role("button", name="Start the first sync").click()
@@ -86,7 +86,7 @@ def test_a_source_a_destination_and_a_connection_from_nothing_to_the_first_sync(
     page.get_by_role("button", name="Save the streams").click()
     page.get_by_text("The streams were saved").wait_for()
     streams = server.call("GET", f"{PUBLIC}/connections/{connection['connectionId']}")["configurations"]["streams"]
-    assert [one["name"] for one in streams] == ["users", "products", "purchases"]
+    assert [stream["name"] for stream in streams] == ["users", "products", "purchases"]
     assert len(streams[0]["selectedFields"]) == 9
 
     # What a source takes with it is said before it is deleted.
@@ -111,16 +111,16 @@ def test_a_secret_never_comes_back_and_stays_unless_another_is_entered(
     token.wait_for()
     assert token.input_value() == ""
     assert token.get_attribute("type") == "password"
-    assert "Kept as it is" in str(token.get_attribute("placeholder"))
+    assert "Unchanged." in str(token.get_attribute("placeholder"))
     assert SECRET not in page.content()
-    sent: list[Any] = []
-    page.on("request", lambda r: sent.append(r.post_data) if r.method == "PUT" else None)
+    bodies: list[Any] = []
+    page.on("request", lambda r: bodies.append(r.post_data) if r.method == "PUT" else None)
     page.get_by_label("Subdomain").fill("globex")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("The changes were saved").wait_for()
-    assert json.loads(sent[0])["configuration"]["credentials"]["api_token"] == "*" * 10
-    kept = server.call("GET", f"{PUBLIC}/sources/{source}")["configuration"]
-    assert (kept["subdomain"], kept["credentials"]["api_token"]) == ("globex", "*" * 10)
+    assert json.loads(bodies[0])["configuration"]["credentials"]["api_token"] == "*" * 10
+    stored = server.call("GET", f"{PUBLIC}/sources/{source}")["configuration"]
+    assert (stored["subdomain"], stored["credentials"]["api_token"]) == ("globex", "*" * 10)
     accessible(page)
     picture(page, "source")
 
@@ -143,9 +143,9 @@ def test_every_connector_of_ours_has_a_form_whose_needed_fields_are_marked(
 ) -> None:
     page = visit("/sources")
     for kind in ("source", "destination"):
-        for one in server.call("GET", f"{OWN}/connectors?kind={kind}&native=true")["data"]:
-            spec = server.call("GET", f"{OWN}/connectors/{kind}/{one['type']}")["spec"]
-            page.goto(f"{server.url}/{kind}s/new?connector={one['type']}")
+        for connector in server.call("GET", f"{OWN}/connectors?kind={kind}&native=true")["data"]:
+            spec = server.call("GET", f"{OWN}/connectors/{kind}/{connector['type']}")["spec"]
+            page.goto(f"{server.url}/{kind}s/new?connector={connector['type']}")
             page.get_by_role("button", name=f"Create the {kind}").wait_for()
             for name in spec.get("required", ()):
                 schema = spec["properties"][name]
@@ -156,7 +156,9 @@ def test_every_connector_of_ours_has_a_form_whose_needed_fields_are_marked(
                 ):
                     continue
                 field = page.locator(f"[id='field-{name}']")
-                assert field.get_attribute("required") is not None, f"{one['name']}: {name} is not marked as needed"
+                assert field.get_attribute("required") is not None, (
+                    f"{connector['name']}: {name} is not marked as needed"
+                )
             accessible(page)
 
 
@@ -165,37 +167,37 @@ def test_access_given_at_the_vendor_comes_back_to_the_form_that_asked_for_it(
 ) -> None:
     page = visit("/sources/new?connector=zendesk-support")
     page.get_by_label("Subdomain").fill("acme")
-    asked: list[Any] = []
+    consents: list[Any] = []
 
     def consent(route: Any) -> None:
-        asked.append(route.request.post_data_json)
+        consents.append(route.request.post_data_json)
         # The vendor's page is left out (the server's tests play it): the browser comes back from there at once.
-        route.fulfill(json={"consentUrl": f"{asked[0]['redirectUrl']}?secret_id=5ecre7"})
+        route.fulfill(json={"consentUrl": f"{consents[0]['redirectUrl']}?secret_id=5ecre7"})
 
     page.route(
         f"**{OWN}/consents", lambda route: consent(route) if route.request.method == "POST" else route.continue_()
     )
     with page.expect_popup():
-        page.get_by_role("button", name="Give access").click()
-    page.get_by_text("Access was given. Save the source to keep it").wait_for()
-    assert asked[0]["configuration"]["subdomain"] == "acme"
-    made: list[Any] = []
-    page.route(f"**{PUBLIC}/sources", lambda route: (made.append(route.request.post_data_json), route.abort()))
+        page.get_by_role("button", name="Grant access").click()
+    page.get_by_text("Access granted. Save the source to keep it").wait_for()
+    assert consents[0]["configuration"]["subdomain"] == "acme"
+    sources: list[Any] = []
+    page.route(f"**{PUBLIC}/sources", lambda route: (sources.append(route.request.post_data_json), route.abort()))
     page.get_by_role("button", name="Create the source").click()
     page.get_by_text("The server does not answer").wait_for()
-    assert made[0]["secretId"] == "5ecre7"
+    assert sources[0]["secretId"] == "5ecre7"
     assert page.get_by_label("Subdomain").input_value() == "acme"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_pages_of_making_fit_a_phone(visit: Callable[..., Any], server: Running, dark: bool) -> None:
-    for path, seen in (
+    for path, text in (
         ("/sources/new", "Zendesk Support"),
         ("/sources/new?connector=zendesk-support", "Subdomain"),
         ("/destinations/new?connector=milvus", "Chunk size"),
     ):
         page = visit(path, width=390, height=844, dark=dark)
-        page.get_by_text(seen).first.wait_for()
+        page.get_by_text(text).first.wait_for()
         fits(page)
         accessible(page)
         picture(page, f"phone-{'dark' if dark else 'light'}{path.replace('/', '-').partition('?')[0]}")
@@ -207,13 +209,13 @@ def test_a_thousand_streams_are_chosen_from_without_waiting(
     source = server.make("source", "sample", "Wide", {"count": 1})
     destination = server.make("destination", "files", "Lake", {"path": str(tmp_path / "lake")})
     page = visit("/sources")
-    (one,) = [
-        found
-        for found in server.call("GET", f"{PUBLIC}/streams?sourceId={source}&destinationId={destination}")
-        if found["streamName"] == "users"
+    (users,) = [
+        stream
+        for stream in server.call("GET", f"{PUBLIC}/streams?sourceId={source}&destinationId={destination}")
+        if stream["streamName"] == "users"
     ]
     # The source of a test with a thousand streams: what its API answers is repeated under other names.
-    many = [{**one, "streamName": f"stream_{n:04}"} for n in range(1000)]
+    many = [{**users, "streamName": f"stream_{n:04}"} for n in range(1000)]
     page.route("**/api/public/v1/streams?*", lambda route: route.fulfill(json=many))
     page.goto(f"{server.url}/connections/new?source={source}&destination={destination}")
     page.get_by_text("1000 of 1000 chosen").wait_for()
@@ -232,24 +234,26 @@ def test_the_streams_of_a_connection_are_shown_beside_what_the_source_has_otherw
 ) -> None:
     source = server.make("source", "sample", "Changing", {"count": 1})
     destination = server.make("destination", "files", "Lake", {"path": str(tmp_path / "lake")})
-    made = server.call("POST", f"{PUBLIC}/connections", {"sourceId": source, "destinationId": destination})
+    connection = server.call("POST", f"{PUBLIC}/connections", {"sourceId": source, "destinationId": destination})
     streams = server.call("GET", f"{PUBLIC}/streams?sourceId={source}&destinationId={destination}")
     # A source of which one stream has gone, and which has another one and a field more.
     changes: dict[str, list[str]] = {kind: [] for kind in ("goneFields", "otherTypes", "breaking")}
     changes |= {"newStreams": ["refunds"], "goneStreams": ["purchases"], "newFields": ["users.nickname"]}
-    now = [one for one in streams if one["streamName"] != "purchases"] + [{**streams[0], "streamName": "refunds"}]
+    now = [stream for stream in streams if stream["streamName"] != "purchases"] + [
+        {**streams[0], "streamName": "refunds"}
+    ]
     page = visit("/sources", dark=True)
     page.route("**/diff", lambda route: route.fulfill(json=changes))
     page.route("**/api/public/v1/streams?*", lambda route: route.fulfill(json=now))
-    page.goto(f"{server.url}/connections/{made['connectionId']}/streams")
+    page.goto(f"{server.url}/connections/{connection['connectionId']}/streams")
     page.get_by_text("2 of 3 chosen").wait_for()
     page.get_by_text("users.nickname").wait_for()
-    page.get_by_text("One stream is gone from the source").wait_for()
+    page.get_by_text("One stream was removed from the source").wait_for()
     accessible(page)
     page.get_by_role("button", name="Save the streams").click()
     page.get_by_text("The streams were saved").wait_for()
-    kept = server.call("GET", f"{PUBLIC}/connections/{made['connectionId']}")["configurations"]["streams"]
-    assert [one["name"] for one in kept] == ["users", "products"]
+    stored = server.call("GET", f"{PUBLIC}/connections/{connection['connectionId']}")["configurations"]["streams"]
+    assert [stream["name"] for stream in stored] == ["users", "products"]
 
 
 def test_what_is_kept_is_checked_from_the_list(visit: Callable[..., Any], server: Running) -> None:
@@ -269,7 +273,7 @@ def test_the_page_of_a_source_says_when_its_credentials_end(visit: Callable[...,
         assert server.call("POST", f"{OWN}/sources/{source_id}/check")["status"] == "succeeded"
     for width in (390, 1440):
         page = visit(f"/sources/{source_id}", width=width)
-        ends = page.get_by_role("status").filter(has_text="The API token ends on")
+        ends = page.get_by_role("status").filter(has_text="The API token expires on")
         ends.wait_for()
         assert "Create an OAuth client" in ends.inner_text()
         fits(page)

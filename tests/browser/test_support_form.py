@@ -179,14 +179,14 @@ def test_what_is_missing_is_told_and_what_was_typed_stays(page: Any, desk: Zende
 
 def test_every_field_can_be_reached_by_keyboard_and_has_a_name(page: Any) -> None:
     page.get_by_label("Your name").focus()
-    seen = []
+    labels = []
     for _ in range(8):
-        seen.append(
+        labels.append(
             page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText")
         )
         page.keyboard.press("Tab")
     for name in ("Your name", "Your email", "Organization (optional)", "Subject", "Description", "Send request"):
-        assert name in seen, seen
+        assert name in labels, labels
 
 
 def test_the_form_fits_a_phone(page: Any) -> None:

@@ -27,8 +27,8 @@ class Work:
     vectors: str
 
     def jobs(self, connection: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.server.call("GET", f"{OWN}/jobs?connectionId={connection}")["data"]
-        return found
+        jobs: list[dict[str, Any]] = self.server.call("GET", f"{OWN}/jobs?connectionId={connection}")["data"]
+        return jobs
 
     def ended(self, connection: str) -> dict[str, Any]:
         """The newest job of a connection, once it has ended."""
@@ -54,10 +54,10 @@ def work(server: Running, tmp_path_factory: pytest.TempPathFactory) -> Work:
         },
     )
 
-    def join(name: str, source: str, streams: list[dict[str, Any]], **more: Any) -> str:
+    def join(name: str, source: str, streams: list[dict[str, Any]], **options: Any) -> str:
         body = {"name": name, "sourceId": source, "destinationId": vectors, "configurations": {"streams": streams}}
-        made: str = server.call("POST", f"{PUBLIC}/connections", {**body, **more})["connectionId"]
-        return made
+        connection_id: str = server.call("POST", f"{PUBLIC}/connections", {**body, **options})["connectionId"]
+        return connection_id
 
     hourly = {"scheduleType": "basic", "basicTiming": "Every 6 HOURS"}
     users = {"name": "users", "syncMode": "incremental_deduped_history"}
@@ -82,11 +82,11 @@ def test_connections_are_found_run_and_paused_in_the_table(visit: Callable[..., 
     page.wait_for_url(re.compile("text=hour"))
     page.get_by_label("Search connections").fill("other")
     page.get_by_role("row", name="Hourly").wait_for(state="detached")
-    page.get_by_label("More for Other").click()
+    page.get_by_label("Actions for Other").click()
     page.get_by_role("menuitem", name="Pause").click()
     page.get_by_role("row", name="Other").get_by_text("Paused").wait_for()
     assert work.server.call("GET", f"{PUBLIC}/connections/{work.other}")["status"] == "inactive"
-    page.get_by_label("More for Other").click()
+    page.get_by_label("Actions for Other").click()
     page.get_by_role("menuitem", name="Resume").click()
     page.get_by_role("row", name="Other").get_by_text("Not run yet").wait_for()
 
@@ -99,7 +99,7 @@ def test_a_connection_is_synced_refreshed_and_followed_to_its_log(visit: Callabl
     accessible(page)
     picture(page, "connection")
     page.get_by_role("button", name="Sync now").click()
-    page.get_by_text("The sync of Hourly has begun").wait_for()
+    page.get_by_text("Sync of Hourly started").wait_for()
     assert len(work.jobs(work.people)) == before + 1
     job = work.ended(work.people)
     page.get_by_role("tab", name="Jobs").click()
@@ -111,19 +111,19 @@ def test_a_connection_is_synced_refreshed_and_followed_to_its_log(visit: Callabl
     accessible(page)
     picture(page, "job")
     page.get_by_label("Search the log").fill("no such words anywhere")
-    page.get_by_text("has “no such words anywhere” in it").wait_for()
+    page.get_by_text("contains “no such words anywhere”").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert "info" in Path(download.value.path()).read_text("utf-8")
 
     page = visit(f"/connections/{work.people}")
-    page.get_by_label("What to do with users").click()
+    page.get_by_label("Actions for users").click()
     page.get_by_role("menuitem", name="Refresh").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("is deleted and replaced at the end of the job").wait_for()
     accessible(page)
     dialog.get_by_role("button", name="Delete and replace").click()
-    page.get_by_text("The refresh has begun").wait_for()
+    page.get_by_text("Refresh started").wait_for()
     job = work.ended(work.people)
     assert (job["kind"], job["status"]) == ("refresh", "succeeded")
 
@@ -136,12 +136,12 @@ def test_what_a_stream_goes_on_from_is_looked_at_changed_and_forgotten(visit: Ca
     field = page.get_by_label("State of users, as JSON")
     field.fill("{")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("This is no JSON").wait_for()
+    page.get_by_text("This is not valid JSON").wait_for()
     field.fill('{"cursor": "2024-01-01T00:00:07Z"}')
     page.get_by_role("button", name="Save").click()
     page.get_by_label("State of users").get_by_text("00:00:07Z").wait_for()
-    page.get_by_label("Forget the state of users").click()
-    page.get_by_role("dialog").get_by_role("button", name="Forget it").click()
+    page.get_by_label("Reset the state of users").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset the state").click()
     page.get_by_text("No state yet").wait_for()
 
 
@@ -155,15 +155,15 @@ def test_settings_of_a_connection_are_changed_and_it_is_deleted_after_its_name_w
     page.get_by_role("alert").first.wait_for()
     page.get_by_label("Expression", exact=True).fill("30 6 * * 1-5")
     page.get_by_text("Next:").wait_for()
-    page.get_by_label("Take new fields over").check()
+    page.get_by_label("Add new fields", exact=True).check()
     accessible(page)
     picture(page, "connection-settings")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("The settings were saved").wait_for()
     page.get_by_role("heading", name="Another one").wait_for()
-    kept = work.server.call("GET", f"{PUBLIC}/connections/{work.other}")
-    assert kept["schedule"]["cronExpression"].startswith("30 6 * * 1-5")
-    assert kept["nonBreakingSchemaUpdatesBehavior"] == "propagate_columns"
+    stored = work.server.call("GET", f"{PUBLIC}/connections/{work.other}")
+    assert stored["schedule"]["cronExpression"].startswith("30 6 * * 1-5")
+    assert stored["nonBreakingSchemaUpdatesBehavior"] == "propagate_columns"
     page.get_by_role("button", name="Delete …").click()
     dialog = page.get_by_role("dialog")
     assert dialog.get_by_role("button", name="Delete the connection").is_disabled()
@@ -196,16 +196,16 @@ def test_a_job_is_cancelled_where_it_is_followed(visit: Callable[..., Any], work
 
 def test_a_collection_is_asked_by_meaning(visit: Callable[..., Any], work: Work) -> None:
     page = visit("/search")
-    page.get_by_label("What do you look for?").fill("Ana")
+    page.get_by_label("What are you looking for?").fill("Ana")
     page.get_by_role("button", name="Search").click()
     page.get_by_text("10 nearest, best first").wait_for()
     assert page.get_by_role("listitem").count() == 10
     accessible(page)
     picture(page, "search")
-    page.get_by_label("Only where").fill("id=7")
+    page.get_by_label("Filter").fill("id=7")
     page.get_by_role("button", name="Search").click()
     page.get_by_text("1 nearest, best first").wait_for()
-    page.get_by_label("Only where").fill("id ==")
+    page.get_by_label("Filter").fill("id ==")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("alert").wait_for()
 
@@ -219,19 +219,19 @@ def test_notifications_are_set_and_an_application_shows_its_secret_once(visit: C
     page.get_by_role("alert").first.wait_for()  # nobody answers there
     failed.get_by_label("Save Webhook").click()
     page.get_by_text("The notifications were saved").wait_for()
-    kept = work.server.call("GET", f"{PUBLIC}/workspaces/{work.server.workspace}")["notifications"]["failure"]
-    assert kept["webhook"] == {"enabled": True, "url": f"http://127.0.0.1:9/{SECRET_PATH}"}
+    stored = work.server.call("GET", f"{PUBLIC}/workspaces/{work.server.workspace}")["notifications"]["failure"]
+    assert stored["webhook"] == {"enabled": True, "url": f"http://127.0.0.1:9/{SECRET_PATH}"}
     accessible(page)
     picture(page, "settings-notifications")
 
     page.get_by_role("tab", name="Applications").click()
     page.get_by_label("Name of a new application").fill("airflow")
-    page.get_by_role("button", name="Make").click()
-    page.get_by_text("it is shown this once").wait_for()
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("It is shown only once").wait_for()
     accessible(page)
     page.reload()
     page.get_by_role("cell", name="airflow", exact=True).wait_for()
-    assert not page.get_by_text("it is shown this once").count()
+    assert not page.get_by_text("It is shown only once").count()
     page.get_by_role("button", name="Delete airflow").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete the application").click()
     page.get_by_role("cell", name="airflow", exact=True).wait_for(state="detached")
@@ -250,16 +250,16 @@ def test_notifications_are_set_and_an_application_shows_its_secret_once(visit: C
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_what_there_is_to_see_fits_a_phone(visit: Callable[..., Any], work: Work, dark: bool) -> None:
     job = work.jobs(work.people)[-1]["jobId"]
-    for path, words in (
+    for path, text in (
         ("/connections", "Hourly"),
         (f"/connections/{work.people}", "Streams (1)"),
         (f"/jobs/{job}", "Log"),
         ("/jobs", "Jobs"),
-        ("/search", "What do you look for?"),
+        ("/search", "What are you looking for?"),
         ("/settings", "A job failed"),
     ):
         page = visit(path, width=390, height=844, dark=dark)
-        page.get_by_text(words).first.wait_for()
+        page.get_by_text(text).first.wait_for()
         fits(page)
         accessible(page)
         picture(page, f"phone{path.replace('/', '-')[:12]}-{'dark' if dark else 'light'}")
@@ -291,7 +291,7 @@ def test_the_first_user_is_made_and_a_reader_sees_and_may_not(visit: Callable[..
     page.get_by_text("60 read").wait_for()
     for name in ("Sync now", "Pause"):
         assert not page.get_by_role("button", name=name).count()
-    assert not page.get_by_label("What to do with users").count()
+    assert not page.get_by_label("Actions for users").count()
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("tab", name="Applications").wait_for()
     assert page.get_by_role("tab").all_inner_texts() == ["Applications"]

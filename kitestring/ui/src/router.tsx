@@ -1,4 +1,4 @@
-/** Which address shows which page. Each page is loaded when it is first shown. */
+/** The routes. Each page is loaded when it is first shown. */
 import { Loader, Center } from '@mantine/core';
 import {
   createRootRoute,
@@ -150,13 +150,13 @@ const consentCallbackRoute = createRoute({
 const connectionRoutes = [connectionsRoute, newConnectionRoute, editStreamsRoute, connectionRoute, jobsRoute, jobRoute];
 const endpointRoutes = [sourcesRoute, newSourceRoute, sourceRoute, destinationsRoute, newDestinationRoute, destinationRoute];
 
-/** The texts of an address by these names. */
+/** The text parameters of an address with these names. */
 function texts<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: string } {
   const entries = names.filter((name) => search[name] !== undefined).map((name) => [name, String(search[name])]);
   return Object.fromEntries(entries) as { [name in Name]?: string };
 }
 
-/** The whole numbers of an address by these names, from one up. */
+/** The positive integer parameters of an address with these names. */
 function numbers<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: number } {
   const validNames = names.filter((name) => Number.isInteger(Number(search[name])) && Number(search[name]) > 0);
   return Object.fromEntries(validNames.map((name) => [name, Number(search[name])])) as { [name in Name]?: number };

@@ -1,9 +1,9 @@
-/** One way to the server: JSON over fetch, the session's cookie, its CSRF token, and errors as sentence and hint. */
+/** The API client: JSON over fetch with the session cookie and CSRF token; errors have a message and a hint. */
 
 export const OWN = '/api/kitestring/v1';
 export const PUBLIC = '/api/public/v1';
 
-/** A refusal by the server: a sentence, the next action, and facts. */
+/** An error response: message, hint and data. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -17,7 +17,7 @@ export class ApiError extends Error {
 
 let csrf: string | null = null;
 
-/** The token that belongs to the session's cookie; the server asks for it with every change. */
+/** Set the CSRF token of the session; the server requires it for every change. */
 export function setCsrf(token: string | null | undefined): void {
   csrf = token ?? null;
 }
@@ -49,13 +49,13 @@ async function call<T>(method: string, path: string, body?: unknown, query?: Que
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new ApiError(0, 'The server does not answer', 'See whether `kitestring up` still runs, then try again.');
+    throw new ApiError(0, 'The server does not answer', 'Check that `kitestring up` is still running, then try again.');
   }
   if (!response.ok) throw await refusal(response);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-/** The problem JSON of an answer. Its `detail` ends with the hint, which we show on its own. */
+/** Parse the problem JSON of a response. Its `detail` ends with the hint, which is shown separately. */
 export async function refusal(response: Response): Promise<ApiError> {
   const problem = (await response.json().catch(() => null)) as {
     detail?: string;

@@ -1,4 +1,4 @@
-/** Queries that several pages send to the server: cached for a moment, repeated when the answer may have changed. */
+/** The query cache: results are reused for a short time and refetched when they may have changed. */
 import { QueryCache, QueryClient } from '@tanstack/react-query';
 
 import { ApiError } from './client';
@@ -6,7 +6,7 @@ import { ApiError } from './client';
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
     onError: (error, query) => {
-      // The session has ended: ask who one is, which leads to the page for signing in.
+      // The session has expired: reload it, which leads to the sign-in page.
       if (error instanceof ApiError && error.status === 401 && query.queryKey[0] !== 'session') {
         void queryClient.invalidateQueries({ queryKey: ['session'] });
       }

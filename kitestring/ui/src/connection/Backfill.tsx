@@ -1,4 +1,4 @@
-/** Reading a window of an incremental stream once more, from one cursor value to another. */
+/** Read a range of an incremental stream again, from one cursor value to another. */
 import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 
@@ -8,7 +8,7 @@ import { useActions } from '../connections/useActions';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
 
-/** A cursor value as it is written: whole numbers are numbers, anything else (dates, ids) is text. */
+/** Parse a cursor value: whole numbers become numbers, anything else (dates, ids) stays text. */
 export function cursorValue(text: string): string | number {
   const trimmed = text.trim();
   return /^-?\d{1,15}$/.test(trimmed) ? Number(trimmed) : trimmed;
@@ -32,7 +32,7 @@ export function Backfill({ connection, stream, onClose }: { connection: Connecti
         from: cursorValue(String(form.get('from'))),
         to: to ? cursorValue(to) : null,
       });
-      notifySuccess('The backfill has begun.');
+      notifySuccess('Backfill started.');
       onClose();
       await invalidate();
     } catch (failure) {
@@ -47,18 +47,18 @@ export function Backfill({ connection, stream, onClose }: { connection: Connecti
       <form onSubmit={(event) => void submit(event)}>
         <Stack>
           <Text size="sm">
-            Reads the records whose {cursor ? <b>{cursor}</b> : 'cursor'} lies in a window once more and writes them again.
-            The state stays as it is, and nothing is deleted; a stream written by <i>append</i> gets these records twice.
+            Reads the records whose {cursor ? <b>{cursor}</b> : 'cursor'} is in this range again and writes them again.
+            The state does not change and nothing is deleted. A stream written with <i>append</i> gets these records twice.
           </Text>
           <TextInput label="From" name="from" placeholder="2026-01-01T00:00:00Z" required data-autofocus />
-          <TextInput label="To" name="to" placeholder="until now" description="Left empty: until now." />
+          <TextInput label="To" name="to" placeholder="until now" description="Empty: until now." />
           {error !== null && <ErrorNote error={error} />}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose}>
-              Keep as it is
+              Cancel
             </Button>
             <Button type="submit" loading={busy}>
-              Read again
+              Start backfill
             </Button>
           </Group>
         </Stack>

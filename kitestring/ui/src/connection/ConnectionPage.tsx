@@ -1,4 +1,4 @@
-/** One connection: what it does now, and its streams, jobs, state and settings, each on a tab. */
+/** A connection: its status, and tabs for streams, jobs, state and settings. */
 import { Alert, Anchor, Button, Group, Skeleton, Stack, Tabs, Text } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -54,12 +54,12 @@ export function ConnectionPage() {
           <Alert
             color={connection.job.status === 'failed' ? 'red' : 'yellow'}
             variant="light"
-            title={`The last ${connection.job.kind} ${connection.job.status === 'incomplete' ? 'will be tried again' : connection.job.status === 'failed' ? 'failed' : 'is suspicious'}: ${connection.job.error.message}`}
+            title={`The last ${connection.job.kind} ${connection.job.status === 'incomplete' ? 'will be retried' : connection.job.status === 'failed' ? 'failed' : 'is suspicious'}: ${connection.job.error.message}`}
           >
             <Group justify="space-between">
               <Text size="sm">{connection.job.error.hint}</Text>
               <Anchor component={Link} to={`/jobs/${connection.job.jobId}`} size="sm" c="var(--mantine-color-text)" td="underline">
-                See the job
+                View job
               </Anchor>
             </Group>
           </Alert>

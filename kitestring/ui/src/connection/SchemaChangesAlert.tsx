@@ -1,4 +1,4 @@
-/** Changes of the source's schema that wait for a decision: what came, what went, and the two ways on. */
+/** Pending changes of the source schema, with buttons to accept or dismiss them. */
 import { Alert, Button, Code, Group, List, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
@@ -10,10 +10,10 @@ import { notifySuccess, notifyError } from '../shell/notify';
 
 const KINDS = [
   ['newStreams', 'New streams'],
-  ['goneStreams', 'Streams that are gone'],
+  ['goneStreams', 'Removed streams'],
   ['newFields', 'New fields'],
-  ['goneFields', 'Fields that are gone'],
-  ['otherTypes', 'Fields of another type'],
+  ['goneFields', 'Removed fields'],
+  ['otherTypes', 'Fields with a changed type'],
 ] as const;
 const MAX_NAMES = 12;
 
@@ -22,7 +22,7 @@ export function SchemaChangesAlert({ connection, edit }: { connection: Connectio
   const decide = useMutation({
     mutationFn: (decision: 'accept' | 'dismiss') => api.post(`${OWN}/connections/${connection.connectionId}/changes/${decision}`),
     onSuccess: async () => {
-      notifySuccess('The connection goes on.');
+      notifySuccess('The connection resumes.');
       await invalidate();
     },
     onError: notifyError,
@@ -30,7 +30,7 @@ export function SchemaChangesAlert({ connection, edit }: { connection: Connectio
   const changes = connection.changes!;
   const breaks = changes.breaking.length > 0;
   return (
-    <Alert color="orange" variant="light" icon={<IconAlertTriangle aria-hidden />} title="The schema of the source has changed: decide how to go on">
+    <Alert color="orange" variant="light" icon={<IconAlertTriangle aria-hidden />} title="The source schema changed and needs your decision">
       <Stack gap="xs">
         {breaks && (
           <List size="sm">
@@ -52,8 +52,8 @@ export function SchemaChangesAlert({ connection, edit }: { connection: Connectio
         ))}
         <Text size="sm">
           {breaks
-            ? 'Streams cannot go on without their key, their cursor or the stream itself: accept the change, choose other streams, or correct the source.'
-            : 'Accept takes the change over. Dismiss goes on with the fields as they were; new ones stay out.'}
+            ? 'A stream cannot sync without its key, its cursor or the stream itself. Accept the change, choose other streams, or correct the source.'
+            : 'Accept applies the new schema. Dismiss keeps the current fields and ignores new ones.'}
         </Text>
         {edit && (
           <Group gap="xs">

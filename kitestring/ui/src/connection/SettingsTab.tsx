@@ -1,4 +1,4 @@
-/** The settings of a connection: its name, its schedule, its reaction to a changed schema of the source. */
+/** Settings of a connection: name, schedule and handling of schema changes. */
 import { Alert, Anchor, Button, Card, Group, Radio, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
@@ -14,13 +14,13 @@ import { notifySuccess } from '../shell/notify';
 import { ScheduleFields, scheduleBody, DEFAULT_SCHEDULE, type ScheduleSettings } from '../wizard/ScheduleFields';
 
 const POLICIES = [
-  ['ignore', 'Leave new fields and streams out'],
+  ['ignore', 'Ignore new fields and streams'],
   ['disable_connection', 'Pause the connection and ask'],
-  ['propagate_columns', 'Take new fields over'],
-  ['propagate_fully', 'Take new fields and streams over'],
+  ['propagate_columns', 'Add new fields'],
+  ['propagate_fully', 'Add new fields and streams'],
 ] as const;
 
-/** The fields of the form for a schedule of the API. */
+/** The form values for a schedule of the API. */
 export function scheduleSettingsOf(schedule: Schedule): ScheduleSettings {
   if (schedule.scheduleType === 'cron') {
     const { expression, zone } = splitCron(schedule.cronExpression ?? '');
@@ -64,8 +64,8 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
       title: `Delete ${connection.name}?`,
       body: (
         <>
-          The connection, its schedule and its state are deleted; this cannot be undone. What{' '}
-          <b>{connection.destination.name}</b> has of it stays there.
+          The connection, its schedule and its state are deleted. This cannot be undone. The data in{' '}
+          <b>{connection.destination.name}</b> stays.
         </>
       ),
       action: 'Delete the connection',
@@ -84,7 +84,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
       {connection.managedBy && (
         <Alert variant="light" role="note" title="A project file manages this connection">
           <Text size="sm">
-            The next <code>kitestring apply</code> puts it back to what kitestring.yaml says of “{connection.managedBy}”.
+            The next <code>kitestring apply</code> overwrites changes made here with “{connection.managedBy}” of kitestring.yaml.
           </Text>
         </Alert>
       )}
@@ -105,7 +105,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
               </Text>
             )}
             {schedule.kind !== 'manual' && preview.error && <ErrorNote error={preview.error} />}
-            <Radio.Group label="When the source has other fields or streams than before" value={policy} onChange={setPolicy}>
+            <Radio.Group label="When the source schema changes" value={policy} onChange={setPolicy}>
               <Stack gap={6} mt={6}>
                 {POLICIES.map(([value, label]) => (
                   <Radio key={value} value={value} label={label} />
@@ -113,7 +113,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
               </Stack>
             </Radio.Group>
             <Text size="sm" c="dimmed">
-              A change that breaks a stream (its key, its cursor or the stream itself is gone) always pauses and asks.
+              A breaking change (the key, the cursor or the stream itself was removed) always pauses the connection.
             </Text>
             {saving.error && <ErrorNote error={saving.error} />}
             {edit && (
@@ -130,7 +130,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
       <Card withBorder>
         <Stack gap={6}>
           <Title order={2} size="h5">
-            Where it leads
+            Source and destination
           </Title>
           <Text size="sm">
             From{' '}
@@ -141,7 +141,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
             <Anchor component={Link} to={`/destinations/${connection.destination.id}`} size="sm">
               {connection.destination.name}
             </Anchor>
-            {connection.prefix && <>, each stream with “{connection.prefix}” before its name</>}
+            {connection.prefix && <>, with the stream prefix “{connection.prefix}”</>}
             {connection.namespaceFormat && <>, in the namespace “{connection.namespaceFormat}”</>}.
           </Text>
         </Stack>
@@ -154,7 +154,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
                 Delete this connection
               </Title>
               <Text size="sm" c="dimmed">
-                The data at the destination stays.
+                The data in the destination stays.
               </Text>
             </Stack>
             <Button variant="default" c="var(--mantine-color-error)" onClick={remove}>

@@ -1,4 +1,4 @@
-/** The states from which the next sync continues each stream: to view, correct or delete. */
+/** The state of each stream, from which the next sync continues: view, edit or reset. */
 import { Button, Code, Group, JsonInput, Modal, Paper, Skeleton, Stack, Text } from '@mantine/core';
 import { IconBookmark } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -34,20 +34,20 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
     return (
       <Paper withBorder>
         <EmptyState icon={<IconBookmark size={28} aria-hidden />} title="No state yet">
-          After the first checkpoint this page shows where each stream continues.
+          After the first checkpoint of a sync, the state of each stream is shown here.
         </EmptyState>
       </Paper>
     );
 
-  const forget = (stream: string) =>
+  const reset = (stream: string) =>
     setConfirmation({
-      title: `Forget the state of ${stream}?`,
-      body: 'The next sync reads this stream from the beginning. What the destination has stays.',
-      action: 'Forget it',
+      title: `Reset the state of ${stream}?`,
+      body: 'The next sync reads this stream from the beginning. The data in the destination stays.',
+      action: 'Reset the state',
       danger: true,
       run: async () => {
         await api.delete(path, { stream });
-        notifySuccess('The state is forgotten.');
+        notifySuccess('The state was reset.');
         await invalidate();
       },
     });
@@ -55,7 +55,7 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
   return (
     <Stack>
       <Text size="sm" c="dimmed">
-        The next sync reads on from here. {busy && 'While a job runs it cannot be changed.'}
+        The next sync continues from this state. {busy && 'It cannot be changed while a job runs.'}
       </Text>
       <Paper withBorder>
         {streams.slice(0, MAX_STREAMS).map((stream) => (
@@ -79,8 +79,8 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
                 <Button size="xs" variant="default" disabled={busy} aria-label={`Change the state of ${stream}`} onClick={() => setEdited(stream)}>
                   Change …
                 </Button>
-                <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} aria-label={`Forget the state of ${stream}`} onClick={() => forget(stream)}>
-                  Forget …
+                <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} aria-label={`Reset the state of ${stream}`} onClick={() => reset(stream)}>
+                  Reset …
                 </Button>
               </Group>
             )}
@@ -89,7 +89,7 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
       </Paper>
       {streams.length > MAX_STREAMS && (
         <Text size="sm" c="dimmed">
-          The first {MAX_STREAMS} of {streams.length} are shown; <Code>kitestring state export</Code> writes all.
+          Showing {MAX_STREAMS} of {streams.length} streams. <Code>kitestring state export</Code> writes all.
         </Text>
       )}
       <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
@@ -138,7 +138,7 @@ function Edit({
     try {
       value = JSON.parse(text);
     } catch {
-      setError(new Error('This is no JSON: a quote, a comma or a brace is missing.'));
+      setError(new Error('This is not valid JSON. Check quotes, commas and braces.'));
       return;
     }
     setBusy(true);
@@ -157,12 +157,12 @@ function Edit({
     <Stack>
       <JsonInput label={`State of ${stream}, as JSON`} value={text} onChange={setText} autosize minRows={6} maxRows={24} data-autofocus />
       <Text size="sm" c="dimmed">
-        A later cursor leaves out records in between; an earlier one reads records again.
+        A later cursor skips records; an earlier cursor reads records again.
       </Text>
       {error !== null && <ErrorNote error={error} />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onClose}>
-          Keep as it is
+          Cancel
         </Button>
         <Button loading={busy} onClick={() => void submit()}>
           Save

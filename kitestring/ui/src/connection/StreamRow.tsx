@@ -1,4 +1,4 @@
-/** One stream: how it is moved, its last figures, what can be done with it alone. */
+/** A stream: its sync mode, the figures of its last job, and its actions. */
 import { ActionIcon, Box, Checkbox, Group, Menu, Stack, Text } from '@mantine/core';
 import { IconCalendarSearch, IconDotsVertical, IconEraser, IconRefresh } from '@tabler/icons-react';
 
@@ -91,7 +91,7 @@ export function StreamRow({
       {(run || edit) && (
         <Menu position="bottom-end">
           <Menu.Target>
-            <ActionIcon variant="subtle" color="gray" aria-label={`What to do with ${stream.key}`}>
+            <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${stream.key}`}>
               <IconDotsVertical size={17} aria-hidden />
             </ActionIcon>
           </Menu.Target>

@@ -1,4 +1,4 @@
-/** The streams of a connection: how each is moved and how it came out; a thousand of them stay fast. */
+/** The streams of a connection with their last results; virtualized, because there may be thousands. */
 import { Button, Checkbox, Group, Paper, Text, TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
@@ -81,7 +81,7 @@ export function StreamsTab({ connection, run, edit }: { connection: ConnectionDe
           <Group px="md" py={8} className="panel-row" gap="sm">
             <Checkbox
               size="xs"
-              label={text ? 'All that are found' : 'All streams'}
+              label={text ? 'All matches' : 'All streams'}
               checked={all}
               indeterminate={!all && names.length > 0}
               onChange={() => setChosen(all ? new Set() : new Set(streams.map((stream) => stream.key)))}
@@ -121,7 +121,7 @@ export function StreamsTab({ connection, run, edit }: { connection: ConnectionDe
         </div>
         {streams.length === 0 && (
           <Text c="dimmed" size="sm" ta="center" py="xl">
-            No stream has “{text}” in its name.
+            No stream matches “{text}”.
           </Text>
         )}
       </Paper>

@@ -1,4 +1,4 @@
-/** Confirmations before streams are refreshed or cleared: which data is deleted, and when. */
+/** Confirmation dialogs for refresh and clear: they state which data is deleted, and when. */
 import { Code, List, Stack, Text } from '@mantine/core';
 
 import { api, OWN } from '../api/client';
@@ -16,10 +16,10 @@ export function refreshDialog(connection: ConnectionDetail, keys: string[], inva
       <Stack gap="xs">
         <Names keys={keys} />
         <Text size="sm">
-          The state is set aside and everything is read from <b>{connection.source.name}</b> from the beginning. What{' '}
-          <b>{connection.destination.name}</b> has now{' '}
-          <b>is deleted and replaced at the end of the job, once the new data is whole</b>; until then it stays, and if
-          the job fails it stays too. {lastWritten(connection, keys)}
+          The state is set aside and all data is read again from <b>{connection.source.name}</b>. The data in{' '}
+          <b>{connection.destination.name}</b>{' '}
+          <b>is deleted and replaced at the end of the job, once the new data is complete</b>. Until then, and if the
+          job fails, it stays. {lastWritten(connection, keys)}
         </Text>
       </Stack>
     ),
@@ -27,7 +27,7 @@ export function refreshDialog(connection: ConnectionDetail, keys: string[], inva
     danger: true,
     run: async () => {
       await api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/refresh`, { streams: keys, mode: 'truncate' });
-      notifySuccess('The refresh has begun.');
+      notifySuccess('Refresh started.');
       await invalidate();
     },
   };
@@ -41,7 +41,7 @@ export function clearDialog(connection: ConnectionDetail, keys: string[], invali
         <Names keys={keys} />
         <Text size="sm">
           <b>All data of {keys.length === 1 ? 'this stream' : 'these streams'} is deleted from {connection.destination.name}</b>, and the
-          state with it. Nothing takes its place until the next sync reads everything from the beginning. This cannot be
+          state with it. It stays empty until the next sync reads everything from the beginning. This cannot be
           undone. {lastWritten(connection, keys)}
         </Text>
       </Stack>
@@ -51,7 +51,7 @@ export function clearDialog(connection: ConnectionDetail, keys: string[], invali
     type: keys.length === 1 ? keys[0] : String(keys.length),
     run: async () => {
       await api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/clear`, { streams: keys });
-      notifySuccess('Clearing has begun.');
+      notifySuccess('Clear started.');
       await invalidate();
     },
   };
@@ -75,10 +75,10 @@ function Names({ keys }: { keys: string[] }) {
   );
 }
 
-/** How much the last sync wrote: a hint of what is at stake, not what is stored by now. */
+/** The number of records that the last sync wrote: a hint, not the number stored now. */
 function lastWritten(connection: ConnectionDetail, keys: string[]): string {
   const written = connection.streams
     .filter((stream) => keys.includes(stream.key))
     .reduce((sum, stream) => sum + (stream.last?.written ?? 0), 0);
-  return written > 0 ? `(The last job that had ${keys.length === 1 ? 'it' : 'them'} wrote ${count(written)} records.)` : '';
+  return written > 0 ? `(Records written by the last job: ${count(written)}.)` : '';
 }

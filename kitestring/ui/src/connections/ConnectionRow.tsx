@@ -96,7 +96,7 @@ export const ConnectionRow = memo(function ConnectionRow({ connection, may }: { 
           {may.edit && (
             <Menu position="bottom-end">
               <Menu.Target>
-                <ActionIcon variant="subtle" color="gray" aria-label={`More for ${connection.name}`}>
+                <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${connection.name}`}>
                   <IconDotsVertical size={17} aria-hidden />
                 </ActionIcon>
               </Menu.Target>

@@ -1,4 +1,4 @@
-/** The connections of a workspace: what each does, how it went, what comes next. */
+/** The connections of a workspace: status, last sync and schedule. */
 import { Button, Group, Pagination, Paper, Select, Skeleton, Stack, Table, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconArrowsRightLeft, IconPlus, IconSearch } from '@tabler/icons-react';
@@ -37,7 +37,7 @@ export function ConnectionsPage() {
 
   return (
     <>
-      <PageHeader title="Connections" note="What is copied from where to where, and how it goes.">
+      <PageHeader title="Connections" note="Sources, destinations and the status of their syncs.">
         {rights.edit && total > 0 && add}
       </PageHeader>
       {overviews.error && <ErrorNote error={overviews.error} retry={() => void overviews.refetch()} />}
@@ -109,7 +109,7 @@ export function ConnectionsPage() {
             </Table>
             {overviews.data && total === 0 && (
               <Text c="dimmed" size="sm" ta="center" py="xl">
-                No connection is like that.
+                No connection matches the filters.
               </Text>
             )}
           </Paper>

@@ -1,4 +1,4 @@
-/** How the last job of a connection came out, in two lines or, with `line`, in one. */
+/** The result of a connection's last job, in two lines or, with `line`, in one. */
 import { Text } from '@mantine/core';
 
 import type { ConnectionOverview } from '../api/schema.gen';
@@ -24,7 +24,7 @@ export function LastSync({ connection, line = false }: { connection: ConnectionO
   ].filter(Boolean);
   const when = (
     <>
-      {running && 'began '}
+      {running && 'started '}
       <Time ms={running ? (job.startedAtMs ?? job.createdAtMs) : (job.endedAtMs ?? job.createdAtMs)} />
       {job.kind !== 'sync' && ` · ${job.kind}`}
     </>

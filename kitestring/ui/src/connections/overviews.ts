@@ -55,7 +55,7 @@ export function connectionQuery(connectionId: string) {
   });
 }
 
-/** The condition of a connection: what it waits for comes before the outcome of its last job. */
+/** The status of a connection: pending work has priority over the last result. */
 export function conditionOf(connection: ConnectionOverview): string {
   if (connection.job && ACTIVE.includes(connection.job.status)) return connection.job.status;
   if (connection.deciding) return 'deciding';

@@ -1,4 +1,4 @@
-/** A schedule in words. What words would make longer than the expression stays an expression. */
+/** A schedule in words. A complex expression stays an expression. */
 import type { Schedule } from '../api/schema.gen';
 
 const DAYS: Record<string, string> = {
@@ -17,7 +17,7 @@ export interface Cron {
   zone: string;
 }
 
-/** The API writes the time zone behind the expression. */
+/** Split the time zone, which the API appends, from the expression. */
 export function splitCron(text: string): Cron {
   const parts = text.trim().split(/\s+/);
   const last = parts.at(-1) ?? '';

@@ -1,4 +1,4 @@
-/** Actions on a connection as a whole: sync now, cancel, pause, resume. */
+/** The actions of a connection: sync, cancel, pause, resume. */
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
@@ -18,7 +18,7 @@ export function useActions(connection: Pick<ConnectionOverview, 'connectionId' |
   const sync = useMutation({
     mutationFn: () => api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/sync`),
     onSuccess: async () => {
-      notifySuccess(`The sync of ${connection.name} has begun.`);
+      notifySuccess(`Sync of ${connection.name} started.`);
       await invalidate();
     },
     onError: notifyError,
@@ -26,7 +26,7 @@ export function useActions(connection: Pick<ConnectionOverview, 'connectionId' |
   const cancel = useMutation({
     mutationFn: () => api.post(`${OWN}/jobs/${connection.job?.jobId}/cancel`),
     onSuccess: async () => {
-      notifySuccess('It stops at the next checkpoint.');
+      notifySuccess('The job stops at the next checkpoint.');
       await invalidate();
     },
     onError: notifyError,

@@ -1,4 +1,4 @@
-/** Choosing a connector: ours first, then the public ones of Airbyte's catalog, found by name. */
+/** The list of connectors: Kitestring's first, then those of Airbyte's registry, with a search. */
 import { Badge, Button, Card, Group, SegmentedControl, SimpleGrid, Skeleton, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
 import {
   IconBook,
@@ -79,7 +79,7 @@ export function ConnectorChoice({
           miw={220}
         />
         <SegmentedControl
-          aria-label="Which connectors"
+          aria-label="Origin of the connectors"
           value={origin}
           onChange={setOrigin}
           data={[
@@ -113,7 +113,7 @@ export function ConnectorChoice({
       </SimpleGrid>
       {connectors.data && matches.length === 0 && (
         <Text c="dimmed">
-          No connector is called “{searchText}”. A low-code manifest or any program that speaks Airbyte's protocol works too: see
+          No connector matches “{searchText}”. A low-code manifest or any program that speaks Airbyte's protocol works too: see
           the documentation.
         </Text>
       )}
@@ -128,7 +128,7 @@ export function ConnectorChoice({
   );
 }
 
-/** The connector's own icon, or the sign of its category. */
+/** The connector's own icon, or the icon of its category. */
 function Icon({ connector }: { connector: ConnectorSummary }) {
   if (connector.icon.startsWith('<')) return <img src={`data:image/svg+xml,${encodeURIComponent(connector.icon)}`} alt="" height={18} />;
   const Sign = SIGNS[connector.category];
@@ -150,6 +150,6 @@ function Support({ connector }: { connector: ConnectorSummary }) {
 }
 
 function connectorNote(connector: ConnectorSummary): string {
-  if (connector.native) return connector.summary || 'Comes with Kitestring, tested with it';
-  return connector.installed ? `${connector.version}, installed` : `${connector.version}, is installed when you choose it`;
+  if (connector.native) return connector.summary || 'Part of Kitestring';
+  return connector.installed ? `${connector.version}, installed` : `${connector.version}, installed when you choose it`;
 }

@@ -1,4 +1,4 @@
-/** Where a vendor's consent ends: tells the page that began it, and closes. */
+/** The callback of an OAuth consent: reports the result to the page that started it, and closes. */
 import { Center, Stack, Text, Title } from '@mantine/core';
 import { useEffect } from 'react';
 
@@ -20,9 +20,9 @@ export function ConsentCallbackPage() {
     <Center mih="60vh" p="md">
       <Stack gap="xs" ta="center">
         <Title order={1} size="h3">
-          {error ? 'Access was not given' : 'Access was given'}
+          {error ? 'Access was not granted' : 'Access granted'}
         </Title>
-        <Text c="dimmed">{error ? `The vendor said: ${error}.` : 'You can close this window.'}</Text>
+        <Text c="dimmed">{error ? `Error from the vendor: ${error}.` : 'You can close this window.'}</Text>
       </Stack>
     </Center>
   );

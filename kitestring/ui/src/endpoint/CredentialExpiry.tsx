@@ -1,4 +1,4 @@
-/** When the credentials of a source end, before they do. */
+/** Warnings about credentials of a source that expire. */
 import { Alert, Text } from '@mantine/core';
 import { IconKey } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -19,7 +19,7 @@ export function CredentialExpiry({ sourceId }: { sourceId: string }) {
         variant="light"
         icon={<IconKey aria-hidden />}
         role="status"
-        title={expired ? `${name} ended on ${day}` : `${name} ends on ${day}, in ${daysLeft} days`}
+        title={expired ? `${name} expired on ${day}` : `${name} expires on ${day}, in ${daysLeft} days`}
       >
         {hint && (
           <Text size="sm" c="var(--mantine-color-text)">

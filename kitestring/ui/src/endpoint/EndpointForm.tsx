@@ -1,4 +1,4 @@
-/** The form of a source or destination: its name, its configuration, a check, and what saves it. */
+/** The form of a source or destination: name, configuration, check and save. */
 import { Alert, Button, Card, Group, Stack, Text, TextInput } from '@mantine/core';
 import { IconCircleCheck, IconKey, IconPlugConnected } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
@@ -22,7 +22,7 @@ interface Props {
   kind: EndpointKind;
   connector: ConnectorDetail;
   workspaceId: string;
-  /** The saved endpoint, for a change. */
+  /** The saved values, when the form changes an endpoint. */
   saved?: { id: string; name: string; configuration: Values };
   save: (values: FormValues) => Promise<unknown>;
   action: string;
@@ -49,7 +49,7 @@ export function EndpointForm({ kind, connector, workspaceId, saved, save, action
   });
   const saving = useMutation({ mutationFn: () => save({ name: name.trim(), configuration: configuration(), secretId }) });
 
-  /** Whether what is entered can be sent; if not, the first field that is wrong gets the focus. */
+  /** Return whether the form is valid; otherwise move the focus to the first invalid field. */
   function validateForm(): boolean {
     setSubmitted(true);
     const [first] = consented ? [] : Object.keys(validate(schema, value));
@@ -58,7 +58,7 @@ export function EndpointForm({ kind, connector, workspaceId, saved, save, action
       return false;
     }
     if (first === undefined) return true;
-    // An optional part opens first.
+    // The optional settings open first.
     requestAnimationFrame(() => document.getElementById(`field-${first}`)?.focus());
     return false;
   }
@@ -77,11 +77,11 @@ export function EndpointForm({ kind, connector, workspaceId, saved, save, action
             <TextInput
               id="field-name-of-it"
               label="Name"
-              description={`What this ${kind} is called here.`}
+              description={`The name of this ${kind} in Kitestring.`}
               withAsterisk
               required
               value={name}
-              error={submitted && name.trim() === '' ? 'This is needed.' : undefined}
+              error={submitted && name.trim() === '' ? 'This field is required.' : undefined}
               disabled={!mayEdit}
               onChange={(event) => setName(event.currentTarget.value)}
             />
@@ -150,7 +150,7 @@ export function CheckResult({ result }: { result: CheckResult }) {
       </Alert>
     );
   return (
-    <Alert color="red" variant="light" role="alert" title={result.message || 'It does not work'}>
+    <Alert color="red" variant="light" role="alert" title={result.message || 'The check failed'}>
       {result.hint && (
         <Text size="sm" c="var(--mantine-color-text)">
           {result.hint}
@@ -160,7 +160,7 @@ export function CheckResult({ result }: { result: CheckResult }) {
   );
 }
 
-/** Giving access at the vendor, where the source knows how: it opens in a window of its own and comes back. */
+/** OAuth consent at the vendor, for sources that support it: opens in a popup, which reports the result. */
 function Consent({
   connector,
   workspaceId,
@@ -185,7 +185,7 @@ function Consent({
   const [renewed, setRenewed] = useState(false);
   const [started, setStarted] = useState(false);
   useEffect(() => {
-    // Every page of this browser hears it: it is for the one that has begun a consent.
+    // Every page of this browser receives the message: only the page that started the consent uses it.
     if (!started) return;
     const channel = new BroadcastChannel(CONSENT_CHANNEL);
     channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
@@ -197,7 +197,7 @@ function Consent({
   const begin = useMutation({
     mutationFn: async () => {
       setStarted(true);
-      // Opened before anything is awaited: browsers let a click open a window, not an answer.
+      // Opened before any await: browsers allow a popup from a click, not from a response.
       const popup = window.open('', '_blank', 'popup,width=720,height=820');
       try {
         const { consentUrl } = await api.post<ConsentRead>(`${OWN}/consents`, {
@@ -215,16 +215,16 @@ function Consent({
   });
   if (!vendor) return null;
   return (
-    <Alert variant="light" color="kite" icon={<IconKey aria-hidden />} title={`Give access at ${connector.name}`}>
+    <Alert variant="light" color="kite" icon={<IconKey aria-hidden />} title={`Grant access at ${connector.name}`}>
       <Stack gap="xs" align="flex-start">
         <Text size="sm">
           {done || renewed
-            ? 'Access was given. ' + (done ? `Save the source to keep it; the credentials below are not needed.` : 'The new tokens are kept.')
+            ? 'Access granted. ' + (done ? `Save the source to keep it; the credentials below are not required.` : 'The new tokens are saved.')
             : `Sign in at ${connector.name} instead of entering a token${vendor.needs.length ? `; enter ${vendor.needs.join(', ')} below first` : ''}.`}
         </Text>
         {begin.error && <ErrorNote error={begin.error} />}
         <Button size="xs" variant={done || renewed ? 'default' : 'filled'} loading={begin.isPending} onClick={() => begin.mutate()}>
-          {done || renewed ? 'Give access again' : 'Give access'}
+          {done || renewed ? 'Grant access again' : 'Grant access'}
         </Button>
       </Stack>
     </Alert>

@@ -1,4 +1,4 @@
-/** One source or destination: its form, what uses it, checking and deleting it. */
+/** A source or destination: its form, its connections, check and delete. */
 import { Anchor, Box, Breadcrumbs, Button, Card, List, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { IconPlus, IconTrash } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';

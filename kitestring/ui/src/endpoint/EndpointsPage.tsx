@@ -49,7 +49,7 @@ function EndpointsPage({ kind }: { kind: EndpointKind }) {
       {endpoints.data?.length === 0 && (
         <Card withBorder>
           <EmptyState icon={<texts.icon size={28} aria-hidden />} title={`No ${kind} yet`} action={add}>
-            {texts.what} Its credentials are sealed on the server and never shown again.
+            {texts.what} Its credentials are encrypted on the server and never shown again.
           </EmptyState>
         </Card>
       )}
@@ -109,10 +109,10 @@ function EndpointsPage({ kind }: { kind: EndpointKind }) {
           </Card>
           {matches.length > MAX_ROWS && (
             <Text size="sm" c="dimmed">
-              {MAX_ROWS} of {matches.length} are shown: search for the others.
+              Showing {MAX_ROWS} of {matches.length}. Search to find the rest.
             </Text>
           )}
-          {matches.length === 0 && <Text c="dimmed">None matches “{searchText}”.</Text>}
+          {matches.length === 0 && <Text c="dimmed">No match for “{searchText}”.</Text>}
         </Stack>
       )}
     </>

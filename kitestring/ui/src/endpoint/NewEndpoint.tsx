@@ -1,4 +1,4 @@
-/** Making a source or destination in two steps: a page of its own, and a part of making a connection. */
+/** Create a source or destination in two steps; used by its own page and by the connection wizard. */
 import { Anchor, Box, Button, Card, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
@@ -107,7 +107,7 @@ function ChosenConnector({
   );
 }
 
-/** A connector of Airbyte's catalog has to be installed on the server first: its form comes with it. */
+/** Install a connector of Airbyte's registry on the server; its form is available afterwards. */
 function Install({
   kind,
   definitionId,
@@ -125,8 +125,8 @@ function Install({
     <Card withBorder padding="lg">
       <Stack align="flex-start">
         <Text>
-          {name} is one of Airbyte's public connectors. It is not installed on this server yet: it is fetched from the
-          registry, held against its checksum, and runs apart from Kitestring's own processes.
+          {name} is one of Airbyte's public connectors and is not installed on this server. Kitestring downloads it from the
+          registry, verifies its checksum and runs it outside its own processes.
         </Text>
         {installing.error && <ErrorNote error={installing.error} />}
         {isInstanceAdmin ? (
@@ -138,7 +138,7 @@ function Install({
             Install {name}
           </Button>
         ) : (
-          <Text c="dimmed">Ask an admin of the server to install it.</Text>
+          <Text c="dimmed">Ask a server admin to install it.</Text>
         )}
       </Stack>
     </Card>

@@ -1,2 +1,2 @@
-/** The channel on which the window of a consent tells the page that opened it how it ended. */
+/** The broadcast channel on which the consent popup reports its result to the page that opened it. */
 export const CONSENT_CHANNEL = 'kitestring.consented';

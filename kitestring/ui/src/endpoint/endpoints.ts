@@ -1,4 +1,4 @@
-/** Sources and destinations: what is asked of the server about them, the same for both. */
+/** API calls and queries for sources and destinations. */
 import { queryOptions } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
@@ -22,7 +22,7 @@ type Answer = Values & { name: string; definitionId: string; workspaceId: string
 
 function endpointOf(kind: EndpointKind, answer: Answer): Endpoint {
   const { name, definitionId, workspaceId, configuration, createdAt } = answer;
-  // The configuration contains the type for Airbyte's clients; the form knows it by the connector.
+  // The configuration holds the type for Airbyte's clients; the form gets it from the connector.
   const { [`${kind}Type`]: _, ...config } = configuration;
   return {
     id: String(answer[`${kind}Id`]),
@@ -94,7 +94,7 @@ export async function install(kind: EndpointKind, definitionId: string): Promise
 export interface Draft {
   workspaceId: string;
   definitionId: string;
-  /** The id of an existing source or destination: a mask in the configuration represents its secret. */
+  /** The id of an existing endpoint: a masked value in the configuration means its stored secret. */
   id?: string;
   configuration: Values;
 }
@@ -110,7 +110,7 @@ export interface LastCheck extends CheckResult {
 
 export const lastCheckKey = (kind: EndpointKind, id: string) => ['checked', kind, id];
 
-/** Check what is kept. The result is remembered while the pages are open. */
+/** Check a saved endpoint. The result is cached while the pages are open. */
 export async function check(kind: EndpointKind, id: string): Promise<LastCheck> {
   const result = { ...(await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
   queryClient.setQueryData(lastCheckKey(kind, id), result);

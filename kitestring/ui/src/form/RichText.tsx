@@ -1,4 +1,4 @@
-/** A description out of a spec: `code`, **bold** and links of Markdown or HTML; any other markup is left out. */
+/** A description of a spec: renders `code`, **bold** and links of Markdown or HTML; drops other markup. */
 import { Anchor, Code } from '@mantine/core';
 import { Fragment, type ReactNode } from 'react';
 

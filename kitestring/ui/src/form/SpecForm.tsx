@@ -1,8 +1,8 @@
 /**
- * The form of a connector's configuration, drawn from its spec.
+ * The form of a connector's configuration, rendered from its spec.
  *
- * It is our own because validators of JSON Schema compile code in the browser, which the pages' Content-Security-Policy
- * forbids; and because specs say more than a schema does: secrets, order, groups, what is to be hidden.
+ * Written for Kitestring because JSON Schema validators compile code in the browser, which the pages'
+ * Content-Security-Policy forbids, and because specs hold more than a schema: secrets, order, groups, hidden fields.
  */
 import {
   ActionIcon,
@@ -50,7 +50,7 @@ interface FieldProps {
   onChange: (value: unknown) => void;
 }
 
-/** `schema` comes from `plain`; `errors` from `wrong`, by path. */
+/** `schema` comes from `resolveSchema`; `errors` from `validate`, by path. */
 export function SpecForm({
   schema,
   value,
@@ -65,7 +65,7 @@ export function SpecForm({
   return <Fields schema={schema} path="" value={value} errors={errors} onChange={onChange} />;
 }
 
-/** The fields of an object: the needed ones, and the others behind a button that names them. */
+/** The fields of an object: required fields first, optional fields behind a button that names them. */
 function Fields({
   schema,
   path,
@@ -199,7 +199,7 @@ function Field(field: FieldProps) {
           {...shared}
           data={schema.items?.enum?.map(String)}
           value={Array.isArray(value) ? value.map(String) : []}
-          placeholder={Array.isArray(value) && value.length ? undefined : (hint ?? 'Enter one, then press Enter')}
+          placeholder={Array.isArray(value) && value.length ? undefined : (hint ?? 'Enter a value, then press Enter')}
           splitChars={[',', '\n']}
           acceptValueOnBlur
           onChange={onChange}
@@ -274,12 +274,12 @@ function Part({ field, children }: { field: FieldProps; children: React.ReactNod
   );
 }
 
-/** A secret that the server keeps is never shown: it stays as it is unless another is entered. */
+/** A stored secret is never shown: it does not change unless a new value is entered. */
 function Secret({ field, shared, hint }: { field: FieldProps; shared: object; hint?: string }) {
   const { value, schema, onChange } = field;
   const [stored] = useState(value === MASK);
   const unchanged = value === MASK;
-  const inputProps = { ...shared, placeholder: stored ? 'Kept as it is. Enter another to replace it.' : hint };
+  const inputProps = { ...shared, placeholder: stored ? 'Unchanged. Enter a new value to replace it.' : hint };
   const text = unchanged ? '' : String(value ?? '');
   const change = (next: string) => onChange(next === '' && stored ? MASK : next);
   return schema.multiline ? (
@@ -295,7 +295,7 @@ function Secret({ field, shared, hint }: { field: FieldProps; shared: object; hi
   );
 }
 
-/** One of several ways, each with fields of its own. What was entered under another way comes back with it. */
+/** A choice between variants, each with its own fields. Values of a variant return when it is selected again. */
 function Choice(field: FieldProps) {
   const { schema, value, path, name, needed, errors, onChange } = field;
   const variants = schema.oneOf ?? [];
@@ -308,9 +308,9 @@ function Choice(field: FieldProps) {
         <Select
           id={`field-${path}`}
           aria-label={label(name, schema)}
-          data={variants.map((option, n) => ({ value: String(n), label: option.title ?? `Way ${n + 1}` }))}
+          data={variants.map((option, n) => ({ value: String(n), label: option.title ?? `Option ${n + 1}` }))}
           value={index < 0 ? null : String(index)}
-          placeholder="Choose one"
+          placeholder="Choose an option"
           maw={420}
           error={errors[path]}
           allowDeselect={false}
@@ -383,7 +383,7 @@ function Items(field: FieldProps) {
   );
 }
 
-/** A value without fields of its own is written as JSON; a text that is no JSON is kept, and reported. */
+/** A value without fields is edited as JSON; invalid JSON is kept as text and reported. */
 function Json({ field, shared }: { field: FieldProps; shared: object }) {
   const { value, schema, onChange } = field;
   const [text, setText] = useState(() =>
@@ -395,7 +395,7 @@ function Json({ field, shared }: { field: FieldProps; shared: object }) {
       autosize
       minRows={3}
       maxRows={16}
-      placeholder={schema.type === 'array' ? '[]' : schema.type === undefined ? 'A text, or JSON' : '{}'}
+      placeholder={schema.type === 'array' ? '[]' : schema.type === undefined ? 'Text or JSON' : '{}'}
       value={text}
       onChange={(next) => {
         setText(next);

@@ -1,8 +1,8 @@
 /**
  * The form of a connector's configuration: JSON Schema as Airbyte's specs use it.
  *
- * What a schema looks like on the page is decided here (`kindOf`), and what leaves the page (`cleaned`, `wrong`). The
- * server has the last word on what is valid: it checks each configuration with the connector itself.
+ * `kindOf` decides how the page shows a schema; `cleanValue` and `validate` decide what the page sends. The server
+ * checks each configuration with the connector itself and decides what is valid.
  */
 
 export interface Schema {
@@ -39,12 +39,12 @@ export interface Schema {
 
 export type Values = Record<string, unknown>;
 
-/** Replaces a secret that the server stores: it never sends one. */
+/** The mask that replaces a stored secret: the server never returns secrets. */
 export const MASK = '**********';
 
 export type Kind = 'choice' | 'enum' | 'boolean' | 'number' | 'text' | 'texts' | 'items' | 'group' | 'json';
 
-/** A schema without references, `allOf` and null: what is left says how to show it. */
+/** Resolve references, `allOf` and null; the result determines how to show the field. */
 export function resolveSchema(schema: Schema, root: Schema = schema, depth = 0): Schema {
   if (depth > 20) return {};
   let resolved = schema;
@@ -103,7 +103,7 @@ export function kindOf(schema: Schema): Kind {
   return schema.properties && Object.keys(schema.properties).length > 0 ? 'group' : 'json';
 }
 
-/** The values that an `enum` field can have, with what each is called. */
+/** The values of an `enum` field, with their labels. */
 export function choices(schema: Schema): { value: unknown; label: string }[] {
   if (schema.oneOf) return schema.oneOf.map((variant) => ({ value: variant.const, label: variant.title ?? String(variant.const) }));
   return (schema.enum ?? [schema.const]).filter((constant) => constant !== null).map((constant) => ({ value: constant, label: String(constant) }));
@@ -114,7 +114,7 @@ export function label(name: string, schema: Schema): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** The fields of an object that are shown, in its order; a constant only distinguishes the variants of a choice. */
+/** The visible fields of an object, in order. Constants are hidden: they only identify a variant. */
 export function fieldsOf(schema: Schema): [string, Schema][] {
   return Object.entries(schema.properties ?? {})
     .filter(([, property]) => !property.airbyte_hidden && property.const === undefined && !isConstant(property))
@@ -123,7 +123,7 @@ export function fieldsOf(schema: Schema): [string, Schema][] {
     .map((field) => field.entry);
 }
 
-/** An enumeration of one text that is the default too is how older specs write a constant. */
+/** Older specs write a constant as an enumeration with one value that is also the default. */
 function isConstant(schema: Schema): boolean {
   return schema.enum?.length === 1 && schema.enum[0] === schema.default;
 }
@@ -137,19 +137,19 @@ export function constants(schema: Schema): Values {
   return values;
 }
 
-/** Which way of a choice a value takes: the first whose constants it bears; -1 for none. */
+/** The index of the variant that a value belongs to: the first whose constants match; -1 for none. */
 export function variantIndex(schema: Schema, value: unknown): number {
   if (typeof value !== 'object' || value === null) return -1;
   const variants = schema.oneOf ?? [];
   const matches = (variant: Schema) => Object.entries(constants(variant)).every(([name, constant]) => (value as Values)[name] === constant);
   const match = variants.findIndex((variant) => Object.keys(constants(variant)).length > 0 && matches(variant));
   if (match >= 0) return match;
-  // Ways without a constant: the one that knows the value's options.
+  // Variants without a constant: the first that has all properties of the value.
   const names = Object.keys(value);
   return variants.findIndex((variant) => matches(variant) && names.every((name) => name in (variant.properties ?? {})));
 }
 
-/** The initial value of a field: the required parts that have only one possible value. */
+/** The initial value of a field: defaults and constants of required fields. */
 export function initialValue(schema: Schema, needed = true): unknown {
   const kind = kindOf(schema);
   if (kind === 'group') {
@@ -177,7 +177,7 @@ function isEmpty(value: unknown): boolean {
   );
 }
 
-/** The configuration to send: what was left empty is left out, and the connector's default holds. */
+/** The configuration to send, without empty values: the connector's defaults apply to them. */
 export function cleanValue(schema: Schema, value: unknown, needed = true): unknown {
   const kind = kindOf(schema);
   if (kind === 'group' || (kind === 'choice' && typeof value === 'object' && value !== null)) {
@@ -201,13 +201,13 @@ export function cleanValue(schema: Schema, value: unknown, needed = true): unkno
   return value;
 }
 
-/** The errors of a value, by path (`credentials.api_token`): only those that a user can correct here. */
+/** Validation errors by path (`credentials.api_token`); only errors that the user can correct in the form. */
 export function validate(schema: Schema, value: unknown, needed = true, path = ''): Record<string, string> {
   const kind = kindOf(schema);
   if (kind === 'group' || kind === 'choice') {
     if (value === undefined && !needed) return {};
     const objectSchema = kind === 'choice' ? schema.oneOf?.[variantIndex(schema, value)] : schema;
-    if (!objectSchema) return { [path]: 'Choose one.' };
+    if (!objectSchema) return { [path]: 'Choose an option.' };
     const errors: Record<string, string> = {};
     for (const [name, property] of fieldsOf(objectSchema)) {
       const inside = (value as Values | undefined)?.[name];
@@ -220,11 +220,11 @@ export function validate(schema: Schema, value: unknown, needed = true, path = '
   }
   if (isEmpty(value)) {
     if (!needed) return {};
-    if (kind === 'texts' || kind === 'items') return schema.minItems ? { [path]: 'Enter at least one.' } : {};
-    return kind === 'boolean' || schema.default !== undefined || kind === 'json' ? {} : { [path]: 'This is needed.' };
+    if (kind === 'texts' || kind === 'items') return schema.minItems ? { [path]: 'Enter at least one value.' } : {};
+    return kind === 'boolean' || schema.default !== undefined || kind === 'json' ? {} : { [path]: 'This field is required.' };
   }
   if (kind === 'json' && typeof value === 'string' && schema.type !== undefined) {
-    return { [path]: 'This is no JSON.' };
+    return { [path]: 'This is not valid JSON.' };
   }
   if (kind === 'number') {
     const number = Number(value);
@@ -236,15 +236,15 @@ export function validate(schema: Schema, value: unknown, needed = true, path = '
   if (kind === 'text' && schema.pattern && value !== MASK && !/^\$\{\w+:.+\}$/.test(String(value))) {
     try {
       if (!new RegExp(schema.pattern, 'u').test(String(value)))
-        return { [path]: schema.pattern_descriptor ? `Write it like ${schema.pattern_descriptor}.` : `It has to match ${schema.pattern}.` };
+        return { [path]: schema.pattern_descriptor ? `Expected format: ${schema.pattern_descriptor}.` : `The value must match ${schema.pattern}.` };
     } catch {
-      // A pattern of another language: the server knows it.
+      // A pattern in another regular expression dialect: the server checks it.
     }
   }
   return {};
 }
 
-/** Whether a field waits behind “Optional settings”: not needed, and not marked as always to be shown. */
+/** Whether a field belongs to “Optional settings”: not required, and not marked `always_show`. */
 export function isOptionalSetting(parent: Schema, name: string, schema: Schema): boolean {
   if (parent.required?.includes(name) || schema.always_show) return false;
   if (schema.group === 'advanced') return true;

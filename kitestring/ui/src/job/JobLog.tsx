@@ -1,4 +1,4 @@
-/** The log of an attempt: searched on the server, followed while it runs, and as long as it may be. */
+/** The log of an attempt: searched on the server, followed while it runs, of any length. */
 import { Button, Checkbox, Group, Select, Text, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { IconDownload, IconSearch } from '@tabler/icons-react';
@@ -77,7 +77,7 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
           maw={340}
         />
         <Select
-          aria-label="From this level"
+          aria-label="Minimum level"
           data={LEVELS.map((value) => ({ value, label: `${value} and above` }))}
           value={level}
           onChange={(value) => value && setLevel(value)}
@@ -120,18 +120,18 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
         </div>
         {log.loaded && length === 0 && (
           <Text size="sm" c="dimmed" p="md">
-            {text ? `No line from ${level} up has “${text}” in it.` : `Nothing from ${level} up was logged.`}
+            {text ? `No line at level ${level} or above contains “${text}”.` : `No lines at level ${level} or above.`}
           </Text>
         )}
       </div>
       <Group justify="space-between" mt={6}>
         <Text size="xs" c="dimmed" className="numbers">
           {count(length)} {length === 1 ? 'line' : 'lines'}
-          {log.more && ', and there are more'}
+          {log.more && ' (more available)'}
         </Text>
         {log.more && !running && (
           <Button size="xs" variant="default" onClick={loadMore}>
-            Read on
+            Load more
           </Button>
         )}
       </Group>
@@ -141,7 +141,7 @@ export function JobLog({ jobId, attempt, running }: { jobId: number; attempt: nu
 
 const path = (jobId: number, attempt: number) => `${OWN}/jobs/${jobId}/attempts/${attempt}/log`;
 
-/** The log read page by page from the beginning, and on while the attempt runs. At most so many lines are kept. */
+/** Read the log page by page, and poll while the attempt runs. Keeps at most `MAX_LINES` lines while it runs. */
 function useLog(jobId: number, attempt: number, level: string, text: string, running: boolean) {
   const [log, setLog] = useState<LogState>(EMPTY_LOG);
   const [limit, setLimit] = useState(MAX_LINES);

@@ -1,4 +1,4 @@
-/** One job: how it goes or went, its attempts with the figures of each stream, and their logs. */
+/** A job: its status, its attempts with the figures of each stream, and their logs. */
 import { Alert, Anchor, Button, Group, List, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { IconAlertTriangle, IconPlayerStop } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
@@ -44,7 +44,7 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
   const attempt = job.history.find((entry) => entry.number === chosen) ?? job.history.at(-1);
   const cancel = useMutation({
     mutationFn: () => api.post(`${OWN}/jobs/${job.jobId}/cancel`),
-    onSuccess: () => notifySuccess('It stops at the next checkpoint.'),
+    onSuccess: () => notifySuccess('The job stops at the next checkpoint.'),
     onError: notifyError,
   });
   const stopping = job.cancelRequested || cancel.isSuccess;
@@ -62,12 +62,12 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
             <StatusBadge status={job.status} />
             <span>{causeWords(job.cause)}</span>
             <span>
-              began <Time ms={job.startedAtMs ?? job.createdAtMs} />
+              started <Time ms={job.startedAtMs ?? job.createdAtMs} />
             </span>
             {job.startedAtMs && job.endedAtMs && <span>took {duration(job.endedAtMs - job.startedAtMs)}</span>}
             {job.status === 'incomplete' && job.runAfterMs && (
               <span>
-                tried again <Time ms={job.runAfterMs} />
+                retry <Time ms={job.runAfterMs} />
               </span>
             )}
           </Group>
@@ -99,7 +99,7 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
         {attempt && <Suspicions streams={streamsOf(attempt)} />}
         {job.history.length === 0 && (
           <Text c="dimmed" size="sm">
-            It has not begun yet: it waits for a worker with room for it.
+            Not started. Waiting for a worker with a free slot.
           </Text>
         )}
         {job.history.length > 1 && attempt && (
@@ -128,7 +128,7 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
         )}
         {attempt && running && attempt.progress?.waiting && (
           <Text size="sm" role="status">
-            It waits{attempt.progress.waiting.reason ? `: ${attempt.progress.waiting.reason}` : ''} (
+            Waiting{attempt.progress.waiting.reason ? `: ${attempt.progress.waiting.reason}` : ''} (
             {duration(attempt.progress.waiting.seconds * 1000)}).
           </Text>
         )}

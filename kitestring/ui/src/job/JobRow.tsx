@@ -8,9 +8,9 @@ import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
 
 const CAUSES: Record<string, string> = {
-  schedule: 'by schedule',
-  manual: 'by hand',
-  api: 'asked for',
+  schedule: 'scheduled',
+  manual: 'manual',
+  api: 'through the API',
   schema: 'after a schema change',
 };
 

@@ -18,11 +18,11 @@ export function JobsTable({
   named = false,
   filtered = false,
 }: {
-  /** The query for the server. */
+  /** The filter of the request. */
   of: { connectionId?: string; workspaceIds?: string; status?: string };
-  /** The job that runs: another one has the list asked for again. */
+  /** The running job: when it changes, the list is refetched. */
   running?: number;
-  /** With the connection of each. */
+  /** Whether to show the connection of each job. */
   named?: boolean;
   filtered?: boolean;
 }) {
@@ -42,7 +42,7 @@ export function JobsTable({
   if (jobs.length === 0)
     return (
       <Paper withBorder>
-        <EmptyState icon={<IconHistory size={28} aria-hidden />} title={filtered ? 'No job is like that' : 'No job yet'}>
+        <EmptyState icon={<IconHistory size={28} aria-hidden />} title={filtered ? 'No job matches the filter' : 'No job yet'}>
           Each sync, refresh, clear and backfill will be listed here, with its figures and its log.
         </EmptyState>
       </Paper>
@@ -55,8 +55,8 @@ export function JobsTable({
             <Table.Tr>
               <Table.Th>Job</Table.Th>
               <Table.Th>Status</Table.Th>
-              <Table.Th>Began</Table.Th>
-              <Table.Th visibleFrom="sm">Took</Table.Th>
+              <Table.Th>Started</Table.Th>
+              <Table.Th visibleFrom="sm">Duration</Table.Th>
               <Table.Th visibleFrom="sm" ta="right">
                 Records
               </Table.Th>
@@ -77,7 +77,7 @@ export function JobsTable({
         </Center>
       ) : (
         <Text size="xs" c="dimmed" ta="center" mt="md">
-          That is all.
+          No older jobs.
         </Text>
       )}
     </>

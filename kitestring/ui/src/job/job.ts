@@ -1,4 +1,4 @@
-/** A job as it happens: asked for once, and told by the server's events until it has ended. */
+/** A live job: fetched once, then updated by server-sent events until it ends. */
 import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 
@@ -10,7 +10,7 @@ export function jobQuery(jobId: string) {
   return queryOptions({
     queryKey: ['job', jobId],
     queryFn: ({ signal }) => api.get<JobDetail>(`${OWN}/jobs/${jobId}`, undefined, signal),
-    // The events tell sooner; this is for when a proxy swallows them.
+    // Events arrive sooner; polling covers a proxy that drops them.
     refetchInterval: (query) => (query.state.data && ACTIVE.includes(query.state.data.status) ? 10_000 : false),
   });
 }
@@ -21,7 +21,7 @@ export function useJob(jobId: string) {
   const running = query.data !== undefined && ACTIVE.includes(query.data.status);
   useEffect(() => {
     if (!running) return;
-    // The log is read apart, page by page: of it only errors come with the events.
+    // The log is read separately, page by page: the events carry only its errors.
     const events = new EventSource(`${OWN}/jobs/${jobId}/events?level=error`);
     events.addEventListener('job', (event) => {
       client.setQueryData(['job', jobId], JSON.parse(event.data) as JobDetail);
@@ -33,7 +33,7 @@ export function useJob(jobId: string) {
       void client.invalidateQueries({ queryKey: ['job', jobId] });
     });
     events.addEventListener('error', () => {
-      // The server has ended it for good, as after signing out: asking again says why.
+      // The server closed the stream, for example after sign-out: a refetch returns the reason.
       if (events.readyState === EventSource.CLOSED) void client.invalidateQueries({ queryKey: ['job', jobId] });
     });
     return () => events.close();

@@ -1,4 +1,4 @@
-/** A collection asked by meaning, with the embedder that filled it. */
+/** Semantic search of a collection, with the embedder that filled it. */
 import { Anchor, Badge, Button, Card, Code, Group, NumberInput, Paper, Select, Skeleton, Spoiler, Stack, Text, TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -58,7 +58,7 @@ export function SearchPage() {
 
   return (
     <>
-      <PageHeader title="Search" note="Ask a collection by meaning, as an application would." />
+      <PageHeader title="Search" note="Search a collection by meaning, as an application does." />
       {all.error && <ErrorNote error={all.error} retry={() => void all.refetch()} />}
       {connectors.error && <ErrorNote error={connectors.error} retry={() => void connectors.refetch()} />}
       {all.data && connectors.data && searchable.length === 0 && (
@@ -72,7 +72,7 @@ export function SearchPage() {
               </Button>
             }
           >
-            Connect a source to a vector store: what was synced can be asked here in your own words.
+            Connect a source to a vector store: then search the synced data here in your own words.
           </EmptyState>
         </Paper>
       )}
@@ -89,7 +89,7 @@ export function SearchPage() {
                 w={200}
               />
               <TextInput
-                label="What do you look for?"
+                label="What are you looking for?"
                 placeholder="parcel arrived broken"
                 value={text}
                 onChange={(event) => setText(event.currentTarget.value)}
@@ -98,13 +98,13 @@ export function SearchPage() {
                 autoFocus
               />
               <TextInput
-                label="Only where"
+                label="Filter"
                 placeholder="status=new"
                 value={where}
                 onChange={(event) => setWhere(event.currentTarget.value)}
                 style={{ flex: '1 1 160px' }}
               />
-              <NumberInput label="At most" value={limit} onChange={(value) => setLimit(Number(value) || 10)} min={1} max={100} allowDecimal={false} w={90} />
+              <NumberInput label="Limit" value={limit} onChange={(value) => setLimit(Number(value) || 10)} min={1} max={100} allowDecimal={false} w={90} />
               <Button type="submit" loading={results.isFetching} leftSection={<IconSearch size={16} aria-hidden />}>
                 Search
               </Button>
@@ -115,7 +115,7 @@ export function SearchPage() {
           {results.data && (
             <>
               <Text size="sm" c="dimmed" role="status">
-                {results.data.length === 0 ? 'Nothing was found.' : `${results.data.length} nearest, best first.`}
+                {results.data.length === 0 ? 'No results.' : `${results.data.length} nearest, best first.`}
               </Text>
               <Stack component="ol" gap="sm" p={0} m={0} style={{ listStyle: 'none' }}>
                 {results.data.map((hit, number) => (

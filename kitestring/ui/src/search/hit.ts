@@ -1,4 +1,4 @@
-/** A search result in a form for people. */
+/** Search hits in a readable form, and the filter of a search. */
 
 import type { SearchHit } from '../api/schema.gen';
 
@@ -11,12 +11,12 @@ export function titleOf(hit: SearchHit): string {
   return String(title ?? hit.id ?? '');
 }
 
-/** An address of the web that the record brings along; anything else is no link. */
+/** A web address in the record; anything else is not a link. */
 export function linkOf(hit: SearchHit): string | undefined {
   return LINKS.map((name) => hit[name]).find((value): value is string => typeof value === 'string' && /^https?:\/\//.test(value));
 }
 
-/** The metadata that is not shown otherwise. */
+/** The metadata that the page does not show elsewhere. */
 export function restOf(hit: SearchHit): [string, string][] {
   return Object.entries(hit)
     .filter(([name, value]) => !['id', 'distance', 'text', 'stream', ...LINKS].includes(name) && !name.startsWith('_') && value !== null && value !== '')
@@ -27,7 +27,7 @@ export function restOf(hit: SearchHit): [string, string][] {
 
 const short = (text: string) => (text.length > 120 ? `${text.slice(0, 119)}…` : text);
 
-/** “status=new priority=high” as field and value, and a filter in JSON; anything else is left to the store's own language. */
+/** Parse “status=new priority=high” or a JSON filter; anything else is passed on in the store's own filter language. */
 export function parseFilter(text: string): Record<string, unknown> | string | null {
   const trimmed = text.trim();
   if (!trimmed) return null;

@@ -1,4 +1,4 @@
-/** The page for signing in: a password, or the button of the identity provider. */
+/** The sign-in page: a password, or a button for the identity provider. */
 import { Button, Center, Divider, Image, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
@@ -67,7 +67,7 @@ export function SignIn() {
             </>
           )}
           <Text size="xs" c="dimmed" ta="center">
-            Forgotten your password? The operator of this server sets a new one with <code>kitestring user passwd</code>.
+            Forgot your password? A server admin sets a new one with <code>kitestring user passwd</code>.
           </Text>
         </Stack>
       </Paper>

@@ -1,4 +1,4 @@
-/** Who one is here, and in which workspace one works. */
+/** The session of the user, and the current workspace. */
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { useCallback, useSyncExternalStore } from 'react';
 
@@ -15,7 +15,7 @@ export const waysQuery = queryOptions({
   staleTime: 60_000,
 });
 
-/** The session, or null when one has to sign in first. */
+/** The session, or null when a sign-in is required. */
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
   queryFn: async () => {
@@ -63,7 +63,7 @@ export function chooseWorkspace(id: string): void {
   listeners.forEach((listener) => listener());
 }
 
-/** The workspace of the pages (the one chosen last, else the first), and whether one holds a role in it. */
+/** The current workspace (the last chosen, else the first), and whether the user has a role in it. */
 export function useWorkspace(): {
   workspaceId: string | undefined;
   workspaces: Workspace[];

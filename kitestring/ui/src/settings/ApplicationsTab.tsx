@@ -1,4 +1,4 @@
-/** Client ids and secrets for programs; a secret is shown once, when it is made. */
+/** Client ids and secrets for programs; a secret is shown once, when it is created. */
 import { Alert, Button, Card, Code, CopyButton, Group, Skeleton, Stack, Table, Text, TextInput } from '@mantine/core';
 import { IconKey } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -38,7 +38,7 @@ export function ApplicationsTab() {
   const remove = (application: ApplicationRead) =>
     setConfirmation({
       title: `Delete ${application.name}?`,
-      body: 'Programs that use it are refused from then on. This cannot be undone.',
+      body: 'Programs that use it lose access. This cannot be undone.',
       action: 'Delete the application',
       danger: true,
       run: async () => {
@@ -52,19 +52,19 @@ export function ApplicationsTab() {
   return (
     <Stack maw={820}>
       <Text size="sm" c="dimmed">
-        A program signs in with a client id and a secret, and may do what you may.
+        A program signs in with a client id and a secret, and has your permissions.
       </Text>
       <form onSubmit={submit}>
         <Group align="flex-end" gap="xs">
           <TextInput label="Name of a new application" placeholder="airflow" value={name} onChange={(event) => setName(event.currentTarget.value)} required style={{ flex: '1 1 220px' }} maw={340} />
           <Button type="submit" loading={creating.isPending} disabled={name.trim() === ''}>
-            Make
+            Create
           </Button>
         </Group>
       </form>
       {creating.error && <ErrorNote error={creating.error} />}
       {created && (
-        <Alert color="green" variant="light" icon={<IconKey aria-hidden />} role="status" title={`The secret of ${created.name}: it is shown this once`}>
+        <Alert color="green" variant="light" icon={<IconKey aria-hidden />} role="status" title={`The secret of ${created.name}. It is shown only once`}>
           <Stack gap={6}>
             {(
               [
@@ -99,7 +99,7 @@ export function ApplicationsTab() {
                 <Table.Tr>
                   <Table.Th>Name</Table.Th>
                   <Table.Th>Client id</Table.Th>
-                  <Table.Th>Made</Table.Th>
+                  <Table.Th>Created</Table.Th>
                   <Table.Th>
                     <span className="unseen">Actions</span>
                   </Table.Th>

@@ -25,7 +25,7 @@ export function AuditTab({ workspaceId }: { workspaceId: string }) {
   if (query.error) return <ErrorNote error={query.error} retry={() => void query.refetch()} />;
   if (!query.data) return <Skeleton h={240} />;
   const entries = query.data.pages.flatMap((page) => page.data);
-  if (entries.length === 0) return <Text c="dimmed">Nothing was changed yet.</Text>;
+  if (entries.length === 0) return <Text c="dimmed">No changes yet.</Text>;
   return (
     <Stack>
       <Card withBorder padding={0}>

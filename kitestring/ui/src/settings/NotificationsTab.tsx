@@ -1,4 +1,4 @@
-/** Whom a workspace tells of what: a webhook, e-mail, any service of apprise, each tried out before it is needed. */
+/** Notification channels of a workspace by event: webhook, e-mail or any Apprise service, each with a test. */
 import { Button, Card, Group, Skeleton, Stack, Switch, Text, TextInput, Title } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -19,17 +19,17 @@ type Channels = Record<string, Partial<Record<Way, Channel>>>;
 
 const EVENTS = [
   ['failure', 'A job failed', 'After all its attempts.'],
-  ['suspicious', 'A job ended suspicious', 'Two numbers disagree. Without a channel here, told where failures are.'],
+  ['suspicious', 'A job ended suspicious', 'Two numbers disagree. Without a channel here, the channels for failures are used.'],
   ['success', 'A job succeeded', ''],
-  ['connectionUpdate', 'The schema of a source changed', 'The connection took the change over.'],
-  ['connectionUpdateActionRequired', 'The schema changed, and a user has to decide', 'The connection is paused.'],
+  ['connectionUpdate', 'The schema of a source changed', 'The connection applied the change.'],
+  ['connectionUpdateActionRequired', 'The schema changed and needs a decision', 'The connection is paused.'],
   ['syncDisabledWarning', 'A connection will be paused soon', 'It failed several times in a row.'],
   ['syncDisabled', 'A connection was paused', 'Refused credentials, or too many failures in a row.'],
 ] as const;
 
 const WAYS = [
   ['webhook', 'Webhook', 'https://hooks.slack.com/services/…'],
-  ['email', 'E-mail', 'ops@example.com, …; empty: all who may see the workspace'],
+  ['email', 'E-mail', 'ops@example.com, …; empty: all users of the workspace'],
   ['apprise', 'Apprise', 'tgram://…'],
 ] as const;
 
@@ -64,7 +64,7 @@ export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
   return (
     <Stack maw={820}>
       <Text size="sm" c="dimmed">
-        Addresses are sealed on the server and shown to admins of the workspace alone.
+        Addresses are encrypted on the server and shown only to workspace admins.
       </Text>
       {EVENTS.map(([event, title, note]) => (
         <Card withBorder key={event} component="section" aria-label={title}>
@@ -122,7 +122,7 @@ function Line({
       for (const url of urls) {
         const body = way === 'email' ? { workspaceId, way, to: splitList(text) } : { workspaceId, way, url };
         const result = await api.post<CheckResult>(`${OWN}/notifications/test`, body);
-        if (result.status !== 'succeeded') throw new Error(`${result.message ?? 'It did not arrive'}. ${result.hint ?? ''}`.trim());
+        if (result.status !== 'succeeded') throw new Error(`${result.message ?? 'The message was not delivered'}. ${result.hint ?? ''}`.trim());
       }
     },
     onSuccess: () => notifySuccess('The test was sent.'),

@@ -32,8 +32,8 @@ export function ServerTab() {
             <Table.Tr>
               <Table.Th>Machine</Table.Th>
               <Table.Th>Jobs</Table.Th>
-              <Table.Th>Began</Table.Th>
-              <Table.Th>Seen</Table.Th>
+              <Table.Th>Started</Table.Th>
+              <Table.Th>Last seen</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -53,7 +53,7 @@ export function ServerTab() {
         </Table>
         {workers.data?.length === 0 && (
           <Text size="sm" px="md" pb="md">
-            No worker was seen of late: no job begins until one runs (<Code>kitestring worker</Code>).
+            No active worker. Jobs start when a worker runs (<Code>kitestring worker</Code>).
           </Text>
         )}
       </Card>
@@ -62,7 +62,7 @@ export function ServerTab() {
           Settings
         </Title>
         <Text size="sm" c="dimmed" mb="sm">
-          Each is a variable of the server's environment; they are read when it starts.
+          Environment variables of the server, read when it starts.
         </Text>
         <Stack gap={4}>
           {Object.entries(server.data.settings).map(([name, value]) => (

@@ -1,4 +1,4 @@
-/** Settings of the user, the workspace and the server that the user's role may see. */
+/** Settings of the user, the workspace and the server, filtered by role. */
 import { Skeleton, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';

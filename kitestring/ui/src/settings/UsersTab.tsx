@@ -1,4 +1,4 @@
-/** Who may sign in, and what they may do: for admins of the server. */
+/** Users and their roles; for server admins. */
 import { Badge, Button, Card, Group, Menu, Modal, NativeSelect, PasswordInput, Skeleton, Stack, Table, Text, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
@@ -11,11 +11,11 @@ import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess, notifyError } from '../shell/notify';
 
 const ROLES = [
-  { value: 'workspace_reader', label: 'Reader: looks' },
+  { value: 'workspace_reader', label: 'Reader: views' },
   { value: 'workspace_runner', label: 'Runner: starts and cancels jobs' },
-  { value: 'workspace_editor', label: 'Editor: makes and changes connections' },
-  { value: 'workspace_admin', label: 'Admin of the workspace' },
-  { value: 'instance_admin', label: 'Admin of the server' },
+  { value: 'workspace_editor', label: 'Editor: creates and changes connections' },
+  { value: 'workspace_admin', label: 'Workspace admin' },
+  { value: 'instance_admin', label: 'Server admin' },
 ];
 
 export function roleWords(permission: UserPermission, workspaces: Workspace[]): string {
@@ -52,7 +52,7 @@ export function UsersTab() {
   const remove = (user: UserDetail) =>
     setConfirmation({
       title: `Remove ${user.email}?`,
-      body: 'Their sessions end and their applications are refused at once. What they made stays. This cannot be undone.',
+      body: 'Their sessions end and their applications lose access at once. What they created stays. This cannot be undone.',
       action: 'Remove the user',
       danger: true,
       run: async () => {
@@ -69,8 +69,8 @@ export function UsersTab() {
       <Group justify="space-between">
         <Text size="sm" c="dimmed" maw={620}>
           {users.data.length === 0
-            ? 'Nobody signs in yet. The first user is an admin of the server, and from then on the server asks everybody who they are.'
-            : 'Who may sign in, and what they may do.'}
+            ? 'No users yet. The first user is a server admin; after that, everybody must sign in.'
+            : 'Users and their roles.'}
         </Text>
         <Button onClick={() => setAdding(true)}>Add a user</Button>
       </Group>
@@ -81,7 +81,7 @@ export function UsersTab() {
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th>User</Table.Th>
-                  <Table.Th>May</Table.Th>
+                  <Table.Th>Roles</Table.Th>
                   <Table.Th>
                     <span className="unseen">Actions</span>
                   </Table.Th>
@@ -115,7 +115,7 @@ export function UsersTab() {
                                   variant="transparent"
                                   c="var(--mantine-color-text)"
                                   p={0}
-                                  aria-label={`× Take from ${user.email}: ${roleWords(permission, workspaces)}`}
+                                  aria-label={`× Remove role from ${user.email}: ${roleWords(permission, workspaces)}`}
                                   onClick={() => revoke.mutate(permission)}
                                 >
                                   ×
@@ -128,7 +128,7 @@ export function UsersTab() {
                         ))}
                         {user.permissions.length === 0 && (
                           <Text size="sm" c="dimmed">
-                            nothing
+                            no role
                           </Text>
                         )}
                       </Group>
@@ -136,12 +136,12 @@ export function UsersTab() {
                     <Table.Td ta="right">
                       <Menu position="bottom-end">
                         <Menu.Target>
-                          <Button size="xs" variant="default" aria-label={`More for ${user.email}`}>
-                            More
+                          <Button size="xs" variant="default" aria-label={`Actions for ${user.email}`}>
+                            Actions
                           </Button>
                         </Menu.Target>
                         <Menu.Dropdown>
-                          <Menu.Item onClick={() => setGranting(user)}>Give a role …</Menu.Item>
+                          <Menu.Item onClick={() => setGranting(user)}>Add a role …</Menu.Item>
                           {user.userId !== me && (
                             <Menu.Item onClick={() => change.mutate(user)}>{user.disabled ? 'Enable' : 'Disable'}</Menu.Item>
                           )}
@@ -168,7 +168,7 @@ export function UsersTab() {
           onClose={() => setAdding(false)}
           send={async ({ email, password, permissions }) => {
             await api.post(`${OWN}/users`, { email, password: password || null, permissions });
-            notifySuccess(`${email} may sign in now.`);
+            notifySuccess(`${email} can sign in now.`);
             await invalidate();
           }}
         />
@@ -178,7 +178,7 @@ export function UsersTab() {
           <Form
             user={granting}
             workspaces={workspaces}
-            action="Give the role"
+            action="Add the role"
             onClose={() => setGranting(null)}
             send={async ({ permissions }) => {
               await api.post(`${PUBLIC}/permissions`, { userId: granting.userId, ...permissions[0] });
@@ -198,7 +198,7 @@ interface UserValues {
   permissions: { permissionType: string; workspaceId?: string }[];
 }
 
-/** A new user, or with `user` another role for one that is there. */
+/** A new user or, with `user`, a new role for an existing user. */
 function Form({
   user,
   first = false,
@@ -250,14 +250,14 @@ function Form({
             <PasswordInput
               name="password"
               label="Password"
-              description="Left empty: they sign in through the identity provider only."
+              description="Empty: sign in with the identity provider only."
               autoComplete="new-password"
               visibilityToggleButtonProps={{ 'aria-label': 'Show the password' }}
             />
           </>
         )}
         {first ? (
-          <Text size="sm">The first user is an admin of the server. You sign in as that user next.</Text>
+          <Text size="sm">The first user is a server admin. Sign in as this user next.</Text>
         ) : (
           <>
             <NativeSelect label="Role" value={role} data={ROLES} onChange={(event) => setRole(event.currentTarget.value)} />
@@ -269,7 +269,7 @@ function Form({
         {error !== null && <ErrorNote error={error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
-            Leave it
+            Cancel
           </Button>
           <Button type="submit" loading={busy}>
             {action}

@@ -1,4 +1,4 @@
-/** A question before something that cannot be taken back: what will happen, and a button that names it. */
+/** A confirmation dialog for an action that cannot be undone: its effects, and a button that names it. */
 import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 
@@ -9,7 +9,7 @@ export interface Confirmation {
   body: ReactNode;
   action: string;
   danger?: boolean;
-  /** The text that the user has to type first. */
+  /** The text that the user must type first. */
   type?: string;
   run: () => Promise<unknown>;
 }
@@ -47,7 +47,7 @@ function Question({ confirmation, onClose }: { confirmation: Confirmation; onClo
       </Text>
       {confirmation.type && (
         <TextInput
-          label={`Type “${confirmation.type}” to go on`}
+          label={`Type “${confirmation.type}” to continue`}
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
           autoComplete="off"
@@ -56,7 +56,7 @@ function Question({ confirmation, onClose }: { confirmation: Confirmation; onClo
       {error !== null && <ErrorNote error={error} />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onClose}>
-          Keep as it is
+          Cancel
         </Button>
         <Button
           color={confirmation.danger ? 'red.8' : undefined}

@@ -1,4 +1,4 @@
-/** A place with nothing in it yet: what it is for, and the first step. */
+/** The empty state of a page: its purpose, and the first step. */
 import { Center, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 

@@ -1,4 +1,4 @@
-/** An error in a sentence, and the next action. */
+/** An error message with its hint. */
 import { Alert, Button, Group, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 

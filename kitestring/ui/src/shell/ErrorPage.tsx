@@ -1,4 +1,4 @@
-/** Replaces a page that failed or does not exist. */
+/** Pages for an unexpected error and for an unknown address. */
 import { Button, Container } from '@mantine/core';
 import { IconMapOff } from '@tabler/icons-react';
 import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router';
@@ -25,14 +25,14 @@ export function NotFoundPage() {
   return (
     <EmptyState
       icon={<IconMapOff size={28} aria-hidden />}
-      title="There is nothing at this address"
+      title="Page not found"
       action={
         <Button component={Link} to="/connections" variant="light">
-          To the connections
+          Go to connections
         </Button>
       }
     >
-      It may have been deleted, or the address has a slip in it.
+      It may have been deleted, or the address is wrong.
     </EmptyState>
   );
 }

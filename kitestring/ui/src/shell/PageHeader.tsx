@@ -1,4 +1,4 @@
-/** The top of a page: its title, a line below it, and what can be done. Names the browser's tab too. */
+/** The header of a page: title, note and actions. Also sets the title of the browser tab. */
 import { Box, Group, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useEffect } from 'react';
 

@@ -1,4 +1,4 @@
-/** The frame of every page: where one can go, who one is, in which workspace. */
+/** The frame of every page: navigation, workspace and user menu. */
 import { Alert, AppShell, Box, Burger, Code, Group, Image, NavLink, Select, Text, UnstyledButton } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import {
@@ -34,7 +34,7 @@ export function Shell() {
   const router = useRouter();
   const signedOut = useQuery(sessionQuery).data === null;
   useEffect(() => {
-    // The session has ended while a page was open: what one did goes on after signing in.
+    // The session expired while a page was open: sign in, then return to the page.
     if (signedOut) void router.navigate({ to: '/sign-in', search: { back: router.state.location.href } });
   }, [signedOut, router]);
   return (
@@ -75,7 +75,7 @@ export function Shell() {
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs" component="nav" aria-label="Places">
+      <AppShell.Navbar p="xs" component="nav" aria-label="Main">
         {NAVIGATION.map((entry) => (
           <NavLink
             key={entry.to}
@@ -96,7 +96,7 @@ export function Shell() {
           {open && (
             <Alert mb="lg" p="xs" role="note" variant="default" icon={<IconLockOpen size={18} aria-hidden />}>
               <Text size="sm" c="dimmed">
-                Nobody signs in here yet: the server answers this machine only. Add the first user with{' '}
+                Sign-in is off: the server accepts requests from this machine only. Add the first user with{' '}
                 <Code>kitestring user add you@example.com</Code>.
               </Text>
             </Alert>

@@ -1,4 +1,4 @@
-/** A status as icon and word: never as colour alone. */
+/** A status as icon and label: never as colour alone. */
 import { Badge, Loader } from '@mantine/core';
 import {
   IconAlertTriangle,
@@ -22,7 +22,7 @@ const BADGES: Record<string, { color: string; label: string; icon: ReactNode }> 
   running: { color: 'blue', label: 'Running', icon: <Loader size={11} color="blue" aria-hidden /> },
   reading: { color: 'blue', label: 'Reading', icon: <Loader size={11} color="blue" aria-hidden /> },
   pending: { color: 'blue', label: 'Queued', icon: <IconClock size={SIZE} aria-hidden /> },
-  incomplete: { color: 'orange', label: 'Will try again', icon: <IconRotateClockwise size={SIZE} aria-hidden /> },
+  incomplete: { color: 'orange', label: 'Will retry', icon: <IconRotateClockwise size={SIZE} aria-hidden /> },
   paused: { color: 'gray', label: 'Paused', icon: <IconPlayerPause size={SIZE} aria-hidden /> },
   deciding: { color: 'orange', label: 'Needs a decision', icon: <IconAlertTriangle size={SIZE} aria-hidden /> },
   never: { color: 'gray', label: 'Not run yet', icon: <IconCircleDashed size={SIZE} aria-hidden /> },

@@ -1,10 +1,10 @@
-/** A moment as how long ago it was; the exact time, in the viewer's zone, on hover and for screen readers. */
+/** A time as its age; the exact time, in the viewer's zone, on hover and for screen readers. */
 import { Text, Tooltip } from '@mantine/core';
 import { useSyncExternalStore } from 'react';
 
 import { exact, relative } from './format';
 
-// One clock for all of a page's times, which turns every ten seconds.
+// One clock for all times of a page; it updates every ten seconds.
 let now = Date.now();
 const listeners = new Set<() => void>();
 let timer: number | undefined;

@@ -1,4 +1,4 @@
-/** Who is signed in, the colours of the pages, and signing out. */
+/** The user menu: signed-in user, colour scheme and sign-out. */
 import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
 import { IconDeviceDesktop, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -24,7 +24,7 @@ export function UserMenu() {
   return (
     <Menu position="bottom-end" width={230}>
       <Menu.Target>
-        <ActionIcon variant="default" size="lg" radius="xl" aria-label="You and the colours">
+        <ActionIcon variant="default" size="lg" radius="xl" aria-label="User menu">
           <IconUser size={18} aria-hidden />
         </ActionIcon>
       </Menu.Target>
@@ -35,7 +35,7 @@ export function UserMenu() {
           [
             ['light', 'Light', IconSun],
             ['dark', 'Dark', IconMoon],
-            ['auto', 'As the system', IconDeviceDesktop],
+            ['auto', 'System', IconDeviceDesktop],
           ] as const
         ).map(([value, label, Icon]) => (
           <Menu.Item

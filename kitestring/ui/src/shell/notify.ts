@@ -1,4 +1,4 @@
-/** Short notices in the corner: what was done, or why not. */
+/** Toasts for successes and errors. */
 import { notifications } from '@mantine/notifications';
 
 import { ApiError } from '../api/client';

@@ -1,4 +1,4 @@
-/** A step of a new connection: one of the sources (or destinations) that there are, or a new one. */
+/** A step of a new connection: choose an existing source (or destination), or create one. */
 import { Button, Card, Group, SimpleGrid, Skeleton, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
 import { IconPlus, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -25,7 +25,7 @@ export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointK
         {endpoints.data.length > 0 && (
           <Group>
             <Button size="xs" variant="default" onClick={() => setCreating(false)}>
-              Take one that is there
+              Choose an existing {kind}
             </Button>
           </Group>
         )}
@@ -65,8 +65,8 @@ export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointK
           </UnstyledButton>
         ))}
       </SimpleGrid>
-      {matches.length > MAX_CARDS && <Text size="sm" c="dimmed">{MAX_CARDS} of {matches.length} are shown: search for the others.</Text>}
-      {matches.length === 0 && <Text c="dimmed">None matches “{searchText}”.</Text>}
+      {matches.length > MAX_CARDS && <Text size="sm" c="dimmed">Showing {MAX_CARDS} of {matches.length}. Search to find the rest.</Text>}
+      {matches.length === 0 && <Text c="dimmed">No match for “{searchText}”.</Text>}
     </Stack>
   );
 }

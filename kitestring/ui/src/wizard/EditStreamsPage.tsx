@@ -1,4 +1,4 @@
-/** The streams of a connection that is there: asked of the source anew, with what has come and gone. */
+/** The streams of an existing connection, with the changes since they were chosen. */
 import { Alert, Anchor, Breadcrumbs, Button, Card, Group, Loader, Stack, Text } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
@@ -21,7 +21,7 @@ export function EditStreamsPage() {
     queryFn: () => api.get<Connection>(`${PUBLIC}/connections/${connectionId}`),
   });
   const { sourceId = '', destinationId = '' } = connection.data ?? {};
-  // Asks the source anew; what it answers is kept, and is what the streams are read from then.
+  // Reads the source again; the server caches the result, and the streams are read from it.
   const difference = useQuery({
     queryKey: ['connection', connectionId, 'diff'],
     queryFn: () => api.post<SchemaChanges>(`${OWN}/connections/${connectionId}/diff`),
@@ -87,7 +87,7 @@ export function EditStreamsPage() {
           <Card withBorder padding="xl">
             <Group justify="center">
               <Loader size="sm" aria-hidden />
-              <Text role="status">Asking the source for its streams…</Text>
+              <Text role="status">Reading the streams of the source…</Text>
             </Group>
           </Card>
         )}
@@ -98,10 +98,10 @@ export function EditStreamsPage() {
               <Alert
                 variant="light"
                 color="yellow"
-                title={diff.removed.length === 1 ? 'One stream is gone from the source' : `${diff.removed.length} streams are gone from the source`}
+                title={diff.removed.length === 1 ? 'One stream was removed from the source' : `${diff.removed.length} streams were removed from the source`}
               >
-                {diff.removed.slice(0, 20).join(', ')}. Saving takes {diff.removed.length === 1 ? 'it' : 'them'} out of the
-                connection; what the destination has of {diff.removed.length === 1 ? 'it' : 'them'} stays.
+                {diff.removed.slice(0, 20).join(', ')}. Saving removes {diff.removed.length === 1 ? 'it' : 'them'} from the
+                connection; the data in the destination stays.
               </Alert>
             )}
             <StreamsTable offered={offered.data} choice={choice} newKeys={diff.added} onChange={setChoice} />
@@ -113,7 +113,7 @@ export function EditStreamsPage() {
                 </Text>
               )}
               <Button variant="default" component={Link} to={`/connections/${connectionId}`}>
-                Leave as it is
+                Cancel
               </Button>
               <Button loading={saving.isPending} disabled={remaining === 0 || incomplete > 0} onClick={() => saving.mutate()}>
                 Save the streams
@@ -129,8 +129,8 @@ export function EditStreamsPage() {
 const KINDS = [
   ['newStreams', 'New streams'],
   ['newFields', 'New fields'],
-  ['goneFields', 'Fields that are gone'],
-  ['otherTypes', 'Fields of another type'],
+  ['goneFields', 'Removed fields'],
+  ['otherTypes', 'Fields with a changed type'],
 ] as const;
 const MAX_NAMES = 20;
 
@@ -138,7 +138,7 @@ function SchemaDiff({ difference }: { difference: SchemaChanges }) {
   const kinds = KINDS.filter(([kind]) => difference[kind].length > 0);
   if (kinds.length === 0) return null;
   return (
-    <Alert variant="light" color="kite" role="note" title="The source has changed since the streams were chosen">
+    <Alert variant="light" color="kite" role="note" title="The source schema changed since the streams were chosen">
       <Stack gap={4}>
         {kinds.map(([kind, title]) => (
           <Text key={kind} size="sm" style={{ overflowWrap: 'anywhere' }}>
@@ -146,13 +146,13 @@ function SchemaDiff({ difference }: { difference: SchemaChanges }) {
             {difference[kind].length > MAX_NAMES && ` and ${difference[kind].length - MAX_NAMES} more`}
           </Text>
         ))}
-        <Text size="sm">Saving takes the schema over as it is now.</Text>
+        <Text size="sm">Saving applies the new schema.</Text>
       </Stack>
     </Alert>
   );
 }
 
-/** The API answers every list; empty ones mean what the source says. */
+/** Drop empty lists: the API returns every list, and an empty list means the source's default. */
 function withoutEmptyLists(stream: ConnectionStream): StreamConfig {
   return Object.fromEntries(Object.entries(stream).filter(([, value]) => !Array.isArray(value) || value.length > 0)) as StreamConfig;
 }

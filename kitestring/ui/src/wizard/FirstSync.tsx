@@ -1,4 +1,4 @@
-/** A connection was created: what its first sync would read and cost, and starting it. */
+/** The last step of a new connection: estimate and start the first sync. */
 import { Alert, Button, Card, Group, Stack, Table, Text, Title } from '@mantine/core';
 import { IconCircleCheck, IconPlayerPlay } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
@@ -27,7 +27,7 @@ export function FirstSync({ connectionId, name }: { connectionId: string; name: 
   return (
     <Stack maw={860}>
       <Alert color="green" variant="light" icon={<IconCircleCheck aria-hidden />} role="status" title={`${name} was created`}>
-        <Text size="sm">Start its first sync now, or see first what it would read and cost. Nothing is written by an estimate.</Text>
+        <Text size="sm">Start the first sync now, or estimate what it reads and costs. An estimate writes nothing.</Text>
       </Alert>
       <Group>
         <Button leftSection={<IconPlayerPlay size={16} aria-hidden />} loading={starting.isPending} onClick={() => starting.mutate()}>
@@ -59,10 +59,10 @@ function Estimate({ estimate }: { estimate: SyncEstimate }) {
   return (
     <Card withBorder padding={0}>
       <Title order={2} size="h5" p="md" pb={0}>
-        What the first sync would do
+        Estimate of the first sync
       </Title>
       <Text size="sm" c="dimmed" px="md" pb="xs">
-        {sampled ? 'At least this much: 500 records of each stream were looked at.' : 'All records were looked at.'}
+        {sampled ? 'Lower bounds: 500 records of each stream were read.' : 'All records were read.'}
       </Text>
       <Table.ScrollContainer minWidth={320} scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'group', 'aria-label': 'Estimate' } }}>
         <Table horizontalSpacing="md" className="numbers">

@@ -1,4 +1,4 @@
-/** A new connection: source, destination, streams, schedule and name; then what the first sync would cost. */
+/** A new connection: source, destination, streams, schedule and name; then an estimate of the first sync. */
 import { Anchor, Breadcrumbs, Button, Card, Group, Loader, NativeSelect, Skeleton, Stack, Stepper, Text, TextInput, VisuallyHidden } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -104,7 +104,7 @@ export function NewConnectionPage() {
             <Streams sourceId={params.source!} destinationId={params.destination!} choice={choice} onChange={setChoice} onNext={() => setScheduling(true)} />
           </Step>
         ) : (
-          <Step title="When, and under which name?">
+          <Step title="Schedule and name">
             <Finish
               name={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
               onBack={() => setScheduling(false)}
@@ -152,7 +152,7 @@ function Streams({
 }) {
   const offered = useQuery(offeredQuery(sourceId, destinationId, true));
   useEffect(() => {
-    // All of them, each as it is moved best.
+    // All streams, each with its best sync mode.
     if (offered.data && !choice) onChange(new Map(offered.data.map((stream) => [offeredKey(stream), defaultConfig(stream)])));
   }, [offered.data, choice, onChange]);
   if (offered.error) return <ErrorNote error={offered.error} retry={() => void offered.refetch()} />;
@@ -161,7 +161,7 @@ function Streams({
       <Card withBorder padding="xl">
         <Group justify="center">
           <Loader size="sm" aria-hidden />
-          <Text role="status">Asking the source for its streams…</Text>
+          <Text role="status">Reading the streams of the source…</Text>
         </Group>
       </Card>
     );
@@ -214,19 +214,19 @@ function Finish({ name: suggested, onBack, save }: { name: string; onBack: () =>
             <ScheduleFields schedule={schedule} onChange={setSchedule} />
             <NativeSelect
               label="When the source's schema changes"
-              description="Before each sync the source is asked for its schema. A breaking change always pauses the connection and asks you."
+              description="The schema is read before each sync. A breaking change always pauses the connection."
               value={policy}
               onChange={(event) => setPolicy(event.currentTarget.value)}
               data={[
-                { value: 'propagate_columns', label: 'Take over new fields' },
-                { value: 'propagate_fully', label: 'Take over new fields and new streams' },
-                { value: 'ignore', label: 'Go on without what is new' },
+                { value: 'propagate_columns', label: 'Add new fields' },
+                { value: 'propagate_fully', label: 'Add new fields and streams' },
+                { value: 'ignore', label: 'Ignore new fields and streams' },
                 { value: 'disable_connection', label: 'Pause the connection and ask' },
               ]}
             />
             <TextInput
               label="Prefix"
-              description="Precedes the name of each stream at the destination."
+              description="Prepended to the name of each stream in the destination."
               value={prefix}
               onChange={(event) => setPrefix(event.currentTarget.value)}
             />

@@ -1,4 +1,4 @@
-/** When a connection runs: by hand, every so often, or by cron. */
+/** The schedule of a connection: manual, at an interval, or by cron. */
 import { Group, NativeSelect, NumberInput, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
 
 export interface ScheduleSettings {
@@ -17,7 +17,7 @@ export const DEFAULT_SCHEDULE: ScheduleSettings = {
   zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC',
 };
 
-/** As the API takes it. */
+/** The schedule in the form of the API. */
 export function scheduleBody(schedule: ScheduleSettings): Record<string, string> {
   if (schedule.kind === 'basic') return { scheduleType: 'basic', basicTiming: `Every ${schedule.every} ${schedule.unit}` };
   if (schedule.kind === 'cron') return { scheduleType: 'cron', cronExpression: `${schedule.expression.trim()} ${schedule.zone}` };
@@ -43,7 +43,7 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
           data={[
             { value: 'basic', label: 'Every …' },
             { value: 'cron', label: 'Cron' },
-            { value: 'manual', label: 'By hand' },
+            { value: 'manual', label: 'Manual' },
           ]}
           style={{ alignSelf: 'flex-start' }}
         />
@@ -83,7 +83,7 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
           />
           <Select
             label="Time zone"
-            description="That the expression is meant in."
+            description="The zone of the expression."
             data={zones()}
             value={schedule.zone}
             searchable
@@ -96,7 +96,7 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
       )}
       {schedule.kind === 'manual' && (
         <Text size="sm" c="dimmed">
-          It runs when you, or a program over the API, start it.
+          Runs only when started here or through the API.
         </Text>
       )}
     </Stack>

@@ -54,7 +54,7 @@ export function StreamDetails({
         {isIncremental(chosen.syncMode) && (
           <Select
             label="Cursor"
-            description={cursorFixed ? 'The source keeps its place by itself.' : 'The field that grows with every change.'}
+            description={cursorFixed ? 'Defined by the source.' : 'A field that increases with every change.'}
             data={[...paths.keys()]}
             value={chosen.cursorField?.length ? pathText(chosen.cursorField) : null}
             disabled={cursorFixed}
@@ -65,7 +65,7 @@ export function StreamDetails({
         )}
         <MultiSelect
           label="Primary key"
-          description={keyFixed ? 'Defined by the source.' : 'The fields that tell one record from another.'}
+          description={keyFixed ? 'Defined by the source.' : 'The fields that identify a record.'}
           data={[...paths.keys()]}
           value={(chosen.primaryKey ?? []).map(pathText)}
           disabled={keyFixed}
@@ -111,12 +111,12 @@ export function StreamDetails({
                     }}
                   />
                 ))}
-                {matches.length > MAX_FIELDS && <Text size="xs" c="dimmed">Search for the others.</Text>}
+                {matches.length > MAX_FIELDS && <Text size="xs" c="dimmed">Search to find the rest.</Text>}
               </Stack>
             </ScrollArea.Autosize>
           </Stack>
         ) : (
-          <Alert variant="default">The source does not say which fields this stream has: all are moved.</Alert>
+          <Alert variant="default">The source does not list the fields of this stream: all are copied.</Alert>
         )}
         <Group justify="flex-end">
           <Button onClick={onClose}>Done</Button>

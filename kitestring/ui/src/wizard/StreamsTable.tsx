@@ -1,4 +1,4 @@
-/** Choosing streams and how each is moved. Only what is seen is drawn: a source may have thousands. */
+/** Choose streams and their sync modes. Virtualized: a source may have thousands. */
 import { ActionIcon, Badge, Box, Button, Card, Checkbox, Group, NativeSelect, Stack, Text, TextInput, Tooltip } from '@mantine/core';
 import { IconAdjustmentsHorizontal, IconAlertCircle, IconSearch } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
@@ -20,7 +20,7 @@ export function StreamsTable({
 }: {
   offered: StreamProperty[];
   choice: Choice;
-  /** Keys of streams that were not there before. */
+  /** Keys of streams that are new in the source. */
   newKeys?: Set<string>;
   onChange: (choice: Choice) => void;
 }) {
@@ -189,7 +189,7 @@ export function StreamsTable({
           </div>
           {matches.length === 0 && (
             <Text p="md" c="dimmed" size="sm">
-              {offered.length === 0 ? 'The source has no streams.' : 'None matches.'}
+              {offered.length === 0 ? 'The source has no streams.' : 'No match.'}
             </Text>
           )}
         </Box>

@@ -1,4 +1,4 @@
-/** The streams of a connection that is being made or changed: what the source offers, and what is chosen of it. */
+/** The streams of a connection that is created or changed: those of the source, and the chosen ones. */
 import { queryOptions } from '@tanstack/react-query';
 
 import { api, PUBLIC } from '../api/client';
@@ -6,7 +6,7 @@ import type { StreamProperties, StreamProperty } from '../api/schema.gen';
 import { isIncremental, needsKey } from '../modes';
 
 
-/** A stream as the connection has it. Without `selectedFields` all fields are moved. */
+/** The configuration of a stream in a connection. Without `selectedFields` all fields are copied. */
 export interface StreamConfig {
   name: string;
   namespace?: string;
@@ -23,7 +23,7 @@ export function keyOf(stream: { name: string; namespace?: string | null }): stri
 
 export const offeredKey = (stream: StreamProperty) => keyOf({ name: stream.streamName, namespace: stream.streamnamespace });
 
-/** The default mode of a stream: by increments and without doubles where it can. */
+/** The default configuration of a stream: incremental and deduplicated where possible. */
 export function defaultConfig(stream: StreamProperty): StreamConfig {
   const cursor = stream.sourceDefinedCursorField || stream.defaultCursorField.length > 0;
   const keyed = stream.sourceDefinedPrimaryKey.length > 0;
@@ -39,7 +39,7 @@ export function defaultConfig(stream: StreamProperty): StreamConfig {
   return withMode(stream, { name: stream.streamName, ...(stream.streamnamespace && { namespace: stream.streamnamespace }), syncMode }, syncMode);
 }
 
-/** The stream with another mode, and the cursor and key that it needs as far as the source names them. */
+/** Change the sync mode, and fill in the required cursor and key if the source defines them. */
 export function withMode(stream: StreamProperty, chosen: StreamConfig, syncMode: string): StreamConfig {
   const config: StreamConfig = { ...chosen, syncMode };
   if (isIncremental(syncMode) && !config.cursorField?.length && stream.defaultCursorField.length) config.cursorField = stream.defaultCursorField;
@@ -48,7 +48,7 @@ export function withMode(stream: StreamProperty, chosen: StreamConfig, syncMode:
   return config;
 }
 
-/** The missing settings of a chosen stream; empty where none are missing. */
+/** The setting that a chosen stream still lacks; empty if none. */
 export function missingSetting(stream: StreamProperty, chosen: StreamConfig): string {
   if (isIncremental(chosen.syncMode) && !stream.sourceDefinedCursorField && !chosen.cursorField?.length) return 'Choose its cursor.';
   if (needsKey(chosen.syncMode) && !chosen.primaryKey?.length) return 'Choose its primary key.';
