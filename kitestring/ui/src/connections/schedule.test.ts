@@ -21,7 +21,7 @@ test.each([
   expect(cronInWords(expression)).toBe(words);
 });
 
-test('the time zone follows the expression, and a weekday is none', () => {
+test('the time zone follows the expression, and a weekday is not a time zone', () => {
   expect(splitCron('0 30 6 * * ? Europe/Berlin')).toEqual({ expression: '0 30 6 * * ?', zone: 'Europe/Berlin' });
   expect(splitCron('0 30 6 ? * MON').zone).toBe('UTC');
 });

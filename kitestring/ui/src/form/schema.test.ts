@@ -17,7 +17,7 @@ const specs = JSON.parse(
   ),
 ) as Record<string, Schema>;
 
-/** A value that a person could enter, for everything or only for what is needed. */
+/** A value that a user could enter, for all fields or only for required ones. */
 function exampleValue(schema: Schema, everything: boolean, variant = 0): unknown {
   const kind = kindOf(schema);
   if (kind === 'group') {
@@ -62,7 +62,7 @@ describe.each(Object.entries(specs))('%s', (_, spec) => {
     }
   });
 
-  it('tells every needed option that is left empty', () => {
+  it('reports every required field that is empty', () => {
     const errors = validate(schema, initialValue(schema));
     for (const name of schema.required ?? []) {
       const property = schema.properties![name]!;
@@ -71,12 +71,12 @@ describe.each(Object.entries(specs))('%s', (_, spec) => {
     }
   });
 
-  it.each([0, 1, 2, 3, 4, 5, 6])('sends what was entered, as it was entered (way %i of each choice)', (variant) => {
+  it.each([0, 1, 2, 3, 4, 5, 6])('sends values unchanged (variant %i of each choice)', (variant) => {
     for (const everything of [false, true]) {
       const value = exampleValue(schema, everything, variant);
       expect(validate(schema, value)).toEqual({});
       expect(cleanValue(schema, value)).toEqual(value);
-      // The server's answer is shown as the same choice.
+      // A response of the server selects the same variant.
       for (const [name, property] of fieldsOf(schema))
         if (kindOf(property) === 'choice' && (everything || schema.required?.includes(name)))
           expect(variantIndex(property, (value as Values)[name]), name).toBe(variant % property.oneOf!.length);
@@ -84,7 +84,7 @@ describe.each(Object.entries(specs))('%s', (_, spec) => {
   });
 });
 
-it('what is left empty is left out, and a masked secret is sent as it came', () => {
+it('empty values are dropped, and a masked secret is sent unchanged', () => {
   const schema = resolveSchema({
     type: 'object',
     required: ['token'],
