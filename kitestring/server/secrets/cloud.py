@@ -62,10 +62,7 @@ def of_gcp(name: str) -> str:
         from google.auth.transport.requests import Request
     except ImportError as error:
         raise lacking("gcp", error) from error
-    path, _, field = name.partition("#")
-    parts = path.split("/")
-    if len(parts) not in (2, 3) or not plain(parts):
-        raise ConfigError(f"{path} names no secret of Google's", hint="Write ${gcp:PROJECT/NAME#FIELD}.")
+    path, parts, field = split_name(name, "Google", "gcp:PROJECT/NAME#FIELD")
     project, secret, version = [*parts, "latest"][:3]
     try:
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
@@ -90,10 +87,7 @@ def of_azure(name: str) -> str:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
         raise lacking("azure", error) from error
-    path, _, field = name.partition("#")
-    parts = path.split("/")
-    if len(parts) not in (2, 3) or not plain(parts):
-        raise ConfigError(f"{path} names no secret of Azure's", hint="Write ${azure:VAULT/NAME#FIELD}.")
+    path, parts, field = split_name(name, "Azure", "azure:VAULT/NAME#FIELD")
     base = os.environ.get(AZURE_URL, "https://{vault}.vault.azure.net").replace("{vault}", parts[0])
     try:
         with DefaultAzureCredential(exclude_interactive_browser_credential=True) as credential:
@@ -142,9 +136,15 @@ def field_of(text: str, secret: str, field: str) -> str:
     return str(values[field])
 
 
-def plain(parts: list[str]) -> bool:
-    """Whether the parts of a path are names: nothing that would lead to another address."""
-    return all(part and part.replace("-", "").replace("_", "").isalnum() and part.isascii() for part in parts)
+def split_name(name: str, vendor: str, form: str) -> tuple[str, list[str], str]:
+    """The path of a secret, its two or three parts, and the field. `ConfigError` for other parts than plain names: they
+    could lead to another address."""
+    path, _, field = name.partition("#")
+    parts = path.split("/")
+    plain = all(part and part.replace("-", "").replace("_", "").isalnum() and part.isascii() for part in parts)
+    if len(parts) not in (2, 3) or not plain:
+        raise ConfigError(f"{path} names no secret of {vendor}'s", hint=f"Write ${{{form}}}.")
+    return path, parts, field
 
 
 def lacking(extra: str, error: ImportError) -> ConfigError:

@@ -6,10 +6,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from kitestring.server.api.airbyte_config import catalog, jobs
+from kitestring.server.api.airbyte_config.states import ConnectionRef
 from kitestring.server.api.airbyte_public.jobs import row_of
 from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
 from kitestring.server.connections import connection, endpoints, schedule
@@ -25,14 +26,6 @@ POLICY_NAMES = {"disable_connection": "disable"}
 """The Config API spells these two differently from the public API."""
 
 
-class ConnectionRef(BaseModel):
-    """A connection."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    connectionId: UUID
-
-
 class ConnectionGet(ConnectionRef):
     """A connection, with the catalog of its source as it is now or as it was accepted."""
 
@@ -42,15 +35,11 @@ class ConnectionGet(ConnectionRef):
 class ConnectionsInWorkspace(BaseModel):
     """The connections of a workspace."""
 
-    model_config = ConfigDict(extra="ignore")
-
     workspaceId: UUID
 
 
 class Basic(BaseModel):
     """A basic schedule: every so many units of time."""
-
-    model_config = ConfigDict(extra="ignore")
 
     units: int = Field(ge=1, le=10_000)
     timeUnit: Literal["minutes", "hours", "days", "weeks", "months"]
@@ -59,16 +48,12 @@ class Basic(BaseModel):
 class Cron(BaseModel):
     """A cron schedule."""
 
-    model_config = ConfigDict(extra="ignore")
-
     cronExpression: str
     cronTimeZone: str = "UTC"
 
 
 class ConfigSchedule(BaseModel):
     """The schedule of a connection."""
-
-    model_config = ConfigDict(extra="ignore")
 
     basicSchedule: Basic | None = None
     cron: Cron | None = None
@@ -77,15 +62,11 @@ class ConfigSchedule(BaseModel):
 class SyncCatalog(BaseModel):
     """Every stream with how it is moved."""
 
-    model_config = ConfigDict(extra="ignore")
-
     streams: list[dict[str, Any]]
 
 
 class ConfigConnectionChange(BaseModel):
     """A change of a connection. Omitted fields stay as they are."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str | None = None
     namespaceDefinition: Literal["source", "destination", "customformat"] | None = None

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.server.api.airbyte_config import jobs
@@ -20,15 +20,11 @@ from kitestring.server.http.problem import Problem
 class DefinitionsInWorkspace(BaseModel):
     """Built-in definitions, and with `workspaceId` also the workspace's own."""
 
-    model_config = ConfigDict(extra="ignore")
-
     workspaceId: UUID | None = None
 
 
 class DefinitionRef(BaseModel):
     """A definition, by `sourceDefinitionId` or `destinationDefinitionId`."""
-
-    model_config = ConfigDict(extra="ignore")
 
     sourceDefinitionId: UUID | None = None
     destinationDefinitionId: UUID | None = None

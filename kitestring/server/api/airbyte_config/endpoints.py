@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from kitestring.errors import KitestringError
@@ -28,8 +28,6 @@ CATALOGS = uuid.UUID("6b697465-7374-4672-896e-670000000001")
 class EndpointsInWorkspace(BaseModel):
     """The sources or destinations of a workspace."""
 
-    model_config = ConfigDict(extra="ignore")
-
     workspaceId: UUID
 
 
@@ -44,8 +42,6 @@ class ConfigEndpointCreate(EndpointsInWorkspace):
 
 class EndpointRef(BaseModel):
     """A source or a destination, by `sourceId` or `destinationId`."""
-
-    model_config = ConfigDict(extra="ignore")
 
     sourceId: UUID | None = None
     destinationId: UUID | None = None
@@ -66,8 +62,6 @@ class ConfigEndpointUpdate(EndpointRef):
 
 class Discover(BaseModel):
     """A source to discover."""
-
-    model_config = ConfigDict(extra="ignore")
 
     sourceId: UUID
     disable_cache: bool = False

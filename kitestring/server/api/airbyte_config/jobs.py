@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, func, select
 
 from kitestring.server.api.airbyte_public.jobs import STATUS_NAMES, cancel, row_of
@@ -29,15 +29,11 @@ LINES = 2000
 class JobId(BaseModel):
     """A job."""
 
-    model_config = ConfigDict(extra="ignore")
-
     id: int = Field(ge=0, lt=2**63)
 
 
 class Rows(BaseModel):
     """A page of a list."""
-
-    model_config = ConfigDict(extra="ignore")
 
     pageSize: int = Field(20, ge=1, le=1000)
     rowOffset: int = Field(0, ge=0, lt=2**31)
@@ -45,8 +41,6 @@ class Rows(BaseModel):
 
 class JobList(BaseModel):
     """Jobs of the connection `configId` and of these types, newest first, from `includingJobId` on."""
-
-    model_config = ConfigDict(extra="ignore")
 
     configTypes: list[str] = Field(default_factory=list)
     configId: str

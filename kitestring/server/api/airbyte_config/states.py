@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sqlalchemy import Connection, insert, select
 
 from kitestring.server.api.exact import ExactRoute, exact
@@ -21,18 +21,14 @@ from kitestring.types import COUNTS, GLOBAL
 router = APIRouter(prefix="/state", tags=["config: state"], route_class=ExactRoute)
 
 
-class StateOfConnection(BaseModel):
+class ConnectionRef(BaseModel):
     """A connection."""
-
-    model_config = ConfigDict(extra="ignore")
 
     connectionId: UUID
 
 
 class Descriptor(BaseModel):
     """A stream by its name."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str
     namespace: str | None = None
@@ -45,16 +41,12 @@ class Descriptor(BaseModel):
 class StreamState(BaseModel):
     """How far one stream was read."""
 
-    model_config = ConfigDict(extra="ignore")
-
     streamDescriptor: Descriptor
     streamState: dict[str, Any] | None = None
 
 
 class GlobalState(BaseModel):
     """The shared state, and the states of the streams."""
-
-    model_config = ConfigDict(extra="ignore")
 
     sharedState: dict[str, Any] | None = None
     streamStates: list[StreamState] = []
@@ -63,15 +55,13 @@ class GlobalState(BaseModel):
 class State(BaseModel):
     """The whole state of a connection."""
 
-    model_config = ConfigDict(extra="ignore")
-
     stateType: Literal["global", "stream", "legacy", "not_set"]
     state: dict[str, Any] | None = None
     streamState: list[StreamState] | None = None
     globalState: GlobalState | None = None
 
 
-class Replace(StateOfConnection):
+class Replace(ConnectionRef):
     """The new state of a connection."""
 
     connectionState: State
@@ -160,7 +150,7 @@ def replace_state(context: Context, db: Connection, connection_id: str, replacem
 
 
 @router.post("/get", operation_id="configGetState")
-def get_state(caller: Reader, context: ServerContext, body: StateOfConnection) -> Any:
+def get_state(caller: Reader, context: ServerContext, body: ConnectionRef) -> Any:
     with context.store.read() as db:
         return exact(state_body(context, db, str(body.connectionId)))
 

@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from kitestring.server.api.airbyte_config.jobs import Rows
+from kitestring.server.api.airbyte_config.states import ConnectionRef
 from kitestring.server.auth import user
 from kitestring.server.auth.access import AnyUser, Reader, ServerContext
 from kitestring.server.auth.principal import Principal
@@ -27,31 +28,17 @@ open_router = APIRouter(tags=["config: health"])
 class WorkspaceRef(BaseModel):
     """A workspace."""
 
-    model_config = ConfigDict(extra="ignore")
-
     workspaceId: UUID
-
-
-class WorkspaceOfConnection(BaseModel):
-    """The workspace of a connection."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    connectionId: UUID
 
 
 class OrganizationRef(BaseModel):
     """An organization."""
-
-    model_config = ConfigDict(extra="ignore")
 
     organizationId: UUID
 
 
 class ListPart(BaseModel):
     """A page of a list, filtered by a part of the name."""
-
-    model_config = ConfigDict(extra="ignore")
 
     nameContains: str | None = None
     pagination: Rows = Field(default_factory=lambda: Rows(pageSize=100))
@@ -72,15 +59,11 @@ class OrganizationsPart(ListPart):
 class UserRef(BaseModel):
     """A user."""
 
-    model_config = ConfigDict(extra="ignore")
-
     userId: str
 
 
 class LoginRef(BaseModel):
     """A user, by the id in the token."""
-
-    model_config = ConfigDict(extra="ignore")
 
     authUserId: str
 
@@ -141,7 +124,7 @@ def get_workspace(caller: Reader, context: ServerContext, body: WorkspaceRef) ->
 
 
 @router.post("/workspaces/get_by_connection_id", operation_id="configGetWorkspaceByConnection")
-def get_workspace_of_connection(caller: Reader, context: ServerContext, body: WorkspaceOfConnection) -> Any:
+def get_workspace_of_connection(caller: Reader, context: ServerContext, body: ConnectionRef) -> Any:
     with context.store.read() as db:
         workspace_id = db.execute(
             select(connections.c.workspace_id).where(connections.c.id == str(body.connectionId))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.airbyte_public.responses import Connection, Connections
@@ -37,15 +37,11 @@ Status = Literal["active", "inactive", "deprecated"]
 class FieldPath(BaseModel):
     """The path of a field."""
 
-    model_config = ConfigDict(extra="ignore")
-
     fieldPath: list[str] = Field(default_factory=list)
 
 
 class StreamConfiguration(BaseModel):
     """A stream of a connection, and how it is moved."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str
     namespace: str | None = None
@@ -61,15 +57,11 @@ class StreamConfiguration(BaseModel):
 class StreamConfigurations(BaseModel):
     """The streams of a connection."""
 
-    model_config = ConfigDict(extra="ignore")
-
     streams: list[StreamConfiguration] | None = None
 
 
 class ConnectionSchedule(BaseModel):
     """The schedule of a connection."""
-
-    model_config = ConfigDict(extra="ignore")
 
     scheduleType: Literal["manual", "cron", "basic"]
     cronExpression: str | None = None
@@ -79,15 +71,11 @@ class ConnectionSchedule(BaseModel):
 class TagRef(BaseModel):
     """A tag, by its id."""
 
-    model_config = ConfigDict(extra="ignore")
-
     tagId: UUID
 
 
 class ConnectionPatch(BaseModel):
     """A change. Omitted fields stay as they are."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str | None = None
     configurations: StreamConfigurations | None = None

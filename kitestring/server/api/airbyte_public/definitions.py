@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, insert, select, update
 
 from kitestring.server.api.airbyte_public import responses
@@ -31,8 +31,6 @@ low_code = APIRouter(prefix="/workspaces/{workspaceId}/definitions/declarative_s
 class DefinitionCreate(BaseModel):
     """A connector, by its image or by the name of its installation."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str = Field(min_length=1)
     dockerRepository: str = Field(min_length=1)
     dockerImageTag: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
@@ -42,16 +40,12 @@ class DefinitionCreate(BaseModel):
 class DefinitionUpdate(BaseModel):
     """A new name and version."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str = Field(min_length=1)
     dockerImageTag: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 
 
 class LowCodeUpdate(BaseModel):
     """A low-code manifest."""
-
-    model_config = ConfigDict(extra="ignore")
 
     manifest: dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.airbyte_public.responses import Destination, Destinations, Source, Sources
@@ -22,8 +22,6 @@ from kitestring.server.workspaces import workspaces
 class EndpointCreate(BaseModel):
     """A new source or destination. Its connector is named by `definitionId`, or by the type in the configuration."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str = Field(min_length=1)
     workspaceId: UUID
     definitionId: UUID | None = None
@@ -35,8 +33,6 @@ class EndpointCreate(BaseModel):
 class EndpointPut(BaseModel):
     """A name, and a configuration that replaces the old one."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str = Field(min_length=1)
     configuration: dict[str, Any]
     resourceAllocation: dict[str, Any] | None = None
@@ -44,8 +40,6 @@ class EndpointPut(BaseModel):
 
 class EndpointPatch(BaseModel):
     """A change. The configuration is merged into the old one."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str | None = Field(None, min_length=1)
     workspaceId: UUID | None = None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, order_columns, page, visible
@@ -35,8 +35,6 @@ ORDERS = {"createdAt": jobs.c.id, "updatedAt": jobs.c.updated_at_ms}
 
 class JobCreate(BaseModel):
     """A job to start."""
-
-    model_config = ConfigDict(extra="ignore")
 
     connectionId: UUID
     jobType: Kind

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -24,8 +24,6 @@ router = APIRouter(prefix="/tags", tags=["tags"])
 
 class TagPatch(BaseModel):
     """A name and a colour (`FF8000`)."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str = Field(min_length=1, max_length=100)
     color: str = Field(min_length=1, max_length=16)

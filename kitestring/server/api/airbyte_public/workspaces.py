@@ -36,8 +36,6 @@ class Channel(BaseModel):
 class Notification(BaseModel):
     """The channels for one event."""
 
-    model_config = ConfigDict(extra="ignore")
-
     email: Channel | None = None
     webhook: Channel | None = None
     apprise: Channel | None = None
@@ -46,8 +44,6 @@ class Notification(BaseModel):
 
 class Notifications(BaseModel):
     """The channels, by event."""
-
-    model_config = ConfigDict(extra="ignore")
 
     failure: Notification | None = None
     success: Notification | None = None
@@ -62,8 +58,6 @@ class Notifications(BaseModel):
 class WorkspaceCreate(BaseModel):
     """A new workspace."""
 
-    model_config = ConfigDict(extra="ignore")
-
     name: str = Field(min_length=1)
     organizationId: UUID | None = None
     notifications: Notifications | None = None
@@ -72,8 +66,6 @@ class WorkspaceCreate(BaseModel):
 
 class WorkspacePatch(BaseModel):
     """A change. Omitted fields stay as they are."""
-
-    model_config = ConfigDict(extra="ignore")
 
     name: str | None = Field(None, min_length=1)
     notifications: Notifications | None = None
