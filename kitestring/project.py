@@ -16,7 +16,7 @@ from kitestring.airbyte.modes import WriteWord
 from kitestring.config import Config, known_names, option
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.library import home
-from kitestring.mappers.mapper import Mapper
+from kitestring.mappers.mapper_settings import Mapper
 from kitestring.suggest import did_you_mean
 
 if TYPE_CHECKING:

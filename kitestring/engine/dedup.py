@@ -9,7 +9,7 @@ from typing import Any
 from kitestring.batch import Batch
 from kitestring.destination import Deletes, Destination, Marks
 from kitestring.identity import Identity, distinct, identifier
-from kitestring.mappers.mapped import FILTERED
+from kitestring.mappers.mapped_batch import FILTERED
 from kitestring.paths import at
 from kitestring.types import DELETED_AT, Path, Record, Reject, Stream
 

@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from kitestring.engine.baseline import Baseline
-from kitestring.engine.coverage import Coverage
+from kitestring.engine.checkpoint_figures import Coverage
+from kitestring.engine.count_baseline import Baseline
 from kitestring.engine.pending import Checkpoints, Step
 from kitestring.engine.progress import Progress, StreamProgress, lag_of
 from kitestring.engine.reader import Read

@@ -9,7 +9,7 @@ from typing import Any
 
 from kitestring.airbyte.modes import WRITES, write_of
 from kitestring.destination import Destination
-from kitestring.engine.baseline import Baseline
+from kitestring.engine.count_baseline import Baseline
 from kitestring.engine.progress import Progress
 from kitestring.engine.rejects import Rejects, encode_entry, entry_of
 from kitestring.engine.result import Result, Status
@@ -17,7 +17,7 @@ from kitestring.engine.selection import Selection
 from kitestring.engine.state import StateStore
 from kitestring.engine.sync import sync
 from kitestring.errors import ConfigError
-from kitestring.mappers.mapped import AsMapped
+from kitestring.mappers.mapped_batch import AsMapped
 from kitestring.source import Item, Source
 from kitestring.types import COUNTS, Catalog, Partition, States, Stream, SyncMode, Write
 

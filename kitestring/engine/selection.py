@@ -10,7 +10,7 @@ from kitestring.airbyte.modes import WRITES, word_of, write_of
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
-from kitestring.mappers.mapped import AsMapped, Mapped
+from kitestring.mappers.mapped_batch import AsMapped, Mapped
 from kitestring.schema import Schema
 from kitestring.suggest import did_you_mean
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
@@ -18,7 +18,7 @@ from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kitestring.mappers.compile import Plan
+    from kitestring.mappers.apply import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Selection:
     `write_mode` is Airbyte's word (`append`, `overwrite`, `append_dedup`, `overwrite_dedup`, `soft_delete`, …), a
     `Write`, or its three choices as a mapping. `alias` is the stream's name at the destination (after the prefix), ""
     its own. `namespace` "" drops the source's.
-    `mappers` change the records on their way (`kitestring.mappers.mapper`), in this order.
+    `mappers` change the records on their way (`kitestring.mappers.mapper_settings`), in this order.
     """
 
     name: str
@@ -130,7 +130,7 @@ def route(stream: Stream, selection: Selection, destination: Destination, prefix
     )
     mapping = None
     if selection.mappers:
-        from kitestring.mappers.compile import compile_mappers
+        from kitestring.mappers.apply import compile_mappers
 
         mapping = compile_mappers(read, selection.mappers)
     written = replace(

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from kitestring.errors import ConfigError, RecordError
-from kitestring.mappers.mapper import Aes, Rsa
+from kitestring.mappers.mapper_settings import Aes, Rsa
 
 BLOCK = 16
 

@@ -106,7 +106,7 @@ class Server:
         from kitestring.server.connections.scheduler import Scheduler
         from kitestring.server.jobs import outcome
         from kitestring.server.jobs.worker import POLL_S, Worker
-        from kitestring.server.notifications.sender import NotificationSender
+        from kitestring.server.notifications.outbox import NotificationSender
 
         context = self.context
         context.queue.on_end.append(lambda db, job_id, status: outcome.record_job_end(context, db, job_id, status))

@@ -13,7 +13,7 @@ from kitestring.airbyte.modes import WRITES, word_of
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine import MemoryStates, Selection
-from kitestring.engine.baseline import Baseline
+from kitestring.engine.count_baseline import Baseline
 from kitestring.engine.selection import Route, routes
 from kitestring.errors import ConfigError
 from kitestring.paths import at

@@ -18,7 +18,7 @@ from kitestring.airbyte import modes
 from kitestring.airbyte.modes import WriteWord
 from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
-from kitestring.mappers.mapper import to_api
+from kitestring.mappers.mapper_settings import to_api
 from kitestring.redact import mask_values
 from kitestring.server.connections import connection, endpoints, schedule, states
 from kitestring.server.connectors import definitions

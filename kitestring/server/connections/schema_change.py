@@ -26,7 +26,7 @@ from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.outcome import pause
-from kitestring.server.notifications.sender import enqueue_notice
+from kitestring.server.notifications.outbox import enqueue_notice
 from kitestring.server.store.tables import connections
 
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.child.protocol import error_of
 from kitestring.server.connectors.confinement import limits_of
+from kitestring.server.jobs.child_process import ChildProcess
 from kitestring.server.jobs.forkserver import ForkServer
-from kitestring.server.jobs.process import ChildProcess
 from kitestring.server.secrets.references import patterns_of
 from kitestring.server.settings import Settings
 

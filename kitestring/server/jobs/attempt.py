@@ -19,13 +19,13 @@ from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.child.protocol import error_body, error_of
 from kitestring.server.clock import steady
 from kitestring.server.jobs.action_runner import exit_error
+from kitestring.server.jobs.child_process import ChildProcess
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.log import Log
-from kitestring.server.jobs.process import ChildProcess
 from kitestring.server.jobs.queue import Claim, Lost, Queue
-from kitestring.server.jobs.rate_limits import TokenBuckets
+from kitestring.server.jobs.shared_rate_limits import TokenBuckets
 from kitestring.server.settings import Settings
 
 log = logging.getLogger("kitestring.jobs")

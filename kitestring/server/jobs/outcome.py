@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from kitestring.server.context import Context
-from kitestring.server.notifications.sender import enqueue_notice
+from kitestring.server.notifications.outbox import enqueue_notice
 from kitestring.server.store.tables import connections, jobs
 
 AT_ONCE = ("AuthError",)

@@ -23,8 +23,8 @@ from kitestring.server.jobs.connection_plan import Plan, PlanOf
 from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.jobs.log_shipper import LogShipper
 from kitestring.server.jobs.queue import Claim, Lost
-from kitestring.server.jobs.rate_limits import TokenBuckets
 from kitestring.server.jobs.retention import clean
+from kitestring.server.jobs.shared_rate_limits import TokenBuckets
 from kitestring.server.jobs.signals import SignalListener
 from kitestring.server.store.tables import workers
 

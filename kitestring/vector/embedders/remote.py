@@ -123,7 +123,7 @@ class Remote(Embedder):
 
     def _connected_pool(self) -> RequestPool:
         from kitestring.http import Session
-        from kitestring.vector.embedders.retries import EmbeddingRetries
+        from kitestring.vector.embedders.embedding_retries import EmbeddingRetries
 
         with self._lock:
             if self._pool is None:
@@ -148,7 +148,7 @@ class Remote(Embedder):
         return vector
 
     def check(self) -> None:
-        from kitestring.vector.embedders.retries import EmbeddingRetries
+        from kitestring.vector.embedders.embedding_retries import EmbeddingRetries
 
         self._embed(["test"], policy=EmbeddingRetries(attempts=2))
 

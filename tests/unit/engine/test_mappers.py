@@ -13,8 +13,8 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Rejects, Result, Selection, Status, estimate, replay, sync
 from kitestring.errors import ConfigError, RecordError
-from kitestring.mappers import mapper
-from kitestring.mappers.compile import compile_mappers
+from kitestring.mappers import mapper_settings
+from kitestring.mappers.apply import compile_mappers
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import Stream
 
@@ -291,14 +291,14 @@ def test_the_spelling_of_airbytes_api_goes_both_ways() -> None:
         {**HASH, "method": "SHA-512", "field_name_suffix": "_hash"},
         {"type": "row-filtering", "conditions": {"type": "NOT", "conditions": [OPEN["conditions"]]}},
     ]
-    told = mapper.to_api(plain)
+    told = mapper_settings.to_api(plain)
     assert told[0] == {
         "type": "hashing",
         "mapperConfiguration": {"targetField": "email", "method": "SHA-512", "fieldNameSuffix": "_hash"},
     }
-    assert mapper.from_api(told, "people") == plain
+    assert mapper_settings.from_api(told, "people") == plain
     with pytest.raises(ConfigError, match="the mapper 1 of people has no mapperConfiguration"):
-        mapper.from_api([{"type": "hashing"}], "people")
+        mapper_settings.from_api([{"type": "hashing"}], "people")
 
 
 def test_conditions_that_are_nested_without_end_are_refused() -> None:
@@ -306,6 +306,6 @@ def test_conditions_that_are_nested_without_end_are_refused() -> None:
     for _ in range(900):
         deep = {"type": "NOT", "conditions": [deep]}
     with pytest.raises(ConfigError, match="more than 40 levels deep"):
-        mapper.from_api([{"type": "row-filtering", "mapperConfiguration": {"conditions": deep}}], "people")
+        mapper_settings.from_api([{"type": "row-filtering", "mapperConfiguration": {"conditions": deep}}], "people")
     with pytest.raises(ConfigError, match="more than 40 levels deep"):
         mapped([{"type": "row-filtering", "conditions": deep}])

@@ -20,7 +20,7 @@ from kitestring.server.api.kitestring.server import list_workers
 from kitestring.server.context import Context
 from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.queue import LOST_IN_ROW, Claim, Lost
-from kitestring.server.jobs.rate_limits import TokenBuckets
+from kitestring.server.jobs.shared_rate_limits import TokenBuckets
 from kitestring.server.jobs.worker import SEEN_MS, Worker
 from kitestring.server.settings import Settings
 from kitestring.server.store.tables import jobs, workers

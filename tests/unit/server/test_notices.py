@@ -26,8 +26,8 @@ from kitestring.server.connections.connection import Catalog
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs import outcome
-from kitestring.server.notifications import channels, sender
-from kitestring.server.notifications.sender import NotificationSender, enqueue_notice, send_email
+from kitestring.server.notifications import channels, outbox
+from kitestring.server.notifications.outbox import NotificationSender, enqueue_notice, send_email
 from kitestring.server.secrets import rekey
 from kitestring.server.secrets.secret_box import SecretBox
 from kitestring.server.settings import Settings
@@ -461,7 +461,7 @@ def test_a_receiver_that_never_will_take_it_is_given_up(context: Context) -> Non
 )
 def test_a_notice_by_apprise_stays_out_of_the_machine_in_every_mode(context: Context, address: str) -> None:
     with pytest.raises(ConfigError, match=r"own machine|does not know"):
-        sender.send_test(context, "here", "apprise", address, [])
+        outbox.send_test(context, "here", "apprise", address, [])
 
 
 def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_path: Path, hooks: Hooks) -> None:
@@ -470,7 +470,7 @@ def test_a_template_of_apprise_is_no_file_of_the_server(context: Context, tmp_pa
     place = hooks.url.removeprefix("http://")
     for address in (f"json://{place}/hooks/a?attach={secret}", f"workflows://{place}/a/b/?template={secret}"):
         with contextlib.suppress(KitestringError):
-            sender.send_test(context, "here", "apprise", address, [])
+            outbox.send_test(context, "here", "apprise", address, [])
     assert "geheim" not in str([call.body for call in hooks.calls("/hooks/a")])
 
 

@@ -19,7 +19,7 @@ from kitestring.config import Config, choice
 from kitestring.errors import AuthError, Cancelled, ConfigError, TransientError
 from kitestring.http import Budget
 from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
-from kitestring.vector.embedders import Embedding, retries
+from kitestring.vector.embedders import Embedding, embedding_retries
 from kitestring.vector.tokenizer import cl100k
 
 pytestmark = pytest.mark.slow
@@ -245,7 +245,7 @@ def test_a_server_that_stays_broken_is_given_up_after_more_than_ten_attempts() -
     with Vendors(faults=Faults(server_error=1.0)) as server:
         with pytest.raises(TransientError, match="answered 5"):
             openai(server).embed(["a"])
-        assert len(server.requests) == retries.ATTEMPTS > 10
+        assert len(server.requests) == embedding_retries.ATTEMPTS > 10
 
 
 def test_a_wrong_key_is_an_auth_error_that_does_not_show_the_key(vendors: Vendors) -> None:

@@ -14,7 +14,7 @@ from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.checks import CheckResult
 from kitestring.server.auth.access import Admin, ServerContext
 from kitestring.server.http.problem import Problem
-from kitestring.server.notifications import sender
+from kitestring.server.notifications import outbox
 from kitestring.server.store.tables import workspaces
 
 router = APIRouter(tags=["notifications"])
@@ -37,7 +37,7 @@ def test_notification(caller: Admin, context: ServerContext, body: NotificationT
     with context.store.read() as db:
         name = db.execute(select(workspaces.c.name).where(workspaces.c.id == str(body.workspaceId))).scalar_one()
     try:
-        sender.send_test(context, name, body.way, body.url, body.to)
+        outbox.send_test(context, name, body.way, body.url, body.to)
     except KitestringError as error:
         return {"status": "failed", "message": error.message, "hint": error.hint}
     return {"status": "succeeded"}

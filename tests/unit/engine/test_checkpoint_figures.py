@@ -13,7 +13,7 @@ import pytest
 
 from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Selection, sync
-from kitestring.engine.coverage import covered
+from kitestring.engine.checkpoint_figures import covered
 from kitestring.engine.pending import Pending
 from kitestring.engine.result import COUNTS, StreamResult
 from kitestring.errors import TransientError

@@ -16,8 +16,8 @@ from kitestring.batch import Batch
 from kitestring.errors import ConfigError, RecordError
 from kitestring.json_codec import dumps_text
 from kitestring.mappers.encryption import encryptor
-from kitestring.mappers.mapped import FILTERED, AsMapped, Mapped
-from kitestring.mappers.mapper import (
+from kitestring.mappers.mapped_batch import FILTERED, AsMapped, Mapped
+from kitestring.mappers.mapper_settings import (
     Aes,
     Equal,
     FieldFiltering,

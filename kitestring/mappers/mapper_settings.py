@@ -2,7 +2,7 @@
 
 The five kinds and their settings are Airbyte's (`ConfiguredStreamMapper` of its public API): in snake case in a
 project file (`target_field`), in Airbyte's spelling in its API (`targetField` inside `mapperConfiguration`).
-`kitestring.mappers.compile` carries them out.
+`kitestring.mappers.apply` carries them out.
 """
 
 from __future__ import annotations

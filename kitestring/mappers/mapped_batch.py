@@ -1,4 +1,4 @@
-"""The result of mapping a batch. `compile.py` does the mapping, and is imported only where there are mappers."""
+"""The result of mapping a batch. `apply.py` does the mapping, and is imported only where there are mappers."""
 
 from __future__ import annotations
 
