@@ -32,7 +32,7 @@ def modes() -> list[str]:
 
 
 def table() -> list[str]:
-    rows = ["| replace | keep | deletes | what stands afterwards | after a Truncate |", "|---|---|---|---|---|"]
+    rows = ["| replace | keep | deletes | content afterwards | after a Truncate |", "|---|---|---|---|---|"]
     choices: Any = product((False, True), ("all", "latest"), ("remove", "mark", "keep"))
     for replace, keep, deletes in choices:
         try:

@@ -159,7 +159,7 @@ def run_steps(desk: ZendeskStandIn, place: Path, display_path: Path) -> list[int
     embedded, before = figure(second[1], "chunks_embedded"), figure(first[1], "chunks_embedded")
     typer.echo(
         f"Embedded: {embedded:,.0f} chunks, where the first sync embedded {before:,.0f}. "
-        "What did not change was not embedded again."
+        "Unchanged texts were not embedded again."
     )
     step(4, "Nothing changes", "Once more: kitestring sync")
     third = run(cli)

@@ -86,7 +86,7 @@ def restore(
         live_store.close()
     typer.echo(f"{store} is what {copy} was.")
     if before is not None:
-        typer.echo(f"What it was before is in {before}.")
+        typer.echo(f"The previous content is in {before}.")
     if current != newest:
         typer.echo("It is of an older version: the next start of the server brings it up to date.", err=True)
     elif lost := sealed_rows(ctx):

@@ -167,7 +167,7 @@ def discover(settings: Settings) -> Mapping[str, Any]:
         metadata = http.get(f"{issuer}/.well-known/openid-configuration")
     if not isinstance(metadata, Mapping) or str(metadata.get("issuer", "")).rstrip("/") != issuer:
         raise ConfigError(
-            f"what {issuer} describes is another issuer",
+            f"{issuer} describes another issuer",
             hint="Correct KITESTRING_OIDC_ISSUER: it is compared letter by letter.",
         )
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):

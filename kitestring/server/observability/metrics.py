@@ -71,7 +71,7 @@ def of_totals(db: Connection) -> Iterator[Metric]:
         ("attempts", "Attempts of jobs that have ended.", ("status",)),
         ("records", "Records of jobs that have ended, by what became of them.", ("count",)),
         ("bytes", "Bytes that they read.", ()),
-        ("figures", "What they did beyond records: chunks embedded, tokens, cost_usd, …", ("figure",)),
+        ("figures", "Figures beyond records: chunks embedded, tokens, cost_usd, …", ("figure",)),
     ):
         counter = CounterMetricFamily(f"kitestring_{name}", description, labels=labels)
         for values, value in totals.labelled(stored, name):
