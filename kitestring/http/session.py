@@ -127,7 +127,7 @@ class Session:
         url = self._absolute(url)
         attempt, waited_s, refreshed, reread = 1, 0.0, False, False
         began = time.monotonic()
-        observe = getattr(auth, "observe", None)
+        observe = getattr(auth, "observe", None) or getattr(auth, "learn", None)  # `learn`: its name until 0.2
         while True:
             request = Request(
                 method,

@@ -48,10 +48,16 @@ class SecurityHeadersMiddleware:
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message.get("headers", ())}
+                # FastAPI's own header of a stream of events, `no-cache`, would let a cache keep a job's log.
+                headers = [
+                    (name, value)
+                    for name, value in message.get("headers", ())
+                    if not (api and name.lower() == b"cache-control")
+                ]
+                present = {name.lower() for name, _ in headers}
                 added = {**self.headers, **({"Cache-Control": "no-store"} if api else {})}
                 message["headers"] = [
-                    *message.get("headers", ()),
+                    *headers,
                     *(
                         (name.lower().encode(), value.encode())
                         for name, value in added.items()

@@ -13,7 +13,7 @@ from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from kitestring.server.http.middleware import OPEN_BYTES, WithoutQuery
 from kitestring.server.settings import Settings
-from tests.unit.server.tenants import Browser, admin
+from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +38,17 @@ def test_every_answer_has_the_security_headers_and_none_lets_another_site_read_i
         assert "access-control-allow-origin" not in answer.headers
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     assert "access-control-allow-origin" not in client.options("/v1/applications", headers=asked).headers
+
+
+def test_no_cache_keeps_the_events_of_a_job(context: Context) -> None:
+    acme = Tenant.make(context, "acme")
+    with context.store.write() as db:
+        job = context.queue.enqueue(db, acme.connection_id, "sync")
+        context.queue.cancel(db, job)
+    answer = Browser(context, acme.member("workspace_reader")).get(f"/api/kitestring/v1/jobs/{job}/events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers.get_list("cache-control") == ["no-store"]
+    assert "event: end" in answer.text
 
 
 def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(context: Context) -> None:
