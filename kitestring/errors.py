@@ -36,6 +36,12 @@ def _rebuild(kind: type[KitestringError], message: str, hint: str, fields: dict[
     return kind(message, hint=hint, **fields)
 
 
+def public_name(error: KitestringError) -> str:
+    """The name of the error's class, or of the first of its bases that is in this module: results and messages between
+    processes have no other names."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
+
+
 class ConfigError(KitestringError):
     """The user must change something (a setting, a file, a permission). Never retried."""
 

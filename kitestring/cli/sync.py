@@ -267,8 +267,10 @@ def estimate_connection(cli: CliContext, run: Run, state: str, full_refresh: boo
 
 
 def error_body(cli: CliContext, error: Exception) -> dict[str, str]:
+    from kitestring.errors import KitestringError, public_name
+
     return {
-        "type": type(error).__name__,
+        "type": public_name(error) if isinstance(error, KitestringError) else type(error).__name__,
         "message": cli.secrets.text(str(error)),
         "hint": cli.secrets.text(getattr(error, "hint", "")),
     }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kitestring.errors import KitestringError
+from kitestring.errors import KitestringError, public_name
 from kitestring.types import Receipt
 
 MOST_SUSPICIONS = 5
@@ -146,4 +146,4 @@ class Result:
 def error_as_dict(error: KitestringError | None) -> dict[str, Any] | None:
     if error is None:
         return None
-    return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+    return {"type": public_name(error), "message": error.message, "hint": error.hint}

@@ -126,8 +126,12 @@ def parse_message(line: bytes) -> dict[str, Any]:
 def error_body(error: KitestringError) -> dict[str, Any]:
     """An error as JSON: `{"type", "message", "hint", "fields"}`. The type is that of `kitestring.errors`, because the
     other side does not know the subclasses of connectors."""
-    public = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    return {"type": public.__name__, "message": error.message, "hint": error.hint, "fields": dict(error.fields)}
+    return {
+        "type": errors.public_name(error),
+        "message": error.message,
+        "hint": error.hint,
+        "fields": dict(error.fields),
+    }
 
 
 def error_of(body: Mapping[str, Any]) -> KitestringError:
