@@ -23,6 +23,12 @@ def run(folder: Path, *command: str, path: Path | None = None) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: mypy reads the types of Kitestring once."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -35,7 +41,9 @@ def run(folder: Path, *command: str, path: Path | None = None) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else "".join(value[-1:]) or "plain",
 )
-def test_a_package_is_clean_installs_and_keeps_its_contract(tmp_path: Path, kind: str, options: list[str]) -> None:
+def test_a_package_is_clean_installs_and_keeps_its_contract(
+    tmp_path: Path, mypy_cache: Path, kind: str, options: list[str]
+) -> None:
     python = [sys.executable, "-m"]
     printed = run(tmp_path, *python, "kitestring", "new", kind, "acme_things", *options)
     assert "Next:\n  1. cd kitestring-acme-things && pip install -e . --group dev\n" in printed
@@ -48,7 +56,7 @@ def test_a_package_is_clean_installs_and_keeps_its_contract(tmp_path: Path, kind
     if "hatchling" in done.stderr:
         pytest.skip("hatchling cannot be fetched here")
     assert done.returncode == 0, done.stderr
-    run(package, *python, "mypy", "--cache-dir", str(tmp_path / "mypy"), path=site)
+    run(package, *python, "mypy", "--cache-dir", str(mypy_cache), path=site)
     run(package, *python, "pytest", "-q", "-x", "-p", "no:cacheprovider", path=site)
     if kind == "embedder":
         assert '"acme_things"' in run(tmp_path, *python, "kitestring", "spec", "milvus", "--json", path=site)
