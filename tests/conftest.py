@@ -1,5 +1,6 @@
 """Fixtures that several suites share."""
 
+import logging
 import re
 import signal
 from collections.abc import Iterator
@@ -49,3 +50,12 @@ def production_password_hash() -> Iterator[None]:
     use_password_hash(*PRODUCTION_HASH)
     yield
     use_password_hash(1, 8, 1)
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """The command line sets up the log of its process; the tests after these have their own."""
+    log = logging.getLogger("kitestring")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before

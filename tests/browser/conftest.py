@@ -91,9 +91,11 @@ class Running:
         self.log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all tests; each visit has a context of its own."""
+    """A Chromium for each file of tests; each visit has a context of its own.
+
+    Not one for all: its event loop would go on in the tests of other files that the same process runs."""
     if not CHROMIUM:
         pytest.skip("there is no Chromium on the path")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,15 +90,6 @@ def shelf_and_feed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     monkeypatch.syspath_prepend(str(site))
     yield
     sys.modules.pop("shelf_and_feed", None)
-
-
-@pytest.fixture(autouse=True)
-def log_as_before() -> Iterator[None]:
-    """The command line sets up the log of its process; the tests after these have their own."""
-    log = logging.getLogger("kitestring")
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture

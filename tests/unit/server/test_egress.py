@@ -345,7 +345,7 @@ def test_a_driver_gets_one_address_and_all_addresses_of_a_host_are_checked(monke
     instance: Any = registry.connector("destination", "milvus").build(
         {"indexing": indexing("http://db.example"), **MILVUS}
     )
-    with pytest.raises(ConfigError, match="the driver takes no IPv6 address"):
+    with pytest.raises(ConfigError, match="the driver accepts no IPv6 address"):
         EgressPolicy().pin(instance)
 
 
