@@ -36,7 +36,7 @@ test: .venv/.all ## Set up and run every test
 
 # Where bytecode is not written, every worker of pytest would compile every test anew, and every process that tests start.
 test check: export PYTHONDONTWRITEBYTECODE =
-check: .venv/.all ## Lint, types, import contracts and the quick unit tests, in under a minute
+check: .venv/.all ## Lint, types, import contracts and the quick unit tests, in one to two minutes
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@{ .venv/bin/lint-imports && .venv/bin/mypy && .venv/bin/python scripts/interface.py --check; } & checks=$$!; failed=0; \

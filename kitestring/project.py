@@ -18,6 +18,7 @@ from kitestring.errors import ConfigError, KitestringError
 from kitestring.library import home
 from kitestring.mappers.mapper_settings import Mapper
 from kitestring.suggest import did_you_mean
+from kitestring.yaml_lines import Lines, place, read_yaml
 
 if TYPE_CHECKING:
     from kitestring.engine import Selection
@@ -27,8 +28,6 @@ NAMES = ("kitestring.yaml", "kitestring.yml")
 VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}\\]|\\.)*))?\}")
 PINNED = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._+-]*$")
 PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-
-Lines = Mapping[tuple[str, ...], int]
 
 
 class Entry(Config):
@@ -198,10 +197,10 @@ class Project:
     def find(cls, start: str | os.PathLike[str] | None = None) -> Project | None:
         """The project of a folder: its `kitestring.yaml`, or that of the nearest folder above; None without one."""
         folder = Path(start or os.curdir).resolve()
-        for place in (folder, *folder.parents):
+        for parent in (folder, *folder.parents):
             for name in NAMES:
-                if (place / name).is_file():
-                    return cls.load(place / name)
+                if (parent / name).is_file():
+                    return cls.load(parent / name)
         return None
 
     @property
@@ -477,60 +476,6 @@ def unset(missing: Mapping[str, str]) -> ConfigError:
     )
 
 
-def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
-    """A YAML text as JSON values, and the line of every value by its path.
-
-    Times stay text, only true and false are booleans, and a repeated key is refused. Raises `ConfigError`.
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, rule) for tag, rule in rules if not tag.endswith((":timestamp", ":bool"))]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
-    lines: dict[tuple[str, ...], int] = {}
-
-    def walk(node: Any, path: tuple[str, ...]) -> None:
-        lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in node.value:
-                key_text = str(key.value)
-                line = key.start_mark.line + 1
-                if key_text in keys:
-                    raise ConfigError(f"{name}:{line}: the key {key_text} is repeated", hint="Keep one of the two.")
-                keys.add(key_text)
-                lines[(*path, key_text)] = line
-                walk(value, (*path, key_text))
-        elif isinstance(node, yaml.SequenceNode):
-            for number, value in enumerate(node.value):
-                walk(value, (*path, str(number)))
-
-    loader = Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None, lines
-        walk(node, ())
-        return loader.construct_document(node), lines
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{name}{line} is not YAML: {error.problem}", hint="Check indentation, quotes and colons of that line."
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not YAML: {error}", hint="Save it as plain text in UTF-8.") from error
-    except RecursionError as error:
-        raise ConfigError(f"{name} refers to itself", hint="Take the anchor out.") from error
-    finally:
-        loader.dispose()
-
-
 def file_error(error: ValidationError, path: Path, lines: Lines) -> ConfigError:
     """The first error of a project file by line, and the number of further ones."""
     problems = []
@@ -563,11 +508,3 @@ def siblings(loc: tuple[str, ...]) -> list[str]:
     if len(loc) == 5:
         return list(StreamEntry.model_fields)
     return known_names(File)
-
-
-def place(path: Path, lines: Lines, inner: tuple[str, ...]) -> str:
-    """`file:line`, of the nearest known value above where this one has no line."""
-    for length in range(len(inner), 0, -1):
-        if inner[:length] in lines:
-            return f"{path}:{lines[inner[:length]]}"
-    return str(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stop_on_signals
 from kitestring.airbyte.messages import Writer, configured_streams, descriptor
+from kitestring.airbyte.platform_states import PlatformStates
 from kitestring.airbyte.program import part
 from kitestring.batch import Batch
 from kitestring.destination import Destination
@@ -86,7 +86,7 @@ class Output(Destination):
         return self._counts.pop(key, 0)
 
 
-class ProtocolStates:
+class ProtocolStates(PlatformStates):
     """The states of a `read`: loaded from the platform's file, saved by writing STATE messages.
 
     The protocol does not confirm that the platform kept a state, so `Source.saved` is not called.
@@ -123,15 +123,6 @@ class ProtocolStates:
         """Write the final state of a complete stream, also where it has none."""
         if stream.key not in self.written and GLOBAL not in self.written:
             self.write(stream, self.loaded.get(stream.key) or NO_STATE if stream.incremental else NO_STATE)
-
-    def clear(self, connection: str, stream: str | None = None) -> None:
-        raise NotImplementedError
-
-    def connections(self) -> list[str]:
-        return []
-
-    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
 
 
 def states_of(saved: Any, streams: Sequence[Stream]) -> Iterator[tuple[str, State]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
@@ -17,6 +16,7 @@ from kitestring.airbyte.connector_process import BLOCK_BYTES, TICK_S
 from kitestring.airbyte.decode import Decoder
 from kitestring.airbyte.log_handler import Engine, ProtocolLogHandler, conclude, stop_on_signals
 from kitestring.airbyte.messages import Writer, configured_streams
+from kitestring.airbyte.platform_states import PlatformStates
 from kitestring.airbyte.program import part
 from kitestring.airbyte.source import Reading
 from kitestring.destination import Destination
@@ -84,7 +84,7 @@ def stream_to_write(stream: Stream, raw: Mapping[str, Any]) -> Stream:
     )
 
 
-class Echo:
+class Echo(PlatformStates):
     """Incoming states in order, until they are returned. As a state store: saved means durable."""
 
     def __init__(self, writer: Writer) -> None:
@@ -122,15 +122,6 @@ class Echo:
         for number in sorted(numbers):
             _, message = self.waiting.pop(number)
             self.writer.message("STATE", "state", message)
-
-    def clear(self, connection: str, stream: str | None = None) -> None:
-        raise NotImplementedError
-
-    def connections(self) -> list[str]:
-        return []
-
-    def lock(self, connection: str) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
 
 
 class Input(Source):

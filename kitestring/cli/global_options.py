@@ -152,7 +152,7 @@ def from_json(text: str) -> Any:
 
 def from_file(path: Path) -> dict[str, Any]:
     from kitestring.errors import ConfigError
-    from kitestring.project import read_yaml
+    from kitestring.yaml_lines import read_yaml
 
     try:
         text = path.read_text("utf-8")

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import urllib.request
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -127,7 +128,7 @@ class Session:
         url = self._absolute(url)
         attempt, waited_s, refreshed, reread = 1, 0.0, False, False
         began = time.monotonic()
-        observe = getattr(auth, "observe", None) or getattr(auth, "learn", None)  # `learn`: its name until 0.2
+        observe = observer_of(auth)
         while True:
             request = Request(
                 method,
@@ -480,3 +481,14 @@ def origin(url: str) -> str:
     """`https://host:port` of an absolute address."""
     end = url.find("/", url.find("://") + 3)
     return (url if end < 0 else url[:end]).partition("?")[0]
+
+
+def observer_of(auth: Auth | None) -> Callable[[Request, Response], bool] | None:
+    """The method of these credentials that gets every response. `learn` is its old name, taken until 0.2."""
+    observe: Callable[[Request, Response], bool] | None = getattr(auth, "observe", None)
+    if observe is None:
+        observe = getattr(auth, "learn", None)
+        if observe is not None:
+            message = f"{type(auth).__name__}.learn is `observe` now; the old name goes in 0.2.0"
+            warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return observe

@@ -6,7 +6,8 @@ import pytest
 
 from kitestring.errors import ConfigError
 from kitestring.library import home
-from kitestring.project import Project, expand, loosened, read_yaml, schema
+from kitestring.project import Project, expand, loosened, schema
+from kitestring.yaml_lines import read_yaml
 
 GOOD = """\
 sources:

@@ -148,7 +148,6 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
 
     passes.role = role  # type: ignore[attr-defined]
     passes.instance = instance  # type: ignore[attr-defined]
-    passes.instance = instance  # type: ignore[attr-defined]
     return passes
 
 

@@ -14,7 +14,8 @@ from kitestring.cli.init import project_text, sample_value, snippet
 from kitestring.declarative.manifest import load
 from kitestring.errors import ConfigError
 from kitestring.facts import Proposal
-from kitestring.project import Project, expand, read_yaml
+from kitestring.project import Project, expand
+from kitestring.yaml_lines import read_yaml
 
 Run = Callable[..., Result]
 PROPOSALS = [

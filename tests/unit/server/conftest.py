@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from connections import plan_of
 
 from kitestring.server.context import Context
 from kitestring.server.jobs.forkserver import ForkServer
+from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 
 
@@ -41,3 +43,19 @@ def context(home: Path, fork_server: ForkServer) -> Iterator[Context]:
     context.runner.fork_server = fork_server
     yield context
     context.store.close()
+
+
+@pytest.fixture
+def work(context: Context) -> Iterator[Callable[[], Worker]]:
+    """Makes workers, all stopped in the end."""
+    workers: list[Worker] = []
+
+    def start() -> Worker:
+        worker = Worker(context, plan_of)
+        worker.start()
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()

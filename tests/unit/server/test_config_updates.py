@@ -61,22 +61,6 @@ class SignedPages(Pages):
 
 
 @pytest.fixture
-def work(context: Context) -> Iterator[Callable[[], Worker]]:
-    """Makes workers, all stopped in the end."""
-    workers: list[Worker] = []
-
-    def start() -> Worker:
-        worker = Worker(context, plan_of)
-        worker.start()
-        workers.append(worker)
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.stop()
-
-
-@pytest.fixture
 def pages() -> Iterator[SignedPages]:
     with SignedPages() as served:
         yield served

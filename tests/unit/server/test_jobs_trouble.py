@@ -40,20 +40,10 @@ def context(home: Path, fork_server: ForkServer) -> Iterator[Context]:
 
 
 @pytest.fixture
-def work(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Worker]]:
-    """Makes workers, all stopped in the end."""
+def work(work: Callable[[], Worker], monkeypatch: pytest.MonkeyPatch) -> Callable[[], Worker]:
+    """Makes workers that try again at once."""
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
-    workers: list[Worker] = []
-
-    def start() -> Worker:
-        worker = Worker(context, plan_of)
-        worker.start()
-        workers.append(worker)
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.stop()
+    return work
 
 
 @pytest.fixture
