@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pydantic import PrivateAttr, model_validator
 
 from kitestring.config import option
-from kitestring.errors import ConfigError, KitestringError, RecordError
+from kitestring.errors import ConfigError, KitestringError, RecordError, TransientError
 from kitestring.facts import Facts, Proposal
+from kitestring.filters import Scalar
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.sql.file import SqlFile
 from kitestring.sql.identifiers import ascii_folded
+from kitestring.sql.row_filter import FALSE, is_number, number
 from kitestring.sql.types import FLOATS, has_zone, is_nested
 from kitestring.types import Path as FieldPath
 
@@ -46,6 +49,12 @@ to a variable of this program."""
 STORAGE_VERSION = "v1.4.0"
 """The storage version of new files: the long-term release that most programs have had for a year."""
 
+LOCK_WAIT_S = 3.0
+"""How long a reader waits for another process that has the file open."""
+
+SYNC_LOCK_WAIT_S = 10.0
+"""How long a sync waits: on a server, who reads gives way."""
+
 INCOMING = "temp.main._kitestring_incoming"
 """The view of incoming rows. Every name includes its database, so no stream's name can hide it."""
 
@@ -53,7 +62,7 @@ INCOMING = "temp.main._kitestring_incoming"
 RULES = (
     ErrorRule(
         r"lock on file",
-        ConfigError,
+        TransientError,
         "{path} is in use by another process",
         "Close the program that has it open, then sync again.",
     ),
@@ -149,6 +158,20 @@ class DuckdbDialect(Dialect):
             return f"regexp_replace({text}, '[+]00$', '+00:00')" if has_zone(kind) else text
         return text
 
+    def number(self, value: str, kind: str) -> str:
+        return f"CASE WHEN NOT isnan({value}) THEN {value} END" if kind in FLOATS else value
+
+    def contains(self, value: str, kind: str, item: Scalar) -> str:
+        element = kind.removesuffix("[]")
+        if isinstance(item, str):
+            fits = element == "VARCHAR"
+            literal = self.literal(item)
+        elif isinstance(item, bool):
+            fits, literal = element == "BOOLEAN", str(item).lower()
+        else:
+            fits, literal = is_number(element), number(item)
+        return f"list_contains({value}, {literal})" if fits and kind.endswith("[]") else FALSE
+
     def inner(self, value: str, kind: str, path: FieldPath, text: bool) -> str:
         steps = "".join('."' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in path[1:])
         document = f"to_json({value})" if is_nested(kind) else value
@@ -169,7 +192,14 @@ class DuckdbConnection(Connection):
 
     dialect = DIALECT
 
-    def __init__(self, path: str, memory_limit: str | None = None, storage_version: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        memory_limit: str | None = None,
+        storage_version: str | None = None,
+        *,
+        reads_only: bool = False,
+    ) -> None:
         import duckdb
 
         self.path = path
@@ -179,9 +209,10 @@ class DuckdbConnection(Connection):
         if version:
             settings["storage_compatibility_version"] = version
         with self.translated():
-            file.parent.mkdir(parents=True, exist_ok=True)
+            if not reads_only:
+                file.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self.db: duckdb.DuckDBPyConnection = duckdb.connect(str(file), config=settings)
+                self.db: duckdb.DuckDBPyConnection = duckdb.connect(str(file), read_only=reads_only, config=settings)
             except duckdb.InvalidInputException as error:
                 if storage_version and storage_version in str(error):
                     raise ConfigError(
@@ -274,6 +305,11 @@ class DuckdbConnection(Connection):
         )
         return next((text for *names, text in rows if (*map(ascii_folded, names),) == place), None)
 
+    def notes(self) -> list[tuple[str, str, str]]:
+        of_tables = "FROM duckdb_tables() WHERE database_name = ? AND comment IS NOT NULL"
+        rows = self.rows(f"SELECT schema_name, table_name, comment {of_tables}", [self.catalog])
+        return [(str(schema), str(table), str(text)) for schema, table, text in rows]
+
     def set_note(self, schema: str, table: str, text: str) -> None:
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
 
@@ -326,7 +362,26 @@ class Duckdb(SqlFile):
 
     def _connect(self) -> Connection:
         limit = self.memory_limit or (None if self._roomy else MEMORY_LIMIT)
-        return DuckdbConnection(self.path, limit, self.storage_version)
+        return self._unlocked(lambda: DuckdbConnection(self.path, limit, self.storage_version), SYNC_LOCK_WAIT_S)
+
+    def _unlocked(self, connect: Callable[[], Connection], wait_s: float) -> Connection:
+        """Wait for another process that has the file open."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                return connect()
+            except TransientError as error:
+                if "lock on file" not in str(error.__cause__) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def _connect_to_read(self) -> Connection:
+        """Others can read the file at the same time; a sync that begins meanwhile waits for it."""
+        limit = self.memory_limit or MEMORY_LIMIT
+        return self._unlocked(lambda: DuckdbConnection(self.path, limit, reads_only=True), LOCK_WAIT_S)
+
+    def exclusive_place(self) -> str:
+        return str(self._file.absolute())
 
     def _schema(self) -> str:
         return self.schema_name

@@ -145,6 +145,12 @@ class SqliteDialect(Dialect):
         zone = "+00:00" if target == types.MOMENT else ""
         return f"({value} || '{midnight}{zone}')" if kind in types.TIMES else value
 
+    def number(self, value: str, kind: str) -> str:
+        """Decimals are texts, and so is NaN."""
+        if types.digits(kind) and kind.startswith("DECIMAL"):
+            return f"CAST({value} AS REAL)"
+        return f"CASE WHEN typeof({value}) <> 'text' THEN {value} END" if kind in types.FLOATS else value
+
     def same(self, left: str, right: str, nullable: bool) -> str:
         return f"{left} IS {right}" if nullable else f"{left} = {right}"
 
@@ -241,6 +247,9 @@ class SqliteConnection(NoteTable):
                 f"{self.path}: {table} is a view", hint="Rename the view, or give the stream another name."
             )
         return {name: self.dialect.kind(type_) for name, type_ in columns}
+
+    def schemas_with_notes(self) -> list[str]:
+        return ["main"] if self._has_notes("main") else []
 
     def create_schema(self, schema: str) -> None:
         """A file is one schema. Turns WAL mode on; `check` must not change the file."""

@@ -43,12 +43,12 @@ def table_of(schema: pa.Schema, columns: Sequence[Any], count: int) -> pa.Table:
 
 def of_values(name: str, values: list[Any], type_: pa.DataType, start: int) -> pa.Array:
     """JSON values as a column. `SchemaError` for a value that does not fit; `start` is the number of records before."""
-    reasons: dict[int, str] = {}
-    array = arrow.column(name, values, type_, reasons)
-    if reasons:
-        n = min(reasons)
+    misfits: list[arrow.MisfitValue] = []
+    array = arrow.column(name, values, type_, misfits)
+    if misfits:
         raise SchemaError(
-            f"record {start + n + 1:,}: {reasons[n]}", hint=f"Declare a type for {name} that holds all of its values."
+            f"record {start + misfits[0].row + 1:,}: {misfits[0].reason}",
+            hint=f"Declare a type for {name} that holds all of its values.",
         )
     return array
 

@@ -16,6 +16,7 @@ from kitestring.config import option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
 from kitestring.files.data_file import MANY, DataFiles, FilePart, file_name
+from kitestring.files.file_pages import ReadsFiles
 from kitestring.files.formats import DATA, FORMATS, EncodedFiles, Format, format_of
 from kitestring.files.merge import DELETES, MARKS, TRUNCATED, Merge
 from kitestring.files.store import Store
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class FilesDestination(Destination):
+class FilesDestination(ReadsFiles, Destination):
     """Writes each stream into a folder of its own, `namespace.name`. A subclass chooses the store (`new_store`).
 
     `append` adds a file per batch. `overwrite` fills a staging folder and swaps it in at the end; the old files stay

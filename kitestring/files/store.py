@@ -49,6 +49,9 @@ class Store(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names of a folder's files, sorted; [] if it is absent."""
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder, sorted; [] if it is absent."""
+
     def open(self, folder: str, name: str) -> BinaryIO: ...
 
     def size(self, folder: str, name: str) -> int: ...
@@ -99,6 +102,13 @@ class LocalStore:
         with self._reading():
             try:
                 return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_file())
+            except FileNotFoundError:
+                return []
+
+    def folders(self, folder: str) -> list[str]:
+        with self._reading():
+            try:
+                return sorted(entry.name for entry in os.scandir(self.root / folder) if entry.is_dir())
             except FileNotFoundError:
                 return []
 
@@ -331,13 +341,19 @@ class RemoteStore:
             self.fs.ls(self.root)
 
     def names(self, folder: str) -> list[str]:
+        return self._entries(folder, "file")
+
+    def folders(self, folder: str) -> list[str]:
+        return self._entries(folder, "directory")
+
+    def _entries(self, folder: str, kind: str) -> list[str]:
         with self._reaching():
             self.fs.invalidate_cache()
             try:
                 entries = self.fs.ls(self._path(folder), detail=True)
             except FileNotFoundError:
                 return []
-            return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "file")
+            return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == kind)
 
     def open(self, folder: str, name: str) -> BinaryIO:
         """A small file as a whole, in one request; a large one in parts."""

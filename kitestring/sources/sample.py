@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import orjson
 
+from kitestring import activity
 from kitestring.batch import Batch
 from kitestring.config import option
 from kitestring.facts import Facts, Proposal
@@ -164,6 +165,7 @@ class Sample(Source):
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream, stop = partition.stream, partition.data["stop"]
         start = partition.data["start"]
+        activity.expect(stop - start if stream.incremental else self.count)
         while start < stop:
             # A batch ends at the tick at which the next round of changes begins.
             end = min(start + self.batch_rows, stop, (start // self.count + 1) * self.count)

@@ -6,16 +6,19 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kitestring.json_codec import dumps_text
+from kitestring.sql.changed_value import UNCHANGED
 from kitestring.sql.types import MOMENT, TEXT
 
 if TYPE_CHECKING:
     from kitestring.sql.dialect import Dialect
 
+META = "_airbyte_meta"
+"""The column that names the values which did not fit."""
+
 AIRBYTE_COLUMNS: Mapping[str, str] = {
     "_airbyte_raw_id": TEXT,
     "_airbyte_extracted_at": MOMENT,
-    "_airbyte_meta": "JSON",
+    META: "JSON",
     "_airbyte_generation_id": "BIGINT",
 }
 """Their kinds (https://docs.airbyte.com/platform/understanding-airbyte/airbyte-metadata-fields)."""
@@ -27,6 +30,6 @@ def airbyte_values(dialect: Dialect, generation: int) -> dict[str, str]:
     return {
         "_airbyte_raw_id": dialect.random_id,
         "_airbyte_extracted_at": dialect.converted(moment, TEXT, MOMENT),
-        "_airbyte_meta": dialect.converted(dialect.literal(dumps_text({"changes": []})), TEXT, "JSON"),
-        "_airbyte_generation_id": f"CAST({generation} AS {dialect.type_name('BIGINT')})",
+        META: dialect.converted(dialect.literal(UNCHANGED), TEXT, "JSON"),
+        "_airbyte_generation_id": dialect.converted(str(generation), "INTEGER", "BIGINT"),
     }

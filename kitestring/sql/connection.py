@@ -97,6 +97,10 @@ class Connection(ABC):
                 self.close()
             raise
 
+    def notes(self) -> list[tuple[str, str, str]] | None:
+        """The schema, the name and the note of each table that has one; None if the vendor cannot list them."""
+        return None
+
     def reference(self, schema: str, table: str = "") -> str:
         """A schema or a table as it is written in statements."""
         return ".".join(self.dialect.quoted(part) for part in (schema, table) if part)
@@ -118,7 +122,7 @@ class Connection(ABC):
         rows = self.rows(f"SELECT DISTINCT {name} FROM {table.reference} WHERE {name} IS NOT NULL")  # noqa: S608 - quoted
         type_ = self.arrow_types(table)[column]
         values = [bool(value) if pa.types.is_boolean(type_) else value for (value,) in rows]
-        return pa.chunked_array([arrow.column(column, values, type_, {})])
+        return pa.chunked_array([arrow.column(column, values, type_, [])])
 
     def create_schema(self, schema: str) -> None:
         self.rows(f"CREATE SCHEMA IF NOT EXISTS {self.reference(schema)}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import PrivateAttr
@@ -12,24 +13,38 @@ from pydantic import PrivateAttr
 from kitestring import arrow
 from kitestring.batch import Batch
 from kitestring.destination import Destination
-from kitestring.errors import ConfigError, RecordError
-from kitestring.sql.airbyte_column import airbyte_values
+from kitestring.errors import ConfigError, ConnectorError, RecordError
+from kitestring.schema import Schema
+from kitestring.sql.airbyte_column import META, airbyte_values
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part, conditions, typed_fields
 from kitestring.sql.merge import Merge, MergeCounts
 from kitestring.sql.note import Note
-from kitestring.sql.prepared_batch import KeyRows, PreparedBatch, entry_arrays, plain, prepare_batch, with_json
+from kitestring.sql.prepared_batch import (
+    KeyRows,
+    PreparedBatch,
+    as_json,
+    entry_arrays,
+    plain,
+    prepare_batch,
+    with_json,
+)
 from kitestring.sql.table import Filling, Table
-from kitestring.types import DELETED_AT, EVERY_WRITE, Receipt, Stream, Write
+from kitestring.sql.table_listing import TableListing
+from kitestring.sql.table_pages import ReadsTables
+from kitestring.sql.types import TEXT
+from kitestring.types import DELETED_AT, EVERY_WRITE, NULLED_RECORDS, Receipt, Stream, Write
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kitestring.key_listing import KeyListing
+
 T = TypeVar("T")
 
 
-class SqlDestination(Destination):
+class SqlDestination(ReadsTables, Destination):
     """Writes each stream into a table of its name, in the schema of its namespace.
 
     Every batch is one transaction. A replacement fills a staged table and renames it in the transaction that drops the
@@ -127,7 +142,7 @@ class SqlDestination(Destination):
 
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         """The batch as an Arrow table with types of the database."""
-        return prepare_batch(self.dialect, stream, batch)
+        return prepare_batch(self.dialect, stream, batch, sets_null=self._airbyte_columns())
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
         import pyarrow as pa
@@ -137,7 +152,8 @@ class SqlDestination(Destination):
         return receipt
 
     def _write(self, stream: Stream, batch: Batch) -> Receipt:
-        prepared = batch if isinstance(batch, PreparedBatch) else prepare_batch(self.dialect, stream, batch)
+        prepared = batch if isinstance(batch, PreparedBatch) else self.prepare(stream, batch)
+        assert isinstance(prepared, PreparedBatch)
         merged = MergeCounts()
         if len(prepared):
             with self._connection() as connection:
@@ -147,10 +163,13 @@ class SqlDestination(Destination):
             unchanged=merged.unchanged,
             rejected=prepared.rejects,
             replaced=prepared.duplicates + merged.replaced,
+            figures={NULLED_RECORDS: len(prepared.changes)} if prepared.changes else {},
         )
 
     def _merge_batch(self, connection: Connection, stream: Stream, prepared: PreparedBatch) -> MergeCounts:
         """Write a batch and replace the rows with the same keys."""
+        import pyarrow as pa
+
         table, rows = self._target_table(connection, stream), prepared.table()
         typed = typed_fields(stream)
         filled = table.fit(rows, typed, prepared.keys)
@@ -166,6 +185,14 @@ class SqlDestination(Destination):
             connection.index(table, parts)
         generation = table.note.generation if table.note else 0
         fresh = airbyte_values(self.dialect, generation) if table.airbyte else {}
+        if prepared.changes:
+            table.note_changes()
+            del fresh[META]
+            metadata = pa.chunked_array([prepared.changes.metadata(len(prepared))])
+            values[META] = self.dialect.converted(
+                f"incoming.c{len(staged)}", "JSON" if self.dialect.has_json else TEXT, "JSON"
+            )
+            staged.append(as_json(metadata) if self.dialect.has_json else metadata)
         mark = self._mark_column(stream, table)
         with connection.staged(columns_of(staged)) as incoming, connection.transaction():
             return connection.merge(Merge(table, incoming, values, fresh, parts, mark, len(prepared)))
@@ -181,6 +208,28 @@ class SqlDestination(Destination):
     def _fit_declared(self, table: Table, stream: Stream) -> None:
         empty = stream.arrow_schema.empty_table()
         table.fit(plain(self.dialect, with_json(stream.schema, empty) if self.dialect.has_json else empty), (), {})
+
+    def fill(self, stream: Stream, values: Mapping[str, Any]) -> None:
+        self._step(lambda: self._fill(stream, values))
+
+    def _fill(self, stream: Stream, values: Mapping[str, Any]) -> None:
+        with self._connection() as connection:
+            table = self._target_table(connection, stream)
+            if not table.exists:
+                return
+            prepared = prepare_batch(self.dialect, fields_only(stream, values), Batch(stream.key, rows=[dict(values)]))
+            for reject in prepared.rejects:
+                raise ConnectorError(
+                    f"the value that existing rows of {stream.key} have in a new field does not fit: {reject.reason}",
+                    hint="This is a defect of the source: please report it.",
+                )
+            rows = prepared.table()
+            filled = table.fit(rows, (), {})
+            with connection.staged(columns_of(rows.columns)) as incoming, connection.transaction():
+                for column, filling in filled.items():
+                    name = self.dialect.quoted(column)
+                    assignment, empty = f"{name} = {filling.value}", f"kept.{name} IS NULL"
+                    connection.changed(self.dialect.update(table.reference, assignment, incoming, empty))
 
     # -- deletions -----------------------------------------------------------------------------------------------------
 
@@ -262,6 +311,11 @@ class SqlDestination(Destination):
                     table.reference, f"{name} = {filling.value}", incoming, f"kept.{name} IS NULL"
                 )
                 return Receipt(deleted=connection.changed(update))
+
+    def key_listing(self, stream: Stream) -> KeyListing:
+        return TableListing(
+            stream, self._connect(), self._look_up, lambda deleted_at: self._marks(stream, [deleted_at])
+        )
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -390,6 +444,13 @@ def part_of(
         raise RecordError(f"the primary key {'.'.join(path)} is not a field of the records")
     nullable = path[0] not in rows.column_names or rows.column(path[0]).null_count > 0
     return table.part(path, filling.value, nullable, entries.get(path[0]))
+
+
+def fields_only(stream: Stream, names: Collection[str]) -> Stream:
+    """The stream with these fields only, as they are declared, and without a key."""
+    properties = {name: declared for name, declared in stream.schema["properties"].items() if name in names}
+    schema = Schema.of(stream.schema).changed({**stream.schema, "properties": properties})
+    return replace(stream, schema=schema, primary_key=())
 
 
 def columns_of(columns: Sequence[Any]) -> pa.Table:

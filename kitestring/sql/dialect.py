@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from kitestring.errors import ConfigError
+from kitestring.filters import Scalar
 from kitestring.sql import types
 from kitestring.sql.identifiers import Names
 from kitestring.types import Path
@@ -69,6 +70,11 @@ class Dialect(Names):
     compares: ClassVar[bool] = True
     has_json: ClassVar[bool] = False
 
+    @property
+    def row_order(self) -> str:
+        """What rows are ordered by when a page of them is read; empty where they come in a stable order anyway."""
+        return self.row_id
+
     # -- types ---------------------------------------------------------------------------------------------------------
 
     def plain_type(self, type_: pa.DataType) -> pa.DataType | None:
@@ -129,6 +135,22 @@ class Dialect(Names):
 
     def converted(self, value: str, kind: str, target: str) -> str:
         return value if kind == target else f"CAST({value} AS {self.type_name(target)})"
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def number(self, value: str, kind: str) -> str:
+        """SQL for a column of numbers that compares as numbers do: null for NaN."""
+        return value
+
+    def ordered(self, text: str) -> str:
+        """SQL for a text that is compared by code points."""
+        return text
+
+    def contains(self, value: str, kind: str, item: Scalar) -> str:
+        """SQL that is true if a list of this kind, or a JSON document that is a list, holds the item."""
+        raise ConfigError(
+            f"`contains` looks into lists, which {self.title} cannot search", hint="Filter by another field."
+        )
 
     # -- comparisons ---------------------------------------------------------------------------------------------------
 

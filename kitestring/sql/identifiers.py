@@ -22,7 +22,7 @@ class Names:
     """The names that a vendor accepts. Default: any text in double quotes, of any length, case-sensitive."""
 
     longest_name: ClassVar[int | None] = None
-    """The most bytes of UTF-8 in a name; a longer one is cut and marked."""
+    """The largest `size` of a name; a longer one is cut and marked."""
 
     reserved_names: ClassVar[frozenset[str]] = frozenset()
     """Folded names that no table and no column of ours may have, even quoted."""
@@ -42,6 +42,10 @@ class Names:
         """The form in which the vendor compares quoted names: names with the same form are equal."""
         return name
 
+    def size(self, name: str) -> int:
+        """The size of a name as the vendor counts it: in bytes of UTF-8. Never less than its characters."""
+        return len(name.encode("utf-8", "replace"))
+
     def safe(self, name: str) -> str:
         """A valid name of a table or a column: not empty, without NUL, not one of ours or of the vendor's."""
         form = name.replace("\x00", "_") or "_"
@@ -60,13 +64,13 @@ class Names:
 
     def fitted(self, form: str, name: str) -> str:
         """A safe form; if it is too long, cut and with the mark of its name."""
-        if self.longest_name is None or size(form) <= self.longest_name:
+        if self.longest_name is None or self.size(form) <= self.longest_name:
             return form
-        return marked(form, name, self.longest_name, size=size)
+        return marked(form, name, self.longest_name, size=self.size)
 
     def marked(self, form: str, name: str) -> str:
         """A safe form with the mark of its name."""
-        return marked(form, name, self.longest_name, size=size)
+        return marked(form, name, self.longest_name, size=self.size)
 
     def candidates(self, name: str, form: str) -> list[str]:
         """The possible names of an object whose safe name is `form`: the right one first, then that of the first tables
@@ -88,10 +92,6 @@ class Names:
 
     def is_own(self, name: str) -> bool:
         return self.folded(name).startswith(OWN)
-
-
-def size(name: str) -> int:
-    return len(name.encode("utf-8", "replace"))
 
 
 def ascii_folded(name: str) -> str:

@@ -140,12 +140,20 @@ class Part:
     def condition(self) -> str:
         """The condition that both are the same value of the same kind."""
         if len(self.path) > 1:
-            incoming_value = self.dialect.inner(self.incoming, self.incoming_kind or self.kind, self.path, self.text)
-            return self.dialect.same(self.key(), incoming_value, nullable=True)
-        if self.entries is None:
-            return self.plain
-        incoming_value = f"coalesce({self.entries[1]}, '\"' || {self.incoming})"
-        return self.dialect.same(self.key(), incoming_value, self.nullable)
+            return self.dialect.same(self.key(), self.incoming_key, nullable=True)
+        return self.plain if self.entries is None else self.dialect.same(self.key(), self.incoming_key, self.nullable)
+
+    @property
+    def incoming_key(self) -> str:
+        """The expression over the staged rows that is compared with `key`."""
+        if len(self.path) > 1:
+            return self.dialect.inner(self.incoming, self.incoming_kind or self.kind, self.path, self.text)
+        return self.incoming if self.entries is None else f"coalesce({self.entries[1]}, '\"' || {self.incoming})"
+
+    @property
+    def is_column(self) -> bool:
+        """Whether a column is compared, which an index can find; else an expression with a text."""
+        return len(self.path) == 1 and self.entries is None
 
     @property
     def is_unknown(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kitestring.sql.airbyte_column import META
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part, conditions
 from kitestring.sql.stored_table import StoredTable
@@ -33,6 +34,18 @@ class Merge:
     mark: str | None = None
     rows: int = 0
     """The number of staged rows."""
+
+    @property
+    def compared(self) -> list[str]:
+        """The columns by which a row is found unchanged: all but `fresh`. Where some rows have a null in place of a
+        value that did not fit, two nulls may stand for two values, so the names of these values are compared too."""
+        note = self.table.note
+        own = {META} if note is not None and note.changes else set()
+        return [column for column in self.table.columns if column not in self.fresh or column in own]
+
+    def value(self, column: str) -> str:
+        """The expression for a column."""
+        return self.values.get(column) or self.fresh.get(column, "NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +97,7 @@ def _unchanged(connection: Statements, merge: Merge, matches: Sequence[str]) -> 
     """A query for the staged rows whose key has exactly one row in the table, with the same values in all columns."""
     dialect, table = connection.dialect, merge.table
     same = [
-        dialect.same(f"kept.{dialect.quoted(column)}", merge.values.get(column, "NULL"), nullable=True)
-        for column in table.columns
-        if column not in merge.fresh
+        dialect.same(f"kept.{dialect.quoted(column)}", merge.value(column), nullable=True) for column in merge.compared
     ]
     pairs = " UNION ALL ".join(
         f"SELECT incoming.{dialect.staged_row} AS number, CASE WHEN {' AND '.join(same)} THEN 1 ELSE 0 END AS same "  # noqa: S608 - quoted

@@ -29,6 +29,8 @@ class Note:
     """The table has Airbyte's columns."""
     generation: int = 0
     """The number of replacements of the table, if it has Airbyte's columns."""
+    changes: bool = False
+    """Some rows may have a null in place of a value that did not fit, which `_airbyte_meta` names."""
     old: bool = False
     """The table existed before tables had notes."""
     writer: str = ""

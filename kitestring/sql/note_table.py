@@ -15,6 +15,19 @@ class NoteTable(Connection):
         rows = self._has_notes(schema) and self.rows(f"SELECT note FROM {self._notes(schema)} WHERE {self._is(table)}")  # noqa: S608 - quoted
         return str(rows[0][0]) if rows else None
 
+    def notes(self) -> list[tuple[str, str, str]]:
+        # A name is folded there: the table is found by it all the same.
+        return [
+            (schema, name, note)
+            for schema in self.schemas_with_notes()
+            for name, note in self.rows(f"SELECT name, note FROM {self._notes(schema)}")  # noqa: S608 - quoted
+        ]
+
+    def schemas_with_notes(self) -> list[str]:
+        """The schemas with a table of notes. Default: from the catalog of standard SQL."""
+        query = f"SELECT table_schema FROM information_schema.tables WHERE table_name = {self.dialect.literal(NOTES)}"  # noqa: S608 - ours
+        return [schema for (schema,) in self.rows(query)]
+
     def set_note(self, schema: str, table: str, text: str) -> None:
         literal = self.dialect.literal
         if not self._has_notes(schema):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from kitestring.identity import is_text
 from kitestring.json_codec import dumps_text
 from kitestring.paths import nested
 from kitestring.schema import json_types, type_from_json
+from kitestring.sql.changed_value import Changes, NoChanges
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import KeyValues, Part, entry, kinds_of, typed_fields
 from kitestring.sql.table import Table
@@ -27,55 +29,58 @@ NESTED = ({"object"}, {"array"}, {"object", "array"})
 
 
 class PreparedBatch(Batch):
-    """A batch as Arrow: the rejected records, the number of records that a later version replaces, and the values of
-    keys whose column is text."""
+    """A batch as Arrow: the rejected records, the number of records that a later version replaces, the values of keys
+    whose column is text, and the values that are null since they do not fit."""
 
-    __slots__ = ("duplicates", "keys", "rejects")
+    __slots__ = ("changes", "duplicates", "keys", "rejects")
 
     def __init__(
-        self, stream: str, table: pa.Table, rejects: Sequence[Reject], duplicates: int, keys: Mapping[str, KeyValues]
+        self,
+        stream: str,
+        table: pa.Table,
+        rejects: Sequence[Reject],
+        duplicates: int,
+        keys: Mapping[str, KeyValues],
+        changes: Changes,
     ) -> None:
         super().__init__(stream, table=table)
         self.rejects = rejects
         self.duplicates = duplicates
         self.keys = keys
+        self.changes = changes
 
 
-def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch) -> PreparedBatch:
-    table, rejects = (batch.table(), []) if batch.is_table else arrow.from_rows(batch.rows(), stream.schema)
+def prepare_batch(dialect: Dialect, stream: Stream, batch: Batch, *, sets_null: bool = False) -> PreparedBatch:
+    """A value that does not fit its column rejects its record; with `sets_null` it becomes null, as `changes` says."""
+    changes = Changes(stream) if sets_null else NoChanges(stream)
+    rejects: Sequence[Reject] = ()
+    rows: Sequence[Record] = ()
+    if batch.is_table:
+        table = batch.table()
+    else:
+        rows = batch.rows()
+        table, misfits = arrow.with_misfits(rows, stream.schema)
+        if misfits:
+            table, rows, rejects = changes.without_misfits(table, rows, misfits)
     names = table.column_names
     if len(set(names)) < len(names):
         names = arrow_values.distinct_names(names)
         table = table.rename_columns(names)
     if dialect.has_json:
-        table = with_json(stream.schema, table, None if batch.is_table else without_rejects(batch.rows(), rejects))
+        table = with_json(stream.schema, table, None if batch.is_table else rows)
     values: dict[str, Sequence[Any]] = {}
     if not batch.is_table:
         texts = [name for name in typed_fields(stream) if name in names and is_string(table.schema.field(name).type)]
-        rows = without_rejects(batch.rows(), rejects) if texts else []
         values = {name: [row.get(name) for row in rows] for name in texts}
     duplicates, last = 0, None if batch.is_table else last_versions(stream, table, values)
     if last is not None:
         duplicates = table.num_rows - len(last)
         table = table.take(last)
-        values = {name: [column[n] for n in last.to_pylist()] for name, column in values.items()}
+        places = last.to_pylist()
+        values = {name: [column[n] for n in places] for name, column in values.items()}
+        changes.take(places)
     keys = {name: KeyValues(column) for name, column in values.items()}
-    return PreparedBatch(batch.stream, plain(dialect, table), rejects, duplicates, keys)
-
-
-def without_rejects(rows: Sequence[Record], rejects: Sequence[Reject]) -> Sequence[Record]:
-    """The rows without the rejects, which are in the same order."""
-    if not rejects:
-        return rows
-    remaining = iter(rejects)
-    reject = next(remaining, None)
-    accepted_rows = []
-    for row in rows:
-        if reject is not None and row is reject.record:
-            reject = next(remaining, None)
-        else:
-            accepted_rows.append(row)
-    return accepted_rows
+    return PreparedBatch(batch.stream, plain(dialect, table, changes), rejects, duplicates, keys, changes)
 
 
 def last_versions(stream: Stream, table: pa.Table, values: Mapping[str, Sequence[Any]]) -> pa.Array | None:
@@ -111,21 +116,31 @@ def is_string(type_: pa.DataType) -> bool:
 # -- types -------------------------------------------------------------------------------------------------------------
 
 
-def plain(dialect: Dialect, table: pa.Table) -> pa.Table:
-    """The table in types of the vendor; with at least one column."""
+def plain(dialect: Dialect, table: pa.Table, changes: Changes | None = None) -> pa.Table:
+    """The table in types of the vendor; with at least one column. `RecordError` for a value that the vendor cannot
+    take, unless `changes` takes it."""
     import pyarrow as pa
 
     if not table.num_columns:
         return pa.table({"_": pa.nulls(table.num_rows)})
     for n, field in enumerate(table.schema):
-        target, column = dialect.plain_type(field.type), table.column(n)
-        if target != field.type:
-            column = cast(dialect, column, target, field.name)
+        before, convert = table.column(n), partial(accepted, dialect, field)
+        column = convert(before) if changes is None else changes.converted(field.name, before, convert)
+        if column is not before:
             table = table.set_column(n, field.name, column)
-        reason = dialect.refusal(column)
-        if reason:
-            raise RecordError(f"field {field.name}: {reason}")
     return table
+
+
+def accepted(dialect: Dialect, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in the type of the vendor, itself if it has it. `RecordError` for a value that the vendor cannot
+    take."""
+    target = dialect.plain_type(field.type)
+    if target != field.type:
+        column = cast(dialect, column, target, field.name)
+    reason = dialect.refusal(column)
+    if reason:
+        raise RecordError(f"field {field.name}: {reason}")
+    return column
 
 
 def cast(dialect: Dialect, column: pa.ChunkedArray, target: pa.DataType | None, name: str) -> pa.ChunkedArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitestring import arrow_values
@@ -10,7 +11,7 @@ from kitestring.identity import is_text
 from kitestring.names import distinct
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.identifiers import old_column, size
+from kitestring.sql.identifiers import old_column
 from kitestring.sql.key import PLAIN_KINDS, UNKNOWN, KeyValues, Part, entry
 from kitestring.sql.note import Note
 from kitestring.sql.stored_table import SEVERAL, StoredTable
@@ -86,6 +87,13 @@ class Table(StoredTable):
             self.connection.set_note(self.schema, self.name, comment)
             self.comment = comment
         self.note = note
+
+    def note_changes(self) -> None:
+        """Note, before they are written, that rows may have a null in place of a value that did not fit."""
+        if self.note is not None and not self.note.changes:
+            note = replace(self.note)
+            note.changes = True
+            self.write_note(note)
 
     def adopt(self) -> None:
         """Write a note, if the table was created before tables had notes."""
@@ -197,7 +205,7 @@ class Table(StoredTable):
             reserved=[*fixed.values(), *self.extra_columns],
             folded=self.dialect.folded,
             longest=self.dialect.longest_name,
-            size=size,
+            size=self.dialect.size,
         )
         for field in movable:
             column = self.fields[field]

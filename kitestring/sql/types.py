@@ -63,7 +63,8 @@ def arrow_type(kind: str) -> pa.DataType:
     import pyarrow as pa
 
     if size := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
-        return pa.decimal128(int(size[1]), int(size[2]))
+        precision, scale = int(size[1]), int(size[2])
+        return pa.decimal128(precision, scale) if precision <= DECIMAL_DIGITS else pa.decimal256(precision, scale)
     arrow_types = {
         "TINYINT": pa.int8(), "UTINYINT": pa.uint8(), "SMALLINT": pa.int16(), "USMALLINT": pa.uint16(),
         "INTEGER": pa.int32(), "UINTEGER": pa.uint32(), "BIGINT": pa.int64(), "UBIGINT": pa.uint64(),

@@ -11,25 +11,28 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PrivateAttr
 
+from kitestring import activity
 from kitestring.batch import Batch
-from kitestring.config import choice, option
+from kitestring.config import Advice, at_option, choice, option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.json_codec import dumps
+from kitestring.filters import parse
 from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
 from kitestring.vector import deletion
-from kitestring.vector.diff import ChunkDiff, ChunkedRecord, compare, overlay
-from kitestring.vector.embedders import Embedding
-from kitestring.vector.filters import parse
+from kitestring.vector.chunk_listing import ChunkListing
+from kitestring.vector.chunk_pages import ReadsChunks
+from kitestring.vector.diff import ChunkDiff, ChunkedRecord, chunks_of, compare, nbytes_of, overlay
+from kitestring.vector.embedders import Embedding, embedder_classes, mode_of
 from kitestring.vector.name_clash import refuse_name_clashes
 from kitestring.vector.overwrite import apply_overwrite
 from kitestring.vector.processing import Processing
+from kitestring.vector.proposal import FIRST_CHUNK_SIZE
 from kitestring.vector.record_key import stream_id
 from kitestring.vector.staging import StagedRow, StagingFile, staging_path
 from kitestring.vector.store import Chunk, Store, Stored
@@ -38,12 +41,13 @@ from kitestring.vector.usage import Usage
 
 if TYPE_CHECKING:
     from kitestring.http import Share
+    from kitestring.key_listing import KeyListing
     from kitestring.vector.store import Vector
 
 log = logging.getLogger("kitestring.vector")
 
 
-class VectorDestination(Destination):
+class VectorDestination(ReadsChunks, Destination):
     """Chunks, embeds and stores the records of streams. A subclass implements `connect` and `place`.
 
     `append` adds every record; `append_dedup` keeps one version per primary key and touches only chunks that changed;
@@ -53,7 +57,7 @@ class VectorDestination(Destination):
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
     batch_rows: ClassVar[int] = 1_000
 
-    processing: Processing = option(title="Processing", group="processing")
+    processing: Processing = option(title="Text and chunks", group="processing")
     embedding: Embedding = choice(
         "mode",
         title="Embedding",
@@ -103,9 +107,34 @@ class VectorDestination(Destination):
 
     # -- the contract --------------------------------------------------------------------------------------------------
 
+    def advice(self) -> Iterator[Advice]:
+        size, limit = self.processing.chunk_size, self.embedding.max_tokens
+        if size > limit:
+            model = self.embedding.model_name
+            message = f"{model} reads at most {limit:,} tokens at once: larger chunks are cut to that size."
+            yield Advice("processing.chunk_size", message, limit)
+        if self.note():
+            yield Advice("embedding", self.note())
+
+    def note(self) -> str:
+        """What somebody who looks at the vectors has to know; empty for nothing."""
+        if self.embedding.meaningful:
+            return ""
+        name = type(self.embedding).model_config.get("title")
+        return f"{name} makes vectors without meaning: chunks that are near each other are not similar."
+
+    @classmethod
+    def suggested(cls) -> dict[str, Any]:
+        ready = next((embedder for embedder in embedder_classes() if embedder.ready()), None)
+        processing = {"chunk_size": FIRST_CHUNK_SIZE}
+        return {"processing": processing, **({"embedding": {"mode": mode_of(ready)}} if ready else {})}
+
     def check(self) -> None:
-        self.embedding.check()
-        self.store.check(self.embedding.dimension)
+        with at_option("embedding"):
+            self.embedding.check()
+            dimension = self.embedding.dimension
+        with at_option("indexing"):
+            self.store.check(dimension)
         self._warn_of_size(0)
 
     def expect(self, streams: Sequence[Stream]) -> None:
@@ -151,13 +180,15 @@ class VectorDestination(Destination):
     def prepare(self, stream: Stream, batch: Batch) -> Batch:
         writer = self._writer_of(stream)
         prepared = EmbeddedBatch(batch, writer.recent_writes.now())
-        records, prepared.rejected, prepared.superseded = writer.chunk_records(batch.rows())
+        with activity.phase("chunking"):
+            records, prepared.rejected, prepared.superseded = writer.chunk_records(batch.rows())
         if not stream.write.appends:
             written = writer.written
             prepared.stored = self._find_stored([d for d in records if written is None or d.key in written])
         replaces = self._replaces(writer)
         prepared.diffs = [compare(d, prepared.stored.get(d.key, ()), replaces) for d in records]
-        self._fetch_vectors(writer, prepared, prepared.diffs)
+        with activity.chunked(len(batch)):
+            self._fetch_vectors(writer, prepared, prepared.diffs)
         return prepared
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
@@ -213,6 +244,9 @@ class VectorDestination(Destination):
 
     def truncate(self, stream: Stream, deleted_at: str) -> Receipt | None:
         return deletion.truncate(self.store, self._writer_of(stream), deleted_at)
+
+    def key_listing(self, stream: Stream) -> KeyListing:
+        return ChunkListing(self.store, self._writer_of(stream))
 
     def count(self, stream: Stream) -> int | None:
         writer = self._writers.get(stream.key)
@@ -295,7 +329,7 @@ class VectorDestination(Destination):
         sample = next(iter(self.store.sample(writer.name)), None)
         if sample is not None and sample.digest and not sample.digest.startswith(writer.model):
             raise ConfigError(
-                f"the vectors of {writer.name} were made by another model than {self.embedding.model_name}",
+                f"the vectors of {writer.name} come from another model than {self.embedding.model_name}",
                 hint="Choose that model again, sync the stream once as full refresh, or name another collection.",
                 stream=writer.stream.key,
             )
@@ -356,11 +390,12 @@ class VectorDestination(Destination):
                     new[digest] = (diff.chunked, diff.chunked.texts[number])
         if new:
             texts = [text for _, text in new.values()]
-            vectors = self.embedding.embed_records([chunked.record for chunked, _ in new.values()], texts)
+            tokens = 0 if writer.reads_records else sum(map(writer.splitter.tokens, texts))
+            with activity.embedding(len(new), tokens, self.embedding.usd_per_million_tokens):
+                vectors = self.embedding.embed_records([chunked.record for chunked, _ in new.values()], texts)
             by_digest.update(zip(new, vectors, strict=True))
             prepared.embedded += len(new)
-            if not writer.reads_records:
-                prepared.tokens += sum(map(writer.splitter.tokens, texts))
+            prepared.tokens += tokens
 
     def _apply_changes(self, writer: StreamWriter, prepared: EmbeddedBatch) -> Receipt:
         """Write the new chunks into the store, then remove what they replace."""
@@ -438,37 +473,6 @@ class VectorDestination(Destination):
             rejected=prepared.rejected,
             figures=usage.figures() | ({"values_cut": cut} if cut else {}),
         )
-
-
-def chunks_of(diffs: Iterable[ChunkDiff], vectors: Mapping[str, Vector], omit_text: bool = False) -> list[Chunk]:
-    """The chunks that these diffs write, with their texts or without."""
-    chunks = []
-    for diff in diffs:
-        chunked = diff.chunked
-        for number in sorted([*diff.embed, *diff.reuse]):
-            digest = chunked.digests[number]
-            chunks.append(
-                Chunk(
-                    chunked.key,
-                    number,
-                    chunked.stream,
-                    chunked.document.record_id,
-                    "" if omit_text else chunked.texts[number],
-                    vectors[digest],
-                    digest,
-                    chunked.metadata_digest,
-                    chunked.document.metadata,
-                    chunked.namespace,
-                )
-            )
-    return chunks
-
-
-def nbytes_of(diff: ChunkDiff, dimension: int) -> int:
-    """The approximate size of a record's chunks in a store."""
-    chunked = diff.chunked
-    metadata = len(dumps(chunked.document.metadata))
-    return sum(4 * dimension + len(text.encode()) + metadata for text in chunked.texts)
 
 
 def writable(folder: Path) -> bool:

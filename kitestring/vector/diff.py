@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from kitestring.json_codec import dumps
 from kitestring.types import Record
 from kitestring.vector.document import Document
-from kitestring.vector.store import Ref, Stored
+from kitestring.vector.store import Chunk, Ref, Stored
+
+if TYPE_CHECKING:
+    from kitestring.vector.store import Vector
 
 
 @dataclass(slots=True)
@@ -86,3 +91,34 @@ def overlay(below: Sequence[Stored], above: Sequence[Stored]) -> list[Stored]:
     """The chunks after `above` is written over `below`, number by number."""
     numbers = {s.number for s in above}
     return [*above, *(s for s in below if s.number not in numbers)]
+
+
+def chunks_of(diffs: Iterable[ChunkDiff], vectors: Mapping[str, Vector], omit_text: bool = False) -> list[Chunk]:
+    """The chunks that these diffs write, with their texts or without."""
+    chunks = []
+    for diff in diffs:
+        chunked = diff.chunked
+        for number in sorted([*diff.embed, *diff.reuse]):
+            digest = chunked.digests[number]
+            chunks.append(
+                Chunk(
+                    chunked.key,
+                    number,
+                    chunked.stream,
+                    chunked.document.record_id,
+                    "" if omit_text else chunked.texts[number],
+                    vectors[digest],
+                    digest,
+                    chunked.metadata_digest,
+                    chunked.document.metadata,
+                    chunked.namespace,
+                )
+            )
+    return chunks
+
+
+def nbytes_of(diff: ChunkDiff, dimension: int) -> int:
+    """The approximate size of a record's chunks in a store."""
+    chunked = diff.chunked
+    metadata = len(dumps(chunked.document.metadata))
+    return sum(4 * dimension + len(text.encode()) + metadata for text in chunked.texts)

@@ -31,6 +31,14 @@ class Embedder(Config):
     form_order: ClassVar[int] = 100
     """The position in forms: lower numbers come first, the first one is the form's default; equal ones go by `mode`."""
 
+    meaningful: ClassVar[bool] = True
+    """Whether texts of similar meaning get vectors that are near each other."""
+
+    @classmethod
+    def ready(cls) -> bool:
+        """Whether it works on this machine without an account: a form begins with such an embedder."""
+        return False
+
     @property
     @abstractmethod
     def dimension(self) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from kitestring import activity
 from kitestring.backoff import backoff_s
 from kitestring.errors import TransientError
 from kitestring.vector.staging import StagingFile
@@ -20,7 +21,8 @@ MOST_ATTEMPTS = 5
 def apply_overwrite(store: Store, stream: str, namespace: str, staging: StagingFile) -> None:
     """New and changed chunks, then marks, then the removal of what is not in the new generation. Every step can be
     repeated. Rows that a stream of another namespace wrote under the same name stay."""
-    written = removed = 0
+    written = removed = staged = 0
+    total = staging.chunk_total()
     for page in staging.chunks():
         new_chunks: Sequence[Chunk] = page
         outdated: list[Stored] = []
@@ -30,6 +32,8 @@ def apply_overwrite(store: Store, stream: str, namespace: str, staging: StagingF
         if outdated:
             retry_transient(lambda outdated=outdated: store.delete(outdated))  # type: ignore[misc]
         written += len(new_chunks)
+        staged += len(page)
+        activity.finishing(staged, total)
     marks = staging.marks()
     for deleted_at, refs in by_time(marks, stream):
         chunks = [c for stored in store.find(refs).values() for c in stored if not c.marked]

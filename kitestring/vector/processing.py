@@ -89,7 +89,7 @@ class FieldNameMapping(Config):
 class Processing(Config):
     """Which fields become text and metadata, and how the text is cut into chunks."""
 
-    model_config = ConfigDict(title="Processing")
+    model_config = ConfigDict(title="Text and chunks")
 
     chunk_size: int = option(
         ge=1,

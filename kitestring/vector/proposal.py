@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-SHARED = """\
+FIRST_CHUNK_SIZE = 200
+"""Tokens. Every embedder reads chunks of this size whole."""
+
+SHARED = f"""\
 processing:
   # Tokens in a chunk, in the embedding model's own encoding.
-  chunk_size: 200
+  chunk_size: {FIRST_CHUNK_SIZE}
   chunk_overlap: 20
-  {processing}
+  {{processing}}
 embedding:
   # A small model that comes with `kitestring[local]`: no key, no network. For a larger one:
   #   mode: openai
-  #   openai_key: ${OPENAI_API_KEY}
+  #   openai_key: ${{OPENAI_API_KEY}}
   mode: local
 """
 

@@ -176,6 +176,10 @@ class StagingFile:
                 in rows
             ]  # fmt: skip
 
+    def chunk_total(self) -> int:
+        """How many chunks are staged."""
+        return int(self._db.execute("select count(*) from chunk").fetchone()[0])
+
     def seal(self) -> None:
         """Mark the new generation as complete, durably: from here on it is applied and never discarded."""
         with self._writing():

@@ -14,13 +14,17 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from kitestring.errors import ConfigError
+from kitestring.filters import matches
+from kitestring.stored_rows import MOST_COUNTED, StoredStream
 from kitestring.types import DELETED_AT
+from kitestring.vector import payload
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kitestring.vector.filters import Filter
+    from kitestring.filters import Filter
 
     Vector = NDArray[np.float32]
 
@@ -129,8 +133,8 @@ class Store(ABC):
     @abstractmethod
     def scan(self, stream: str) -> Iterator[list[Stored]]:
         """Every chunk of a stream, in pages; none without a collection. Pages that were yielded may be deleted or
-        marked while it runs. A store that overrides `count`, `sample` and `other_namespace` may leave out digests and
-        record ids."""
+        marked while it runs. A row without a key has its record id. A store that overrides `count`, `sample` and
+        `other_namespace` may leave out the digests of texts."""
 
     @abstractmethod
     def search(
@@ -187,6 +191,34 @@ class Store(ABC):
         with closing(self._pages(stream)) as pages:
             return sum(chunk.number == 0 and not chunk.marked for page in pages for chunk in page)
 
+    def streams(self) -> list[StoredStream] | None:
+        """The streams in the collection by name, with their records and chunks; [] without a collection. None if the
+        store cannot list them."""
+        return None
+
+    def page(
+        self, stream: str, *, where: Filter | str | None, limit: int, offset: int, include_deleted: bool
+    ) -> list[dict[str, Any]]:
+        """Chunks of a stream in the form of `payload.hit`, in an order that stays while nothing is written."""
+        return list(islice(self._matching(stream, where, include_deleted), offset, offset + limit))
+
+    def number(self, stream: str, *, where: Filter | str | None, include_deleted: bool) -> int:
+        """How many chunks `page` has; a store may stop above `stored_rows.MOST_COUNTED`."""
+        return sum(1 for _ in islice(self._matching(stream, where, include_deleted), MOST_COUNTED + 1))
+
+    def located(self, ids: Sequence[str]) -> dict[str, Stored]:
+        """The chunks whose hits have these ids, as texts, for `vectors`; perhaps without those that are not there."""
+        places = {text: text.rpartition(":") for text in ids}
+        # A text of a stranger: no store looks up a million chunks of one record.
+        known = {text: place for text, place in places.items() if place[2].isdecimal() and len(place[2]) <= 6}
+        pairs = {text: (key, int(number)) for text, (key, _, number) in known.items()}
+        counts: dict[str, int] = {}
+        for key, number in pairs.values():
+            counts[key] = max(counts.get(key, 0), number + 1)
+        groups = self.find([Ref(key, "", "", count) for key, count in counts.items()])
+        chunks = {(chunk.key, chunk.number): chunk for group in groups.values() for chunk in group}
+        return {text: chunks[pair] for text, pair in pairs.items() if pair in chunks}
+
     def finish(self) -> None:
         """All streams of a sync were written: build indexes for searches. May be called at any time."""
 
@@ -196,6 +228,22 @@ class Store(ABC):
 
     def close(self) -> None:
         """Close the connection."""
+
+    def _matching(self, stream: str, where: Filter | str | None, include_deleted: bool) -> Iterator[dict[str, Any]]:
+        if isinstance(where, str):
+            raise ConfigError(
+                "the filter is a text, and this store has no language for filters", hint="Give `where` as a mapping."
+            )
+        for page in self.scan(stream):
+            rows = {chunk.row for chunk in page}
+            for stored in self._whole(page):
+                chunk = stored.chunk
+                if chunk is None or stored.row not in rows or (stored.marked and not include_deleted):
+                    continue
+                ours = {"_ab_stream": chunk.stream, "_ab_record_id": chunk.record_id, "chunk_number": chunk.number}
+                fields = {**chunk.metadata, **ours}
+                if where is None or matches(where, fields):
+                    yield payload.hit(chunk.id, 0.0, chunk.text, fields)
 
     def _pages(self, stream: str) -> Generator[list[Stored], None, None]:
         yield from self.scan(stream)

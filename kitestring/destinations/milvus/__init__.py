@@ -44,7 +44,9 @@ class Milvus(VectorDestination):
         proposal=Proposal(config=proposed_config(INDEXING)),
     )
 
-    indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
+    indexing: Indexing = option(
+        title="Milvus server and collection", description="Where the chunks are stored.", group="indexing"
+    )
 
     @model_validator(mode="after")
     def _words_need_text(self) -> Self:
@@ -56,9 +58,11 @@ class Milvus(VectorDestination):
         self.indexing.pin(resolve)
 
     def connect(self) -> Store:
+        from kitestring.destinations.milvus.connection import LOCK_WAIT_S, SYNC_LOCK_WAIT_S
         from kitestring.destinations.milvus.store import MilvusStore
 
-        return MilvusStore(self.indexing, text=not self.omit_raw_text)
+        lock_wait_s = SYNC_LOCK_WAIT_S if self._unwritten else LOCK_WAIT_S
+        return MilvusStore(self.indexing, text=not self.omit_raw_text, lock_wait_s=lock_wait_s)
 
     def place(self) -> str:
         indexing = self.indexing
@@ -67,6 +71,13 @@ class Milvus(VectorDestination):
 
             return f"{lite_path(indexing)}\0{indexing.db}\0{indexing.collection}"
         return f"{indexing.host.rstrip('/')}\0{indexing.db}\0{indexing.collection}"
+
+    def exclusive_place(self) -> str | None:
+        if not self.indexing.lite:
+            return None
+        from kitestring.destinations.milvus.connection import lite_path
+
+        return str(lite_path(self.indexing))
 
     def default_staging_folder(self) -> Path:
         if self.indexing.lite:

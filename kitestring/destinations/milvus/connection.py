@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,15 +25,19 @@ if TYPE_CHECKING:
 # A process serves a Lite directory once, for all its connections: the last one closes it.
 _lite_users: Counter[str] = Counter()
 _lite_lock = threading.Lock()
+LOCK_WAIT_S = 3.0
+"""How long a reader waits for another process to close the directory."""
+SYNC_LOCK_WAIT_S = 10.0
+"""How long a sync waits: on a server, who reads gives way."""
 # pymilvus pings every 10 s. A server with gRPC's own limits, Lite's for one, closes a connection that pings more often
 # than every five minutes while a long call is under way, and the call fails.
 GRPC_OPTIONS = {"grpc.keepalive_time_ms": 300_000, "grpc.keepalive_permit_without_calls": 0}
 
 
-def connect(indexing: Indexing) -> MilvusClient:
+def connect(indexing: Indexing, lock_wait_s: float = LOCK_WAIT_S) -> MilvusClient:
     """A client. `ConfigError`, `AuthError` or `TransientError` if the connection fails."""
     silence_loggers()
-    return connect_lite(indexing) if indexing.lite else connect_server(indexing)
+    return connect_lite(indexing, lock_wait_s) if indexing.lite else connect_server(indexing)
 
 
 def silence_loggers() -> None:
@@ -45,7 +50,7 @@ def silence_loggers() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def connect_lite(indexing: Indexing) -> MilvusClient:
+def connect_lite(indexing: Indexing, lock_wait_s: float) -> MilvusClient:
     from pymilvus import MilvusClient
 
     try:
@@ -63,17 +68,22 @@ def connect_lite(indexing: Indexing) -> MilvusClient:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise translate(error, f"the folder {path.parent}", {}) from error
-    with _lite_lock:
-        with collect_server_errors() as errors:
+    deadline = time.monotonic() + lock_wait_s
+    while True:
+        with _lite_lock, collect_server_errors() as errors:
             try:
                 # If other code in this process has it open, it is not ours to close.
                 shared = str(path) in servers._servers and not _lite_users[str(path)]
                 fit_existing(path, indexing.collection)
                 client = MilvusClient(str(path), db_name=indexing.db, grpc_options=GRPC_OPTIONS)
             except Exception as error:
-                raise lite_error(path, errors, error, is_new) from error
-        _lite_users[str(path)] += 2 if shared else 1
-    return client
+                failure = lite_error(path, errors, error, is_new)
+                if not is_locked(errors, error) or time.monotonic() > deadline:
+                    raise failure from error
+            else:
+                _lite_users[str(path)] += 2 if shared else 1
+                return client
+        time.sleep(0.1)
 
 
 def lite_path(indexing: Indexing) -> Path:
@@ -134,11 +144,20 @@ def collect_server_errors() -> Iterator[list[BaseException]]:
         log.propagate = spread
 
 
-def lite_error(path: Path, errors: list[BaseException], error: Exception, is_new: bool) -> Exception:
+def cause_of(errors: list[BaseException], error: Exception) -> str:
     cause = errors[-1] if errors else error
-    text = message_of(cause) if isinstance(cause, Exception) else str(cause)
-    if "lock" in text.lower():
-        return ConfigError(
+    return message_of(cause) if isinstance(cause, Exception) else str(cause)
+
+
+def is_locked(errors: list[BaseException], error: Exception) -> bool:
+    """Whether another process has the directory open."""
+    return "lock" in cause_of(errors, error).lower()
+
+
+def lite_error(path: Path, errors: list[BaseException], error: Exception, is_new: bool) -> Exception:
+    cause, text = errors[-1] if errors else error, cause_of(errors, error)
+    if is_locked(errors, error):
+        return TransientError(
             f"{path} is in use by another process, and Milvus Lite serves one at a time",
             hint="Stop that process, or let both connect to `milvus-lite server --data-dir` over http.",
             path=str(path),

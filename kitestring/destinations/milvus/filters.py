@@ -11,10 +11,11 @@ from typing import Any
 
 from kitestring.destinations.milvus.fitting import convert
 from kitestring.destinations.milvus.layout import Field, Layout
+from kitestring.destinations.milvus.text_filter import confined
 from kitestring.errors import ConfigError
+from kitestring.filters import And, Bound, Contains, Exists, Filter, Leaf, Not, OneOf, Or
 from kitestring.json_codec import dumps_text, without_surrogates
 from kitestring.names import marked
-from kitestring.vector.filters import And, Bound, Contains, Exists, Filter, Leaf, Not, OneOf, Or
 from kitestring.vector.payload import FILTERED, INT64_MAX, INT64_MIN, json_safe
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -48,9 +49,10 @@ def among(name: str, values: Iterable[Any]) -> str:
 
 
 def condition(where: Filter | str | None, layout: Layout) -> str:
-    """`where` as a filter in Milvus's language; a text is one already. Fields have their names in the record."""
+    """`where` as a filter in Milvus's language; a text is one already, and stays in its place. Fields have their names
+    in the record."""
     if where is None or isinstance(where, str):
-        return where or ""
+        return confined(where or "")
     return render(resolve_fields(where, layout), layout)
 
 

@@ -81,13 +81,13 @@ ScalarType = Literal["AUTO", "VARCHAR", "INT64", "DOUBLE", "BOOL", "JSON"]
 class Indexing(Config):
     """Where and how the chunks are stored."""
 
-    model_config = ConfigDict(title="Indexing")
+    model_config = ConfigDict(title="Milvus server and collection")
 
     host: str = option(
-        title="Public Endpoint",
-        description="A server (https://host:19530), a Zilliz Cloud endpoint, or a path that ends in .db for Milvus"
-        " Lite, which runs in this process.",
-        examples=["https://my-instance.zone.zillizcloud.com", "http://localhost:19530", "./kitestring.db"],
+        title="Server or file",
+        description="The address of a Milvus server, the public endpoint of Zilliz Cloud, or the path of a file that"
+        " ends in .db, for Milvus Lite, which runs in this process.",
+        examples=["./vectors.db", "http://localhost:19530", "https://my-instance.zone.zillizcloud.com"],
         order=1,
         local_path=lambda host: "://" not in host,
     )

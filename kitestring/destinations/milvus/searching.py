@@ -51,7 +51,7 @@ class Search:
             # In L2 a smaller number is nearer, in COSINE and IP a greater one.
             sign = 1 if self.layout.metric == "L2" else -1
             live = [hit for hit in live if sign * hit["distance"] <= sign * threshold]
-        return [self._hit(hit) for hit in live]
+        return [hit_of(self.layout, hit) for hit in live]
 
     def _hits(self, vector: Vector, text: str, filters: Sequence[str], limit: int) -> list[Mapping[str, Any]]:
         layout, condition = self.layout, " and ".join(filters)
@@ -90,14 +90,15 @@ class Search:
             timeout=self.timeout,
         )[0]
 
-    def _hit(self, hit: Mapping[str, Any]) -> dict[str, Any]:
-        layout = self.layout
-        entity = dict(hit["entity"])
-        row_id = entity.pop(layout.primary.name, hit.get("id", hit.get(layout.primary.name)))
-        for name in (layout.vector.name, layout.sparse, *INTERNAL):
-            entity.pop(name, None)
-        text = entity.pop(layout.text, None) if layout.text else None
-        return payload.hit(row_id, hit["distance"], text, entity)
+
+def hit_of(layout: Layout, hit: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in the form of hits."""
+    entity = dict(hit["entity"])
+    row_id = entity.pop(layout.primary.name, hit.get("id", hit.get(layout.primary.name)))
+    for name in (layout.vector.name, layout.sparse, *INTERNAL):
+        entity.pop(name, None)
+    text = entity.pop(layout.text, None) if layout.text else None
+    return payload.hit(row_id, hit["distance"], text, entity)
 
 
 def is_marked(hit: Mapping[str, Any]) -> bool:

@@ -18,17 +18,20 @@ from kitestring.destinations.milvus.errors import translated
 from kitestring.destinations.milvus.filters import among, condition, quote
 from kitestring.destinations.milvus.indexing import Indexing, NoAuth
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, Layout
+from kitestring.destinations.milvus.listing import Listing, namespaces
 from kitestring.destinations.milvus.lookup import IDS, LEDGER, find_by_filter, find_by_id, stored_of
 from kitestring.destinations.milvus.searching import Search
 from kitestring.destinations.milvus.sending import ColumnSender, RowSender, can_send_by_column
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
+from kitestring.stored_rows import StoredStream
 from kitestring.types import DELETED_AT
+from kitestring.vector.payload import INT64_MAX, INT64_MIN
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-    from kitestring.vector.filters import Filter
+    from kitestring.filters import Filter
     from kitestring.vector.store import Vector
 
 log = logging.getLogger("kitestring.milvus")
@@ -42,7 +45,8 @@ LOAD_S = 300.0
 class MilvusStore(Store):
     """One collection. Rows are found by primary key where we choose it, by filter where Milvus does."""
 
-    def __init__(self, indexing: Indexing, text: bool) -> None:
+    def __init__(self, indexing: Indexing, text: bool, lock_wait_s: float) -> None:
+        self.lock_wait_s = lock_wait_s
         self.indexing = indexing
         self.text = text
         self.lite = indexing.lite
@@ -66,7 +70,7 @@ class MilvusStore(Store):
         return translated(self.where, collection=self.collection)
 
     def _connect(self) -> None:
-        self._client = connect(self.indexing)
+        self._client = connect(self.indexing, self.lock_wait_s)
         with self.translated():
             if not self.lite:  # `milvus-lite server` is Lite behind an http address; "v2.3.5-lite" is a real server
                 self.lite = str(self._client.get_server_version(timeout=self.timeout)).startswith("milvus_lite")
@@ -230,6 +234,19 @@ class MilvusStore(Store):
             find_chunks = find_by_filter if self._layout.auto_id else find_by_id
             return find_chunks(self._layout, self._query, refs)
 
+    def queried(self, condition: str, fields: list[str], **options: Any) -> list[dict[str, Any]]:
+        """The rows that pass a filter; `limit` and `offset` are options."""
+        with self.translated():
+            self._load()
+            return self.client.query(  # type: ignore[no-any-return]
+                self.collection,
+                filter=condition,
+                output_fields=fields,
+                consistency_level="Strong",
+                timeout=self.timeout,
+                **options,
+            )
+
     def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
         primary = self.layout.primary.name
         self._load()
@@ -263,7 +280,7 @@ class MilvusStore(Store):
                 hint="Enable its dynamic field, or add the columns _ab_stream, _ks_key VARCHAR and chunk_number INT64.",
             )
         mine = f"_ab_stream == {quote(stream)}"
-        fields = [name for name in ("_ks_key", "chunk_number", "_ks_namespace") if layout.stores(name)]
+        fields = [name for name in LEDGER if name != "_ks_digest" and layout.stores(name)]
         with self.translated():
             if self.lite:
                 # Each page of an iterator would read all rows again.
@@ -334,6 +351,32 @@ class MilvusStore(Store):
                 self.client.flush(self.collection)
                 return count_lite(self.client, self._layout, stream)
             return count_server(self.client, self._layout, stream, self.timeout)
+
+    # -- reading without a question ------------------------------------------------------------------------------------
+
+    def streams(self) -> list[StoredStream]:
+        present = {} if self._layout is None else namespaces(self._layout, self.queried)
+        return [
+            StoredStream(name, namespace, self.count(name), self.number(name, where=None, include_deleted=True))
+            for name, namespace in present.items()
+        ]
+
+    def page(
+        self, stream: str, *, where: Filter | str | None, limit: int, offset: int, include_deleted: bool
+    ) -> list[dict[str, Any]]:
+        if self._layout is None:
+            return []
+        return Listing(self._layout, self.queried, stream, where, include_deleted).page(limit, offset, self.lite)
+
+    def number(self, stream: str, *, where: Filter | str | None, include_deleted: bool) -> int:
+        if self._layout is None:
+            return 0
+        return Listing(self._layout, self.queried, stream, where, include_deleted).number()
+
+    def located(self, ids: Sequence[str]) -> dict[str, Stored]:
+        whole = self.layout.primary.type == "INT64"
+        known = [text for text in ids if not whole or is_int64(text)]
+        return {text: Stored(int(text) if whole else text, "", None) for text in known}
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -435,6 +478,11 @@ class MilvusStore(Store):
         if self._client is not None:
             disconnect(self._client, self.indexing)
             self._client = None
+
+
+def is_int64(text: str) -> bool:
+    """Whether a text is a primary key of the type INT64."""
+    return re.fullmatch("-?[0-9]{1,19}", text) is not None and INT64_MIN <= int(text) <= INT64_MAX
 
 
 def metadata_nbytes(chunk: Chunk) -> int:

@@ -41,7 +41,9 @@ class Pgvector(VectorDestination):
         summary="chunks with vectors into a table of PostgreSQL with pgvector",
     )
 
-    indexing: Indexing = option(title="Indexing", description="Where the chunks are stored.", group="indexing")
+    indexing: Indexing = option(
+        title="PostgreSQL server and table", description="Where the chunks are stored.", group="indexing"
+    )
 
     @model_validator(mode="after")
     def _words_need_text(self) -> Self:

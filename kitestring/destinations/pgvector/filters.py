@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kitestring.destinations.pgvector.rows import clean_text, clean_value
+from kitestring.filters import And, Bound, Contains, Exists, Filter, Not, OneOf, Or
 from kitestring.json_codec import dumps_text
-from kitestring.vector.filters import And, Bound, Contains, Exists, Filter, Not, OneOf, Or
 
 OF_ROWS = {
     "_ab_stream": "to_jsonb(stream)",

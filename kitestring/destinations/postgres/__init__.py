@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import PrivateAttr, model_validator
 
 from kitestring.config import option
-from kitestring.destinations.postgres.connection import PostgresConnection
+from kitestring.destinations.postgres.connection import READING, PostgresConnection
 from kitestring.destinations.postgres.dialect import PostgresDialect
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
@@ -18,10 +18,9 @@ from kitestring.sql.destination import SqlDestination
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.table import Table
 from kitestring.types import Receipt, Stream
-from kitestring.vendors.postgres import PROPOSAL, PostgresConfig, asks_for_no_tunnel
+from kitestring.vendors.postgres import PROPOSAL, PostgresConfig
 
 AIRBYTES: dict[str, Callable[[Any], bool]] = {
-    "tunnel_method": asks_for_no_tunnel,
     "jdbc_url_params": lambda value: not value,
     "disable_type_dedupe": lambda value: not value,
     "legacy_raw_tables_only": lambda value: not value,
@@ -65,7 +64,7 @@ class Postgres(PostgresConfig, SqlDestination):
     writing: ClassVar[bool] = True
     airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = AIRBYTES
     airbyte_refusal: ClassVar[str] = (
-        "tunnels, JDBC parameters (give `url`), raw tables, and soft deletes for all streams (choose the write mode "
+        "JDBC parameters (give `url`), raw tables, and soft deletes for all streams (choose the write mode "
         "`soft_delete` of a stream)"
     )
 
@@ -103,11 +102,21 @@ class Postgres(PostgresConfig, SqlDestination):
     def _connect(self) -> Connection:
         return PostgresConnection(self, PostgresDialect(), self.drop_cascade, self._unindexed, self._replaced_rows)
 
+    def _connect_to_read(self) -> Connection:
+        connection = self._connect()
+        for name, value in READING.items():
+            connection.rows(f"SET {name} = {value}")
+        return connection
+
     def _schema(self) -> str:
         return self.schema_name
 
     def _airbyte_columns(self) -> bool:
         return self.airbyte_columns
+
+    def close(self) -> None:
+        super().close()
+        self.close_tunnel()
 
     def check(self) -> None:
         schema = self.dialect.candidates(self.schema_name, self.dialect.safe_schema(self.schema_name))[0]

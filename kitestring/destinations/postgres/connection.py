@@ -61,6 +61,20 @@ JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass 
 WHERE n.nspname = {0} AND c.relname = {1}
 """
 
+NOTES = """
+SELECT n.nspname, c.relname, d.description FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+WHERE c.relkind IN ('r', 'p') AND d.description LIKE '%kitestring: {%' AND has_table_privilege(c.oid, 'SELECT')
+"""
+
+READING = {
+    "default_transaction_read_only": "on",
+    "synchronize_seqscans": "off",
+    "max_parallel_workers_per_gather": "0",
+    "statement_timeout": "'45s'",
+}
+"""The settings of a session that reads pages: every one scans a table in the same order, from its beginning."""
+
 # The views and other objects that depend on a table.
 DEPENDENTS = """
 SELECT DISTINCT coalesce(pg_describe_object('pg_class'::regclass, r.ev_class, 0),
@@ -230,6 +244,9 @@ class PostgresConnection(Connection):
         rows = self.rows(NOTE.format(self.dialect.literal(schema), self.dialect.literal(table)))
         return None if not rows or rows[0][0] is None else str(rows[0][0])
 
+    def notes(self) -> list[tuple[str, str, str]]:
+        return [(str(schema), str(table), str(text)) for schema, table, text in self.rows(NOTES)]
+
     def set_note(self, schema: str, table: str, text: str) -> None:
         self.rows(f"COMMENT ON TABLE {self.reference(schema, table)} IS {self.dialect.literal(text)}")
 
@@ -383,8 +400,7 @@ class PostgresConnection(Connection):
         if unsure or self.indexes.is_impossible(table):
             return None
         values = {**merge.values, **merge.fresh}
-        compared = [column for column in table.columns if column not in merge.fresh]
-        existing, incoming = (", ".join(f"{side}.{quoted(c)}" for c in compared) for side in ("kept", "excluded"))
+        existing, incoming = (", ".join(f"{side}.{quoted(c)}" for c in merge.compared) for side in ("kept", "excluded"))
         changes = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in table.columns)
         statement = (
             f"WITH merged AS (INSERT INTO {table.reference} AS kept ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from kitestring.filters import Scalar
+from kitestring.json_codec import dumps_text
 from kitestring.sql.dialect import Dialect
+from kitestring.sql.row_filter import FALSE
 from kitestring.sql.types import FLOATS, MOMENT, TEXT, digits
 from kitestring.types import Path
 
@@ -56,8 +59,8 @@ class PostgresDialect(Dialect):
 
     def wider(self, left: str, right: str) -> str:
         # A user may have created such a column: it holds all digits.
-        others = {left, right} - {"numeric"}
-        if "numeric" in (left, right) and all(digits(kind) for kind in others):
+        rest = {left, right} - {"numeric"}
+        if "numeric" in (left, right) and all(digits(kind) for kind in rest):
             return "numeric"
         return super().wider(left, right)
 
@@ -74,6 +77,24 @@ class PostgresDialect(Dialect):
         if kind in ("DATE", "TIMESTAMP", MOMENT):
             return moment_text(value, kind)
         return text
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    @property
+    def row_order(self) -> str:
+        """None: a table is read in its own order (`READING`), and to sort it by `ctid` would read all of it."""
+        return ""
+
+    def number(self, value: str, kind: str) -> str:
+        return f"nullif({value}, 'NaN')" if kind in FLOATS or kind == "numeric" or kind.startswith("DECIMAL") else value
+
+    def ordered(self, text: str) -> str:
+        return f'({text}) COLLATE "C"'
+
+    def contains(self, value: str, kind: str, item: Scalar) -> str:
+        if kind != "JSON":
+            return FALSE
+        return f"(jsonb_typeof({value}) = 'array' AND {value} @> {self.literal(dumps_text([item]))}::jsonb)"
 
     # -- comparisons ---------------------------------------------------------------------------------------------------
 
@@ -95,7 +116,8 @@ class PostgresDialect(Dialect):
 def moment_text(value: str, kind: str) -> str:
     """A date or date-time in the form of `arrow_values`: the year before 1 is 0, years after 9999 have a sign."""
     form = "" if kind == "DATE" else '"T"HH24:MI:SS.US'
-    year = f"extract(year FROM {value})::int"
+    finite = f"CASE WHEN isfinite({value}) THEN {value} END"
+    year = f"extract(year FROM {finite})::int"
     # PostgreSQL's year before 1 is -1.
     counted = f"(CASE WHEN {year} < 0 THEN {year} + 1 ELSE {year} END)"
     sign = f"CASE WHEN {counted} < 0 THEN '-' WHEN {counted} > 9999 THEN '+' ELSE '' END"
@@ -103,4 +125,5 @@ def moment_text(value: str, kind: str) -> str:
     text = f"{sign} || {digits} || to_char({value}, '-MM-DD{form}')"
     if kind != "DATE":
         text = f"regexp_replace({text}, '[.]0+$|(?<=[.][0-9]*[1-9])0+$', '')"
-    return f"({text}{' || ' + repr('+00:00') if kind == MOMENT else ''})"
+    whole = f"({text}{' || ' + repr('+00:00') if kind == MOMENT else ''})"
+    return f"(CASE WHEN isfinite({value}) THEN {whole} ELSE ({value})::text END)"

@@ -138,9 +138,9 @@ class Parquet(Format):
         present = name in table.column_names
         type_ = table.schema.field(name).type if present else type_from_json(schema.get(name, {}))
         filled = [new if old is None else old for old, new in zip(self.values(table, name), values, strict=True)]
-        reasons: dict[int, str] = {}
-        marks = arrow.column(name, filled, type_, reasons)
-        if reasons or pa.types.is_null(type_):
+        misfits: list[arrow.MisfitValue] = []
+        marks = arrow.column(name, filled, type_, misfits)
+        if misfits or pa.types.is_null(type_):
             marks = pa.array([None if value is None else arrow.text(value) for value in filled], pa.string())
         if present:
             return table.set_column(table.column_names.index(name), name, marks)

@@ -8,22 +8,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, model_validator
 
 from kitestring.batch import Batch
-from kitestring.config import option
+from kitestring.config import choice, option
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
+from kitestring.replication_slot import SlotReport
 from kitestring.source import Item, Source
-from kitestring.sources.postgres.columns import COLUMNS, CURSORS, Column, stream_of
+from kitestring.sources.postgres.capture import Capture
+from kitestring.sources.postgres.captured_table import captured_tables
+from kitestring.sources.postgres.catalog import (
+    columns_of,
+    denied_error,
+    existing_values,
+    in_schemas,
+    page_ranges,
+    qualified_literals,
+    table_of,
+)
+from kitestring.sources.postgres.columns import CURSORS, Column, stream_of
+from kitestring.sources.postgres.replication_method import ChangeDataCapture, ReplicationMethod, Standard, Xmin
 from kitestring.sources.postgres.result import tables_of, with_decimals
-from kitestring.sources.postgres.sorted_watermark import SortedWatermark
-from kitestring.types import Catalog, Partition, State, States, Stream, Suspicion
+from kitestring.sources.postgres.xmin import incremental_stream, read_by_xmin, readable_tables
+from kitestring.sql.first_load import merged
+from kitestring.sql.sorted_watermark import SortedWatermark
+from kitestring.types import GLOBAL, Catalog, Partition, State, States, Stream
 from kitestring.vendors.postgres import (
     PROPOSAL,
-    Place,
     PostgresConfig,
-    asks_for_no_tunnel,
     close,
     rows,
     run,
@@ -33,26 +46,9 @@ from kitestring.vendors.sql_quoting import literal, quoted
 log = logging.getLogger("kitestring.postgres")
 
 BATCH_BYTES = 2 * 1024 * 1024
-PARTITION_BYTES = 64 * 1024 * 1024
-
-# The tables with the rows of a table: itself, or the leaves of a partitioned one. `whole`: its pages can be read in
-# ranges, which views, column rights and row policies do not allow.
-PARTS = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) / p.page_bytes AS pages, p.page_bytes,
-       c.relkind = 'r' AND coalesce(m.amname = 'heap', false) AND has_table_privilege(c.oid, 'SELECT')
-       AND NOT row_security_active(t.oid) AS whole
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_class t ON t.oid = {0}::regclass
-LEFT JOIN pg_am m ON m.oid = c.relam
-CROSS JOIN (SELECT current_setting('block_size')::int8 AS page_bytes) p
-WHERE c.oid IN (SELECT relid FROM pg_partition_tree(t.oid) WHERE isleaf) OR (c.oid = t.oid AND c.relkind <> 'p')
-"""
-
+FOLLOWING_DELAY_S = 0.4
 
 AIRBYTES: dict[str, Callable[[Any], bool]] = {
-    "replication_method": lambda value: not value or value.get("method") == "Standard",
-    "tunnel_method": asks_for_no_tunnel,
     "jdbc_url_params": lambda value: not value,
     "entra_service_principal_auth": lambda value: not value,
     "entra_tenant_id": lambda value: not value,
@@ -77,20 +73,41 @@ class Postgres(PostgresConfig, Source):
         packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
         preload=("pyarrow", "adbc_driver_manager"),
         category="database",
-        summary="tables and views of PostgreSQL, as Arrow",
+        summary="tables and views of PostgreSQL",
         proposal=Proposal(config=PROPOSAL),
     )
 
     airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = AIRBYTES
-    airbyte_refusal: ClassVar[str] = "CDC, xmin, tunnels and Entra sign-in"
+    airbyte_refusal: ClassVar[str] = "Entra sign-in"
+
+    values_new_fields: ClassVar[bool] = True
 
     schemas: list[str] = option(default_factory=lambda: ["public"], order=3)
     """The schemas whose tables are streams. Empty: all."""
 
-    connections: int = option(4, ge=1, le=64, order=8, group="advanced")
+    replication_method: ReplicationMethod = choice(
+        "method", default_factory=Standard, order=8, title="How changes are read", type="object"
+    )
+
+    connections: int = option(4, ge=1, le=64, order=9, group="advanced")
     """How many connections read at the same time."""
 
     _snapshot: Snapshot = PrivateAttr(default_factory=lambda: Snapshot())
+    _earlier_snapshots: list[Snapshot] = PrivateAttr(default_factory=list)
+    _capture: Capture | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        if isinstance(self.replication_method, ChangeDataCapture):
+            self._capture = Capture(self, self.replication_method)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _method_alone(cls, values: Any) -> Any:
+        """Accept `replication_method: CDC` for `replication_method: {method: CDC}`."""
+        if isinstance(values, Mapping) and isinstance(values.get("replication_method"), str):
+            return {**values, "replication_method": {"method": values["replication_method"]}}
+        return values
 
     def check(self) -> None:
         if not len(self.discover()):
@@ -99,25 +116,50 @@ class Postgres(PostgresConfig, Source):
                 f"{place} shows the user {place.user} no table in the schemas {', '.join(self.schemas) or '(all)'}",
                 hint="Check `schemas`, and that the user has USAGE on them and SELECT on their tables.",
             )
+        if self._capture is not None:
+            with self._connected() as connection:
+                tables = captured_tables(connection, in_schemas(self.schemas))
+            self._capture.check(tables)
 
     def discover(self) -> Catalog:
         """Tables, views, materialized views and foreign tables that the user may read."""
         with self._connected() as connection:
             tables = columns_of(connection, in_schemas(self.schemas))
+            values = existing_values(connection, [c for columns in tables.values() for c in columns])
+            by_xmin = readable_tables(connection, in_schemas(self.schemas)) if self._by_xmin else set()
+            captured = captured_tables(connection, in_schemas(self.schemas)) if self._capture is not None else {}
         hidden = sorted(key for key, columns in tables.items() if not any(c.readable for c in columns))
         if hidden:
             log.warning("tables without the right to SELECT are left out", extra={"tables": hidden})
-        return Catalog(tuple(stream_of(columns) for key, columns in tables.items() if key not in hidden))
+        streams = {key: stream_of(columns, values) for key, columns in tables.items() if key not in hidden}
+        if self._capture is not None:
+            capture = self._capture
+            streams = {key: capture.stream(stream, captured.get(key), tables[key]) for key, stream in streams.items()}
+        if self._by_xmin:
+            streams = {key: incremental_stream(stream, key in by_xmin) for key, stream in streams.items()}
+        return Catalog(tuple(streams.values()))
+
+    @property
+    def _by_xmin(self) -> bool:
+        return isinstance(self.replication_method, Xmin)
+
+    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
+        """Captured streams share the log; every other stream is for itself."""
+        captured = [stream for stream in streams if self._capture is not None and stream.incremental]
+        return [*([captured] if captured else []), *([stream] for stream in streams if stream not in captured)]
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterator[Partition]:
         """A full refresh of a large table: ranges of its pages, in one snapshot. Otherwise one partition."""
+        if self._capture is not None and streams[0].incremental:
+            yield from self._capture.partitions(streams, states)
+            return
         for stream in streams:
             with self._connected() as connection:
                 columns = self._columns(connection, stream)
                 ranges = [("", f"{table_of(stream)} AS t")]
                 if not stream.incremental:
                     ranges = list(page_ranges(connection, table_of(stream))) or ranges
-            cursor = cursor_column(stream, columns) if stream.incremental else None
+            cursor = cursor_column(stream, columns) if stream.incremental and not self._by_xmin else None
             data = {
                 "columns": ", ".join(c.selected for c in columns),
                 "decimals": {c.column: c.decimal for c in columns if c.decimal},
@@ -130,9 +172,17 @@ class Postgres(PostgresConfig, Source):
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         stream, data = partition.stream, partition.data
+        if self._capture is not None and stream.incremental:
+            capture = self._capture
+            yield from capture.read_log(partition, states) if "windows" in data else capture.read_part(partition)
+            return
         with self._connected() as connection:
             if stream.incremental:
-                yield from read_changes(connection, stream, data, states.get(stream.key, {}))
+                state, decimals = states.get(stream.key, {}), data["decimals"]
+                if self._by_xmin:
+                    yield from read_by_xmin(connection, stream, data["columns"], decimals, state, BATCH_BYTES)
+                else:
+                    yield from read_changes(connection, stream, data, state)
                 return
             if data["snapshot"]:
                 run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
@@ -143,11 +193,37 @@ class Postgres(PostgresConfig, Source):
                 if table.num_rows:
                     yield Batch(stream.key, table=table)
 
+    def merge(self, stream: str, state: State, checkpoint: State) -> State:
+        return checkpoint if self._capture is None or stream == GLOBAL else merged(state, checkpoint)
+
+    def saved(self, states: States) -> None:
+        if self._capture is not None:
+            self._capture.saved(states)
+
+    def slot_report(self) -> SlotReport | None:
+        return None if self._capture is None else self._capture.slot_report()
+
+    def drop_slot(self) -> list[str]:
+        return [] if self._capture is None else self._capture.drop_slot()
+
+    def max_delay_s(self) -> float | None:
+        method = self.replication_method
+        return FOLLOWING_DELAY_S if isinstance(method, ChangeDataCapture) and method.follow_seconds else None
+
+    def refresh_snapshot(self) -> None:
+        self._earlier_snapshots.append(self._snapshot)
+        self._snapshot = Snapshot()
+
     def concurrency(self) -> int:
         return self.connections
 
     def close(self) -> None:
-        self._snapshot.close()
+        earlier, self._earlier_snapshots = self._earlier_snapshots, []
+        for snapshot in [*earlier, self._snapshot]:
+            snapshot.close()
+        if self._capture is not None:
+            self._capture.close()
+        self.close_tunnel()
 
     def _columns(self, connection: Any, stream: Stream) -> list[Column]:
         """The columns to read: the selected ones, the primary key and the cursor."""
@@ -211,36 +287,6 @@ class Snapshot:
                 self._connection = None
 
 
-def denied_error(place: Place, table: str) -> ConfigError:
-    return ConfigError(
-        f"the user {place.user} may not read {table} in {place}",
-        hint=f"GRANT SELECT ON {table} TO {place.user}; and USAGE on its schema.",
-        table=table,
-    )
-
-
-def columns_of(connection: Any, where: str) -> dict[str, list[Column]]:
-    """The columns of the tables, by stream key."""
-    tables: dict[str, list[Column]] = {}
-    for row in rows(connection, COLUMNS.format(where=where)):
-        tables.setdefault(f"{row['namespace']}.{row['name']}", []).append(Column(**row))
-    return tables
-
-
-def in_schemas(schemas: Sequence[str]) -> str:
-    if schemas:
-        return f"n.nspname IN ({', '.join(map(literal, schemas))})"
-    return "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'"
-
-
-def qualified_literals(stream: Stream) -> str:
-    return f"{literal(stream.namespace or 'public')}, {literal(stream.name)}"
-
-
-def table_of(stream: Stream) -> str:
-    return f"{quoted(stream.namespace or 'public')}.{quoted(stream.name)}"
-
-
 def cursor_column(stream: Stream, columns: Sequence[Column]) -> Column:
     column = next((c for c in columns if stream.cursor == (c.column,)), None)
     if column is None or column.type not in CURSORS:
@@ -254,23 +300,6 @@ def cursor_column(stream: Stream, columns: Sequence[Column]) -> Column:
     return column
 
 
-def page_ranges(connection: Any, table: str) -> Iterator[tuple[str, str]]:
-    """Keys and FROM clauses that together read a table once; none if it must be read as a whole.
-
-    Pages have one size whatever the primary key is, and PostgreSQL 14 and later read a range of them directly. The last
-    range is open, so it includes pages that were added meanwhile.
-    """
-    parts = rows(connection, PARTS.format(literal(table)))
-    if not all(part["whole"] for part in parts):
-        return
-    for part in parts:
-        name, step = part["name"], max(1, PARTITION_BYTES // part["page_bytes"])
-        starts = list(range(0, part["pages"], step)) or [0]
-        for start, stop in zip(starts, [*starts[1:], None], strict=True):
-            below = f" AND t.ctid < '({stop},0)'" if stop else ""
-            yield f"{name}:{start}", f"{name} AS t WHERE t.ctid >= '({start},0)'{below}"
-
-
 def read_changes(connection: Any, stream: Stream, data: Mapping[str, Any], state: State) -> Iterator[Item]:
     """The rows from the state's cursor value on, in its order, without those that an earlier sync wrote."""
     table, column = table_of(stream), f"t.{quoted(data['cursor'])}"
@@ -280,17 +309,5 @@ def read_changes(connection: Any, stream: Stream, data: Mapping[str, Any], state
     )
     where = "" if mark.since is None else f"WHERE {column} >= {literal(str(mark.since))}"
     query = f"SELECT {data['columns']} FROM {table} AS t {where} ORDER BY {column} NULLS FIRST"  # noqa: S608 - quoted
-    for read in () if mark.stuck else tables_of(connection, query, BATCH_BYTES):
-        part, rejects = with_decimals(read, data["decimals"])
-        yield from rejects
-        if not part.num_rows:
-            continue
-        new = mark.take(part)
-        if new.num_rows:
-            yield Batch(stream.key, table=new)
-        if (checkpoint := mark.checkpoint()) is not None:
-            yield checkpoint
-    mark.finish()
-    yield from map(Suspicion, mark.doubts)
-    if (checkpoint := mark.checkpoint(last=True)) is not None:
-        yield checkpoint
+    parts = (with_decimals(read, data["decimals"]) for read in tables_of(connection, query, BATCH_BYTES))
+    yield from mark.items(stream.key, parts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitestring.schema import Schema
+from kitestring.schema import EXISTING_ROWS_DIFFER, VALUE_OF_EXISTING_ROWS, Schema
 from kitestring.types import Stream, SyncMode
-from kitestring.vendors.sql_quoting import quoted
+from kitestring.vendors.sql_quoting import literal, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # How a type is selected, and its JSON Schema. Other types are read as PostgreSQL's text for them.
 # ADBC reads the bare column binary: https://arrow.apache.org/adbc/current/driver/postgresql.html#supported-types
 BOUNDED = "CASE WHEN {0} > '{1}' THEN '{1}' WHEN {0} < '{2}' THEN '{2}' ELSE {0} END"
-MOMENTS = ("9999-12-31 23:59:59.999999", "0001-01-01 00:00:00")
+DAYS = ("5874897-12-31", "4714-11-24 BC")
+MOMENTS = ("294247-01-10 04:00:54.775807", "4714-11-24 00:00:00 BC")
+"""The last and the first day that PostgreSQL has, the last moment that Arrow has, and the first one of PostgreSQL: what
+the driver reads in place of `infinity` and `-infinity`. (`result.tables_of` makes them endless.)"""
 TYPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bool": ("{0}", {"type": ["boolean", "null"]}),
     "int2": ("{0}", {"type": ["integer", "null"]}),
@@ -30,14 +33,13 @@ TYPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bpchar": ("{0}", {"type": ["string", "null"]}),
     "bytea": ("{0}", {"type": ["string", "null"], "contentEncoding": "base64"}),
     "time": ("{0}", {"type": ["string", "null"], "format": "time", "airbyte_type": "time_without_timezone"}),
-    # Arrow's range is larger than that of ISO dates and Python; PostgreSQL's infinity becomes the end of their range.
-    "date": (BOUNDED.format("{0}", "9999-12-31", "0001-01-01"), {"type": ["string", "null"], "format": "date"}),
+    "date": (BOUNDED.format("{0}", *DAYS), {"type": ["string", "null"], "format": "date"}),
     "timestamp": (
         BOUNDED.format("{0}", *MOMENTS),
         {"type": ["string", "null"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
     ),
     "timestamptz": (
-        BOUNDED.format("{0}", *(f"{moment}+00" for moment in MOMENTS)),
+        BOUNDED.format("{0}", "294247-01-10 04:00:54.775807+00", "4714-11-24 00:00:00+00 BC"),
         {"type": ["string", "null"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
     ),
     "money": ("({0}::numeric)::text", {"type": ["string", "null"], "airbyte_type": "big_number"}),
@@ -92,7 +94,14 @@ SELECT n.nspname::text AS namespace, c.relname::text AS name, a.attname::text AS
            )
            SELECT FROM parts JOIN pg_type part ON part.oid = parts.oid WHERE part.typname IN ('json', 'hstore')
        ) AS holds_json,
-       k.place AS key_place,
+       k.place AS key_place, format_type(a.atttypid, a.atttypmod) AS declared,
+       coalesce(
+           (a.attmissingval::text::text[])[1],
+           (SELECT min((l.attmissingval::text::text[])[1]) FROM pg_partition_tree(c.oid) p
+            JOIN pg_attribute l ON l.attrelid = p.relid AND l.attname = a.attname
+            WHERE c.relkind = 'p' HAVING count(DISTINCT (l.attmissingval::text::text[])[1]) = 1)
+       ) AS existing,
+       c.relkind IN ('r', 'p') AND (a.atthasdef OR a.attgenerated <> '' OR a.attidentity <> '') AS defaulted,
        has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -125,6 +134,13 @@ class Column:
     holds_json: bool
     key_place: int | None
     readable: bool
+    declared: str = ""
+    """The type as the table declares it."""
+    existing: str | None = None
+    """The text of the value in rows that are older than the column: PostgreSQL keeps it for a column that was added
+    with a constant default. https://www.postgresql.org/docs/current/catalog-pg-attribute.html (attmissingval)"""
+    defaulted: bool = False
+    """The column has a default or is computed, so that older rows may have any value in it."""
 
     @property
     def decimal(self) -> tuple[int, int] | None:
@@ -143,6 +159,25 @@ class Column:
         if self.category == "A" or self.kind == "c":
             return WITH_JSON if self.holds_json else AS_JSON
         return TYPES.get(self.type, AS_TEXT)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.namespace, self.name, self.column
+
+    def of_existing_rows(self, values: Mapping[tuple[str, str, str], Any]) -> dict[str, Any]:
+        """The keyword for the rows that are older than the column, if it came with values."""
+        if self.existing is not None:
+            return {VALUE_OF_EXISTING_ROWS: values[self.place]}
+        return {EXISTING_ROWS_DIFFER: True} if self.defaulted else {}
+
+    @property
+    def existing_as_json(self) -> str:
+        """An expression for `existing` as JSON text: what a read of the column gives."""
+        name, selected = quoted(self.column), self.rule[0].format(f"t.{quoted(self.column)}")
+        if self.type == "bytea":
+            selected = f"translate(encode({selected}, 'base64'), chr(10), '')"
+        value = f"{literal(self.existing or '')}::{self.declared}"
+        return f"(SELECT to_json({selected})::text FROM (SELECT {value} AS {name}) AS t)"  # noqa: S608 - quoted
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -165,7 +200,8 @@ class Column:
         return f"{self.rule[0].format(f't.{name}')} AS {name}"
 
 
-def stream_of(columns: Sequence[Column]) -> Stream:
+def stream_of(columns: Sequence[Column], values: Mapping[tuple[str, str, str], Any]) -> Stream:
+    """The stream of a table. `values` has the JSON value for the `existing` of columns, by schema, table and name."""
     import pyarrow as pa
 
     readable = [c for c in columns if c.readable]
@@ -175,7 +211,7 @@ def stream_of(columns: Sequence[Column]) -> Stream:
         columns[0].name,
         namespace=columns[0].namespace,
         schema=Schema(
-            {"type": "object", "properties": {c.column: c.rule[1] for c in readable}},
+            {"type": "object", "properties": {c.column: {**c.rule[1], **c.of_existing_rows(values)} for c in readable}},
             pa.schema([(c.column, c.arrow_type) for c in readable]),
         ),
         primary_key=tuple((name,) for _, name in key) if whole_key else (),

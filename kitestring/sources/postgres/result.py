@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow_values
+from kitestring.arrow_values import DAY_S, ENDLESS_DAY, ENDLESS_TICK
 from kitestring.types import Reject
 
 if TYPE_CHECKING:
@@ -20,7 +21,33 @@ def tables_of(connection: Any, query: str, batch_bytes: int) -> Iterator[pa.Tabl
         cursor.execute(query)
         for batch in cursor.fetch_record_batch():
             if batch.num_rows:
-                yield pa.Table.from_batches([batch])
+                yield with_endless(pa.Table.from_batches([batch]))
+
+
+LAST_DAY, FIRST_DAY = 2_145_042_905, -2_440_588
+FIRST_TICK = FIRST_DAY * DAY_S * 10**6
+"""The bounds of `columns.DAYS` and `columns.MOMENTS`, since 1970."""
+
+
+def with_endless(table: pa.Table) -> pa.Table:
+    """The table with endless dates and timestamps (`arrow_values.ENDLESS`) where a query has their bounds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for n, field in enumerate(table.schema):
+        if not pa.types.is_date32(field.type) and not pa.types.is_timestamp(field.type):
+            continue
+        is_date = pa.types.is_date32(field.type)
+        numbers = table.column(n).combine_chunks().view(pa.int32() if is_date else pa.int64())
+        least, most = pc.min_max(numbers).as_py().values()
+        low, high, end = (FIRST_DAY, LAST_DAY, ENDLESS_DAY) if is_date else (FIRST_TICK, ENDLESS_TICK, ENDLESS_TICK)
+        if least is None or (least > low and most < high):
+            continue
+        whole = pa.scalar(end, numbers.type), pa.scalar(-end, numbers.type)
+        numbers = pc.if_else(pc.greater_equal(numbers, high), whole[0], numbers)
+        numbers = pc.if_else(pc.less_equal(numbers, low), whole[1], numbers)
+        table = table.set_column(n, field.name, numbers.view(field.type))
+    return table
 
 
 def with_decimals(table: pa.Table, decimals: Mapping[str, tuple[int, int]]) -> tuple[pa.Table, list[Reject]]:

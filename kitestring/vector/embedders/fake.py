@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class Fake(Embedder):
-    """A random direction that depends on the text alone. Only equal texts are near: it carries no meaning."""
+    """For trials only: a random direction for each text. Only equal texts are near, so a search finds no meaning."""
 
     facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
     model_config = ConfigDict(title="Fake")
 
     form_order: ClassVar[int] = 30
+    meaningful: ClassVar[bool] = False
 
     mode: Literal["fake"] = "fake"
 

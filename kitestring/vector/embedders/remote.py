@@ -9,12 +9,14 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, PrivateAttr
 
+from kitestring import activity
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, TransientError
 from kitestring.facts import Facts
@@ -174,6 +176,7 @@ class Remote(Embedder):
                 for future in done:
                     begin, end = futures[future]
                     out[begin:end] = future.result()
+                    activity.embedded(end - begin)
         except BaseException:
             for future in pending:
                 future.cancel()
@@ -276,7 +279,7 @@ class Remote(Embedder):
             vectors = self.vectors(response.body)
         except ValueError as error:
             raise TransientError(
-                f"{response.request_line} answered with something that is no JSON: {response.body[:120]!r}",
+                f"{response.request_line} answered with something that is not JSON: {response.body[:120]!r}",
                 hint="Check the address; if it is right, try again later.",
             ) from error
         except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -325,7 +328,8 @@ class RequestPool:
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         try:
-            return self.threads.submit(work, *arguments)
+            # In the context of the caller: a wait is then one of its stream.
+            return self.threads.submit(copy_context().run, work, *arguments)
         except RuntimeError as error:  # closed in the meantime
             raise self.cancelled() from error
 

@@ -8,7 +8,7 @@
 - `errors`: `Place`, and `translated` with the table of error codes.
 """
 
-from kitestring.vendors.postgres.connection import PROPOSAL, SESSION, PostgresConfig, SslMode, asks_for_no_tunnel, close
+from kitestring.vendors.postgres.connection import PROPOSAL, SESSION, PostgresConfig, SslMode, close
 from kitestring.vendors.postgres.copy import copy_stream
 from kitestring.vendors.postgres.errors import Place, translated
 from kitestring.vendors.postgres.statement import affected, rows, run, transaction
@@ -20,7 +20,6 @@ __all__ = [
     "PostgresConfig",
     "SslMode",
     "affected",
-    "asks_for_no_tunnel",
     "close",
     "copy_stream",
     "rows",

@@ -13,13 +13,16 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from kitestring.address import ConnectionUrl, Endpoint, Resolve, endpoints, pinned
-from kitestring.config import Config, option, secret
+from kitestring.config import Config, choice, option, secret
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.vendors.postgres.errors import NOWHERE, Place, translated
 from kitestring.vendors.postgres.statement import run
+from kitestring.vendors.ssh_tunnel import LOCALHOST, NoTunnel, Tunnel, TunnelMethod
 
 if TYPE_CHECKING:
     import psycopg
+
+    from kitestring.vendors.postgres.replication import Replication
 
 CONNECT_TIMEOUT_S = 10
 
@@ -80,10 +83,6 @@ HARMLESS = frozenset(
 """Parameters of a connection URL that name no file and no service of this machine."""
 
 
-def asks_for_no_tunnel(value: Any) -> bool:
-    return not value or value.get("tunnel_method") == "NO_TUNNEL"
-
-
 class SslMode(Config):
     """The encryption of the connection; certificates are PEM texts."""
 
@@ -119,10 +118,15 @@ class PostgresConfig(Config):
     ssl_mode: SslMode = option(default_factory=SslMode, order=6, title="SSL mode", group="advanced")
     url: str | None = secret(None, order=7, title="Connection URL", group="advanced")
     """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
+    tunnel_method: TunnelMethod = choice(
+        "tunnel_method", default_factory=NoTunnel, order=90, title="SSH tunnel", group="advanced", type="object"
+    )
+    """A bastion host through which the database is reached; `host` and `port` are then as that host reaches it."""
 
     _confined: bool = PrivateAttr(default=False)
     _addresses: list[str] = PrivateAttr(default_factory=list)
     """The checked address of each host, if the connector is pinned."""
+    _tunnel: Tunnel | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -131,6 +135,8 @@ class PostgresConfig(Config):
         if not isinstance(values, Mapping):
             return values
         options = dict(values)
+        if "tunnel_method" in options and not options["tunnel_method"]:
+            del options["tunnel_method"]
         for name, harmless in cls.airbyte_options.items():
             if name in options and harmless(options[name]):
                 del options[name]
@@ -165,8 +171,11 @@ class PostgresConfig(Config):
         return None
 
     def pin(self, resolve: Resolve) -> None:
-        """Connect to the checked addresses (`hostaddr`); the names stay for the certificates (`host`)."""
-        self._addresses = pinned(self._endpoints(), resolve)
+        """Connect to the checked addresses (`hostaddr`); the names stay for the certificates (`host`). A tunnel uses
+        Python's sockets, which are checked; the host that it resolves the database's name on is another machine."""
+        if isinstance(self.tunnel_method, NoTunnel):
+            self._addresses = pinned(self._endpoints(), resolve)
+        self._confined = True
         # libpq has no parameter for "no service". A service could not lead elsewhere, since all parameters are set; an
         # unknown one would fail every connection.
         os.environ.pop("PGSERVICE", None)
@@ -244,6 +253,34 @@ class PostgresConfig(Config):
         connection.prepare_threshold = None  # a connection pooler may not support prepared statements
         return connection
 
+    def open_replication(self) -> Replication:
+        """A connection for logical replication, with the settings of `SESSION`. The driver's errors are translated."""
+        import psycopg
+
+        from kitestring.vendors.postgres.replication import Replication, replication_error
+
+        try:
+            with self._certificates() as files:
+                connection = psycopg.connect(with_replication(self._conninfo(files)), autocommit=True)
+        except psycopg.Error as error:
+            text = str(error)
+            if "unsupported startup parameter" in text:
+                raise ConfigError(
+                    f"{self.place} takes no connection for replication: a connection pooler (PgBouncer) answers there",
+                    hint="Set `host` and `port` to the server itself: change data capture cannot go through a pooler.",
+                ) from None
+            refusal = replication_error("42501" if "must be superuser or replication" in text else "", text, self.place)
+            refusal = refusal or replication_error(
+                "42501" if "permission denied to start" in text else "", text, self.place
+            )
+            if refusal is not None and not self.url:
+                raise refusal from error
+            self._refuse(error)
+        replication = Replication(connection, self.place)
+        for name, value in SESSION.items():
+            replication.query(f"SET {name} = {value}")
+        return replication
+
     def _refuse(self, error: Exception) -> NoReturn:
         """Raise our error for a failed connection."""
         failure = translated(error, self.place, writing=self.writing)
@@ -289,7 +326,8 @@ class PostgresConfig(Config):
     def _conninfo(self, files: Mapping[str, str]) -> str:
         """The connection string for libpq: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
         ours = {"connect_timeout": str(CONNECT_TIMEOUT_S), "hostaddr": ""}
-        if self.url and not (self._confined or self._addresses):
+        tunnelled = self._tunnelled()
+        if self.url and not (self._confined or self._addresses or tunnelled):
             if "service=" in self.url or "://" not in self.url:  # it may contain an address
                 del ours["hostaddr"]
             left_out = {name: value for name, value in ours.items() if f"{name}=" not in self.url}
@@ -306,7 +344,29 @@ class PostgresConfig(Config):
             chosen = {"user": user, "dbname": user, **DEFAULTS, **chosen, **NO_ACCOUNT}
         if self._addresses:
             chosen["hostaddr"] = ",".join(self._addresses)
+        chosen.update(tunnelled)
         return " ".join(f"{name}={conninfo_value(value)}" for name, value in {**chosen, **files}.items())
+
+    def _tunnelled(self) -> dict[str, str]:
+        """The local addresses and ports of the tunnel, in place of those of the database; {} without one. The names of
+        the hosts stay for the certificates."""
+        if isinstance(self.tunnel_method, NoTunnel):
+            return {}
+        settings = self._plain_settings()
+        if not settings or settings["host"].startswith(("/", "@")):
+            raise ConfigError(
+                "an SSH tunnel needs the host of the database by name, and `host` or `url` gives none",
+                hint="`host` is the name or address of the database as the SSH server reaches it.",
+            )
+        if self._tunnel is None:
+            self._tunnel = Tunnel(self.tunnel_method)
+        ports = self._tunnel.ports(self._endpoints())
+        return {"hostaddr": ",".join([LOCALHOST] * len(ports)), "port": ",".join(map(str, ports))}
+
+    def close_tunnel(self) -> None:
+        """Close the SSH tunnel, if one is open; the next connection opens it again."""
+        if self._tunnel is not None:
+            self._tunnel.close()
 
     @contextmanager
     def _certificates(self) -> Iterator[dict[str, str]]:
@@ -319,6 +379,13 @@ class PostgresConfig(Config):
                 with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
                     file.write(texts[name] or "")
             yield files
+
+
+def with_replication(conninfo: str) -> str:
+    """A connection string that asks for logical replication."""
+    if "://" not in conninfo:
+        return f"{conninfo} replication=database"
+    return f"{conninfo}{'&' if '?' in conninfo else '?'}replication=database"
 
 
 def close(connection: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from kitestring.arrow_values import ENDLESS_DAY, ENDLESS_TICK
 from kitestring.errors import RecordError
 
 if TYPE_CHECKING:
@@ -159,11 +160,19 @@ def since_2000(column: pa.Array, dtype: str, day: int) -> np.ndarray[Any, Any]:
     import numpy as np
     import pyarrow.compute as pc
 
-    first = pc.min(column.view("int64" if dtype == "i8" else "int32")).as_py()
+    end = ENDLESS_DAY if day == 1 else ENDLESS_TICK
+    numbers = column.view("int64" if dtype == "i8" else "int32")
+    least, most = pc.min_max(numbers).as_py().values()
+    is_endless = least is not None and (least == -end or most == end)
+    first = pc.min(pc.if_else(pc.equal(numbers, -end), 0, numbers)).as_py() if least == -end else least
     if first is not None and first < FIRST_DAY * day:
         kind = "date" if day == 1 else "timestamp"
         raise RecordError(f"PostgreSQL cannot take a value: {kind} out of range: it is before the year 4713 BC")
-    return (buffer(column, np.dtype(dtype)) - DAYS * day).astype(f">{dtype}")
+    values = buffer(column, np.dtype(dtype))
+    since = values - DAYS * day
+    if is_endless:  # PostgreSQL's -infinity is one below the negative of infinity
+        since = np.where(values == end, values, np.where(values == -end, values - 1, since))
+    return since.astype(f">{dtype}")
 
 
 def numeric(column: pa.Array) -> np.ndarray[Any, Any]:

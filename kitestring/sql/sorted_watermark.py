@@ -11,20 +11,23 @@ import datetime as dt
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow_values
-from kitestring.arrow_values import DAY_S, EPOCH_DAY, ticks_of
-from kitestring.types import Checkpoint, Path, Record, State
+from kitestring.arrow_values import DAY_S, ENDLESS, ENDLESS_DAY, EPOCH_DAY, ticks_of
+from kitestring.batch import Batch
+from kitestring.types import Checkpoint, Path, Record, Reject, State, Suspicion
 from kitestring.watermark import AHEAD, MOST_DOUBTS, MOST_KNOWN, digest_of, excerpt
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-log = logging.getLogger("kitestring.postgres")
+    from kitestring.source import Item
+
+log = logging.getLogger("kitestring.sql")
 
 RETAINED_ROWS = 65_536
 """How many of the last rows are retained (their cursor and key), far more than a sync may reject by default."""
@@ -35,10 +38,10 @@ MICROSECOND = 10**6
 class SortedWatermark:
     """The watermark of one read. Not thread-safe.
 
-    `cursor` is the column's name and `type_` its type in PostgreSQL; `state` is where the read continues: {"cursor":
-    the last value, "known": digests of the rows at it and of rows without a position, "behind": digests of rows beyond
-    it}; if too many rows have the value, "count" is their number and replaces "known". `now` is the server's clock in
-    microseconds. `digests`: only digests prevent duplicates.
+    `cursor` is the column's name, and `type_` the kind of its order, with a name of PostgreSQL's types. `state` is
+    where the read continues: {"cursor": the last value, "known": digests of the rows at it and of rows without a
+    position, "behind": digests of rows beyond it}; if too many rows have the value, "count" is their number and
+    replaces "known". `now` is the server's clock in microseconds. `digests`: only digests prevent duplicates.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class SortedWatermark:
         if self._type == "date":
             if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
                 return value.toordinal() - EPOCH_DAY
+            if isinstance(value, str) and value in ENDLESS:
+                return ENDLESS[value] * ENDLESS_DAY
             ticks = value * DAY_S if isinstance(value, int) else ticks_of(value, 1)
             return None if ticks is None else ticks // DAY_S
         if self._is_moment:
@@ -126,6 +131,22 @@ class SortedWatermark:
             return table
         return table.take(pa.array([n for n in range(len(table)) if n not in dropped], pa.int64()))
 
+    def items(self, stream: str, parts: Iterable[tuple[pa.Table, Sequence[Reject]]]) -> Iterator[Item]:
+        """What a source yields for the rows of the whole read, in the order of the cursor, with their rejects."""
+        for part, rejects in () if self.stuck else parts:
+            yield from rejects
+            if not part.num_rows:
+                continue
+            new = self.take(part)
+            if new.num_rows:
+                yield Batch(stream, table=new)
+            if (checkpoint := self.checkpoint()) is not None:
+                yield checkpoint
+        self.finish()
+        yield from map(Suspicion, self.doubts)
+        if (checkpoint := self.checkpoint(last=True)) is not None:
+            yield checkpoint
+
     def checkpoint(self, last: bool = False) -> Checkpoint | None:
         """A checkpoint after the rows so far; None if there is none yet, or if too many rows have the last value to
         continue among them. `last`: there are no more rows."""
@@ -161,7 +182,7 @@ class SortedWatermark:
 
         mask = positions.is_valid()
         if self._is_moment:
-            # The lowest moment in a read represents all before it (and -infinity).
+            # A state is a moment that Python has: rows of earlier ones come again, as those of -infinity do.
             lowest = -719_162 * (1 if self._type == "date" else DAY_S * MICROSECOND)
             inside = pc.and_(pc.greater(positions, lowest), pc.less_equal(positions, self._now))
             mask = pc.and_(mask, pc.fill_null(inside, False))
@@ -225,8 +246,7 @@ class SortedWatermark:
     def _rows_written_before(
         self, table: pa.Table, positions: pa.Array, numbers: range, noted: list[str] | None
     ) -> set[int]:
-        """Which of these rows were written before. `kept`: where they are noted for the next sync, if they lie before
-        or behind the others."""
+        """The numbers of those rows that were written before. `noted` gets the digests of all, for the next sync."""
         if not numbers:
             return set()
         written: set[int] = set()
@@ -360,6 +380,6 @@ class SortedWatermark:
 
 
 def state_value(value: pa.Scalar) -> str | int | None:
-    """A cursor value for the state, in a form that PostgreSQL reads back as the same value."""
+    """A cursor value for the state, in a form that can be read back as the same value."""
     plain = value.as_py()
     return plain if plain is None or isinstance(plain, int) else str(plain)
