@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
@@ -35,6 +35,8 @@ from kitestring.server.api.document import ProblemBody
 from kitestring.server.auth.authentication import AuthenticationMiddleware
 from kitestring.server.auth.request_credentials import PasswordCache
 from kitestring.server.context import Context
+from kitestring.server.http.compression import CompressionMiddleware
+from kitestring.server.http.idempotency import IdempotencyMiddleware
 from kitestring.server.http.middleware import BodyLimitMiddleware, SecurityHeadersMiddleware, quiet_access_log
 from kitestring.server.http.problem import Problem, ProblemResponse, problem_of
 from kitestring.server.http.web_interface import Pages
@@ -48,6 +50,30 @@ log = logging.getLogger("kitestring.server")
 PUBLIC = ("/v1", "/api/public/v1")
 CONFIG = "/api/v1"
 OWN = "/api/kitestring/v1"
+
+
+def api_router() -> APIRouter:
+    """All routes. They take the context from the application, so applications share them."""
+    router = APIRouter(responses={"4XX": {"model": ProblemBody, "description": "Refused"}})
+    for prefix in ("", CONFIG, *PUBLIC):
+        router.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
+    for prefix in PUBLIC:
+        in_schema = prefix == PUBLIC[1]
+        for module in (
+            *(health, workspaces, sources, destinations, connections, streams, jobs, definitions, tags),
+            *(organizations, applications, permissions, users, oauth),
+        ):
+            router.include_router(module.router, prefix=prefix, include_in_schema=in_schema)
+        router.include_router(definitions.low_code, prefix=prefix, include_in_schema=in_schema)
+    for part in airbyte_config.ROUTERS:
+        router.include_router(part, prefix=CONFIG)
+    for part in kitestring.ROUTERS:
+        router.include_router(part, prefix=OWN)
+    router.include_router(metrics.router)
+    return router
+
+
+API = api_router()
 
 
 def create_app(context: Context) -> FastAPI:
@@ -64,7 +90,7 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        responses={"4XX": {"model": ProblemBody, "description": "Refused"}},
+        routes=API.routes,
     )
     document.complete_openapi(app)
     app.state.context = context
@@ -72,29 +98,16 @@ def create_app(context: Context) -> FastAPI:
     app.state.vendors = dict(vendors())
     app.state.metrics = Metrics(context)
     # A request passes the middleware that was added last first.
+    app.add_middleware(IdempotencyMiddleware, context=context)
     app.add_middleware(BodyLimitMiddleware, settings=context.settings)
     app.add_middleware(AuthenticationMiddleware, context=context)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, settings=context.settings)
     app.add_middleware(Slashless, prefix=CONFIG)
     app.add_middleware(TimingMiddleware, metrics=app.state.metrics)
     app.add_middleware(TracingMiddleware, tracing=context.tracing)
     app.add_middleware(RequestIdMiddleware)
     quiet_access_log()
-    for prefix in ("", CONFIG, *PUBLIC):
-        app.include_router(applications.token_router, prefix=prefix, include_in_schema=prefix == PUBLIC[1])
-    for prefix in PUBLIC:
-        in_schema = prefix == PUBLIC[1]
-        for module in (
-            *(health, workspaces, sources, destinations, connections, streams, jobs, definitions, tags),
-            *(organizations, applications, permissions, users, oauth),
-        ):
-            app.include_router(module.router, prefix=prefix, include_in_schema=in_schema)
-        app.include_router(definitions.low_code, prefix=prefix, include_in_schema=in_schema)
-    for router in airbyte_config.ROUTERS:
-        app.include_router(router, prefix=CONFIG)
-    for router in kitestring.ROUTERS:
-        app.include_router(router, prefix=OWN)
-    app.include_router(metrics.router)
     if context.settings.interface:
         app.router.routes.append(Pages())  # last, since it matches every path
     app.add_exception_handler(Problem, problem_response)
@@ -144,7 +157,7 @@ async def routing_response(_: Request, error: Exception) -> ProblemResponse:
 
 async def overflow_response(request: Request, error: Exception) -> ProblemResponse:
     """A number beyond 64 bits: 404 as an id of the path, else 422."""
-    log.info("a number is beyond what the store holds", extra={"path": request.url.path, "error": str(error)[:200]})
+    log.info("a number is too large for the store", extra={"path": request.url.path, "error": str(error)[:200]})
     for name, value in request.path_params.items():
         if str(value).lstrip("-").isdecimal() and not -(2**63) <= int(value) < 2**63:
             return ProblemResponse(Problem(404, f"there is no {name} {value}", hint="Check the number."))

@@ -28,6 +28,7 @@ class Context:
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """Open and upgrade the store of these settings, and load the encryption keys."""
+        from kitestring.server.builder import component_approval
         from kitestring.server.observability import audit
         from kitestring.server.store.upgrade import upgrade
         from kitestring.server.workspaces import workspaces
@@ -39,7 +40,8 @@ class Context:
         workspaces.begin(store)
         secret_box = SecretBox.of(settings.secret_key, settings.home)
         audit.listen(store, secret_box)
-        return cls(settings, store, secret_box, Queue(store, settings), ActionRunner(settings), tracing)
+        runner = ActionRunner(settings, approved_components=lambda: component_approval.digests(settings, store))
+        return cls(settings, store, secret_box, Queue(store, settings), runner, tracing)
 
     def close(self) -> None:
         self.runner.close()

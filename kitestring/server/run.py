@@ -46,9 +46,12 @@ class Server:
 
     def start(self) -> None:
         """Start all parts. `ConfigError` if the port is taken, or if others could reach a server without users."""
+        from kitestring.server.connections.unsealed_secrets import seal_secrets
+
         if self.api:
             self._listen()
         self._stops.append(server_log.begin(self.context.settings))
+        seal_secrets(self.context)
         if self.work:
             self._work()
         log.info("started", extra={"api": self.url if self.api else "", "work": self.work})
@@ -64,6 +67,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop all parts: open requests are answered, running syncs stop at a checkpoint and continue later."""
+        self.context.runner.stopping.set()
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         for stop in reversed(self._stops):
@@ -104,16 +108,17 @@ class Server:
     def _work(self) -> None:
         from kitestring.server.connections import connection, schema_change
         from kitestring.server.connections.scheduler import Scheduler
-        from kitestring.server.jobs import outcome
+        from kitestring.server.connections.slot_monitor import SlotMonitor
+        from kitestring.server.jobs import job_end
         from kitestring.server.jobs.worker import POLL_S, Worker
         from kitestring.server.notifications.outbox import NotificationSender
 
         context = self.context
-        context.queue.on_end.append(lambda db, job_id, status: outcome.record_job_end(context, db, job_id, status))
+        context.queue.on_end.append(lambda db, job_id, status: job_end.record_job_end(context, db, job_id, status))
         # On SQLite signals come from this process alone: with the API in it, that is where jobs are enqueued.
         poll_s = POLL_S if self.api else None
         worker = Worker(context, connection.plan_of, changed=schema_change.handle, poll_s=poll_s)
-        for part in (worker, Scheduler(context), NotificationSender(context)):
+        for part in (worker, Scheduler(context), SlotMonitor(context), NotificationSender(context)):
             part.start()
             self._stops.append(part.stop)
 

@@ -53,6 +53,8 @@ class Settings(Config):
     """The limit of processor time of a sync, in seconds; 0 is no limit."""
     pause_after: int = option(20, ge=0)
     """After how many failed jobs in a row a connection is paused; 0 never. Refused credentials pause it at once."""
+    slot_retained_mb: int = option(1024, ge=0)
+    """How much of its log a database may retain for a replication slot that no job reads, before a notice is sent."""
     smtp_url: str = secret("")
     """The SMTP server for e-mail: `smtp://user:password@host:587`, or `smtps://…:465`. Without it no e-mail is sent."""
     mail_from: str = "kitestring@localhost"
@@ -72,6 +74,9 @@ class Settings(Config):
     programs: str = ""
     """Programs that configurations of users other than an instance_admin may run: `source-faker`,
     `source-faker@6.2.0`, `package:airbyte-source-faker==6.2.0`, `image:airbyte/*`, separated by commas."""
+    python_components: bool | None = None
+    """Whether Python components of low-code sources run, once an instance_admin has approved their exact text.
+    Default: on; off where `allow_private_hosts` is off, since their code cannot be kept from private addresses."""
     local_paths: str = ""
     """Files and folders of the server's machine that configurations of users other than an instance_admin may use:
     `/srv/exports/*`, separated by commas."""
@@ -95,6 +100,15 @@ class Settings(Config):
     """Whether a first login creates the user. Otherwise an admin adds users first, by e-mail address."""
     oidc_domains: str = ""
     """The e-mail domains for which `oidc_create` creates users: `example.com,example.org`."""
+    assist_url: str = ""
+    """The address of a language model for the assistant of the connector builder: `https://api.openai.com/v1`,
+    `http://localhost:11434/v1`, `https://api.anthropic.com`. Without it there is none."""
+    assist_key: str = secret("")
+    """The key of that model."""
+    assist_model: str = ""
+    """The name of that model."""
+    assist_kind: str = option("openai", pattern="^(openai|anthropic)$")
+    """The API that the model speaks: openai, or what is compatible with it, or anthropic."""
     log_level: str = option("info", pattern="^(debug|info|warning|error)$")
     """The lowest level that is logged: debug, info, warning or error."""
 
@@ -130,6 +144,11 @@ class Settings(Config):
             raise ConfigError(
                 error.message, hint=f"Correct {names or 'the variables that begin with KITESTRING_'}.", **error.fields
             ) from None
+
+    @property
+    def runs_python_components(self) -> bool:
+        """Whether approved Python components run on this server."""
+        return self.allow_private_hosts if self.python_components is None else self.python_components
 
     @property
     def loopback(self) -> bool:

@@ -53,7 +53,7 @@ OPEN_PATHS = frozenset(
 API_PREFIXES = ("/api", "/v1", "/applications", "/metrics")
 """The prefixes of the API paths. All other paths are files of the web interface."""
 
-SAME_WORKSPACE = frozenset({"source", "destination", "connection", "tag", "definition"})
+SAME_WORKSPACE = frozenset({"source", "destination", "connection", "tag", "definition", "builder_project"})
 """Kinds of resources that a change may combine only within one workspace."""
 TABLES: dict[str, Table] = {
     "source": tables.sources,
@@ -61,6 +61,7 @@ TABLES: dict[str, Table] = {
     "connection": tables.connections,
     "job": tables.jobs,
     "tag": tables.tags,
+    "builder_project": tables.builder_projects,
 }
 
 
@@ -135,6 +136,8 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
         who = principal_of(request)
         if instance:
             who.require_instance_admin()
+        if role is Role.reader:  # whoever may only read changes nothing, whatever the method
+            only_asks(request)
         if role is not None:
             if not who.anywhere(role):
                 raise Problem(403, f"this needs the role {role.name}, and you have it nowhere", hint="Ask an admin.")
@@ -150,6 +153,14 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
     passes.instance = instance  # type: ignore[attr-defined]
     return passes
 
+
+def only_asks(request: Request) -> None:
+    """A dependency of a route that answers a question by POST: a repetition gets a new answer, and no answer is kept
+    (see `http/idempotency.py`). The routes of readers have it."""
+    request.state.only_asks = True
+
+
+ASKS = [Depends(only_asks)]
 
 AnyUser = Annotated[Principal, Depends(access(None))]
 Reader = Annotated[Principal, Depends(access(Role.reader))]
@@ -211,7 +222,7 @@ def workspace_of(db: Connection, resource: ResourceRef) -> str | None:
     workspaces = tables.workspaces.c
     alive = select(workspaces.id).where(workspaces.id == workspace_id, workspaces.deleted_at_ms.is_(None))
     if workspace_id is None or db.execute(alive).first() is None:
-        raise missing_resource(resource.kind, resource.id)
+        raise missing_resource(resource.kind.replace("_", " "), resource.id)
     return str(workspace_id)
 
 

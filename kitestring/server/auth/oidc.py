@@ -173,7 +173,7 @@ def discover(settings: Settings) -> Mapping[str, Any]:
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
         endpoint = str(metadata.get(name, ""))
         if not endpoint.startswith("https://") and not issuer.startswith("http://"):
-            raise ConfigError(f"the issuer's {name} is no https address", hint="Ask the issuer's operator.")
+            raise ConfigError(f"the issuer's {name} is not an https address", hint="Ask the issuer's operator.")
     return metadata
 
 

@@ -84,5 +84,5 @@ def forbidden(role: Role, scope: str, own_role: Role | None) -> Problem:
     """403 that names the role that is missing, and nothing about where it is missing."""
     have = f"you are its {own_role.name}" if own_role else "you have none there"
     return Problem(
-        403, f"this needs the role {role.name} in the {scope} of what you asked for, {have}", hint="Ask its admin."
+        403, f"this needs the role {role.name} in the {scope} of the requested resource, {have}", hint="Ask its admin."
     )

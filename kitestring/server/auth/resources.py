@@ -27,9 +27,12 @@ KINDS = {
     "tagid": "tag",
     "tagids": "tag",
     "definitionid": "definition",
+    "actordefinitionid": "definition",
     "sourcedefinitionid": "definition",
     "destinationdefinitionid": "definition",
     "permissionid": "permission",
+    "projectid": "builder_project",
+    "builderprojectid": "builder_project",  # in the Config API
 }
 """The kind of a resource by the name of its id, in lower case and without underscores."""
 UNSCOPED_IDS = frozenset({"userid", "applicationid", "authuserid"})

@@ -55,7 +55,7 @@ class Grant:
             expected = "organization"
         else:
             raise ConfigError(
-                f"{self.type} is no permission",
+                f"{self.type} is not a permission",
                 hint=f"Take one of: {', '.join([INSTANCE_ADMIN, *ORGANIZATION, *WORKSPACE])}.",
             )
         for scope, value in scopes.items():
@@ -87,7 +87,7 @@ def add(
     """
     email = email.strip()
     if not EMAIL.fullmatch(email):
-        raise ConfigError(f"{email!r} is no e-mail address", hint="A user is named by one: ada@example.com.")
+        raise ConfigError(f"{email!r} is not an e-mail address", hint="A user is named by one: ada@example.com.")
     if by_email(db, email) is not None:
         raise ConfigError(f"there is a user {email} already", hint="Change that one, or take another address.")
     first = not configured(db)

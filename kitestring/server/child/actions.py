@@ -1,18 +1,18 @@
-"""Short actions of connectors in a child process: spec, check, discover, read, search, estimate, manifests, notify."""
+"""Short actions of connectors in a child process: spec, check, discover, read, preview, search, estimate, notify, and
+the replication slot of a source."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from kitestring.config import secrets_in
 from kitestring.errors import ConfigError
+from kitestring.replication_slot import RetainsLog
 from kitestring.server.child.call import ActionCall
 from kitestring.server.child.connector_setup import build_connector, connector_named, report_credential_ends, selections
-from kitestring.server.child.credential_store import ActorCredentials
 from kitestring.server.child.egress import restrict_to_network
-from kitestring.server.connectors.confinement import Confinement
+from kitestring.server.child.stream_preview import stream_preview
 
 
 @contextlib.contextmanager
@@ -111,55 +111,35 @@ def estimate(call: ActionCall) -> Any:
     ).as_dict()
 
 
-def manifest_resolve(call: ActionCall) -> Any:
-    """A manifest with its references resolved."""
-    from kitestring.declarative.builder.resolution import resolved
-
-    return resolved(call.request["manifest"])
-
-
-def manifest_validate(call: ActionCall) -> Any:
-    """The defects of a manifest."""
-    from dataclasses import asdict
-
-    from kitestring.declarative.builder.validation import validate
-
-    return [asdict(defect) for defect in validate(call.request["manifest"], call.request.get("config"))]
+def slot_report(call: ActionCall) -> Any:
+    """The replication slot of a source (`SlotReport`); null where it has none."""
+    with open_connector(call, "source") as source:
+        report = source.slot_report() if isinstance(source, RetainsLog) else None
+        return None if report is None else report.as_dict()
 
 
-def manifest_read(call: ActionCall) -> Any:
-    """A preview of one stream of a manifest, with the secrets of the configuration masked."""
-    from kitestring.declarative.builder.preview import read
+def drop_slot(call: ActionCall) -> Any:
+    """Drop the replication slot of a source: `{"dropped": […]}`.
 
+    `slot` and `server` are those that the connection read; the configuration may name others since.
+    """
     request = call.request
-    confinement = Confinement.from_request(call.request.get("machine"), request)
-    config = dict(request.get("config") or {})
-
-    def prepare(source: Any) -> None:
-        confinement.apply(source, "the manifest")
-        form = source.form
-
-        def keep(changed: Mapping[str, Any]) -> None:
-            call.hide(set(secrets_in(changed, form)))
-            call.parent.request_answer("config", end="source", config={**config, **changed}, spec=form)
-
-        source.keep_credentials(ActorCredentials(call, "source", keep, dict))
-
-    preview = read(
-        request["manifest"],
-        config,
-        str(request["stream"]),
-        state=request.get("state"),
-        built=prepare,
-        **request["most"],
-    )
-    return preview.values()
+    with open_connector(call, "source") as source:
+        report = source.slot_report() if isinstance(source, RetainsLog) else None
+        now = "no slot" if report is None else f"{report.slot} of {report.place}"
+        if report is None or report.slot != request["slot"] or report.server != request["server"]:
+            raise ConfigError(
+                f"the connection read the slot {request['slot']}, and the source uses {now} now",
+                hint=f"Run there, if nobody reads it: SELECT pg_drop_replication_slot('{request['slot']}');",
+            )
+        assert isinstance(source, RetainsLog)
+        return {"dropped": source.drop_slot()}
 
 
 def notify(call: ActionCall) -> Any:
     """Send a notification by a webhook or apprise, under the egress policy of a hardened server."""
-    from kitestring.server.notifications.channels import resolve_address
     from kitestring.server.notifications.delivery import send_apprise, send_webhook
+    from kitestring.server.notifications.notification_settings import resolve_address
 
     request = call.request
     with call.egress.trusted() if call.egress else contextlib.nullcontext():
@@ -180,10 +160,10 @@ ACTIONS: dict[str, Callable[[ActionCall], Any]] = {
     "check": check,
     "discover": discover,
     "read": read,
+    "stream_preview": stream_preview,
     "search": search,
     "estimate": estimate,
     "notify": notify,
-    "manifest_resolve": manifest_resolve,
-    "manifest_validate": manifest_validate,
-    "manifest_read": manifest_read,
+    "slot_report": slot_report,
+    "drop_slot": drop_slot,
 }

@@ -34,8 +34,10 @@ def build_connector(call: ActionCall, kind: str, end: Mapping[str, Any]) -> tupl
     """
     manifest = dict(end["manifest"]) if end.get("manifest") is not None else None
     if manifest is not None:
+        from kitestring.declarative.manifest import connection_specification
+
         connector = None
-        spec = dict((manifest.get("spec") or {}).get("connection_specification") or {})
+        spec = dict(connection_specification(manifest))
     else:
         connector = connector_named(kind, str(end["connector"]))
         spec = connector.spec()

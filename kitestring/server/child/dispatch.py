@@ -70,10 +70,11 @@ def main() -> int:
 
 
 def run_action(call: ActionCall) -> Any:
-    from kitestring.server.child import actions, refresh, sync
+    from kitestring.server.child import actions, builder_actions, data, manifest_actions, refresh, sync
 
     action = str(call.request.get("action"))
-    handler = {**sync.ACTIONS, **refresh.ACTIONS, **actions.ACTIONS}.get(action)
+    modules = (sync, refresh, actions, data, builder_actions, manifest_actions)
+    handler: Any = {name: handler for module in modules for name, handler in module.ACTIONS.items()}.get(action)
     if handler is None:
         raise ConnectorError(f"unknown action of a child process: {action}")
     if call.cancel.is_set():

@@ -11,7 +11,18 @@ PRELOADED = ("numpy", "pandas", "pyarrow", "orjson", "tiktoken")
 """Packages of the core that are slow to import and safe to import before a fork: they open no connection and start no
 thread that a fork would break (Arrow's memory pool and numpy's algebra handle theirs). The same holds for our own
 modules, and for what the connectors in use declare (`Facts.preload`)."""
-OWN_PACKAGES = ("sources", "destinations", "vector", "sql", "files", "vendors", "airbyte", "arrow")
+OWN_PACKAGES = (
+    "sources",
+    "destinations",
+    "declarative",
+    "vector",
+    "sql",
+    "files",
+    "vendors",
+    "airbyte",
+    "arrow",
+    "pattern",
+)
 
 
 def import_modules() -> None:
@@ -22,6 +33,9 @@ def import_modules() -> None:
     import kitestring.library
     import kitestring.registry
     import kitestring.server.child.actions
+    import kitestring.server.child.builder_actions
+    import kitestring.server.child.data
+    import kitestring.server.child.manifest_actions
     import kitestring.server.child.refresh
     import kitestring.server.child.sync  # noqa: F401
 

@@ -2,7 +2,7 @@
 
     down (stdin)   request, answer, cancel
     up (stdout)    secrets, progress, patience, save, forget, catalog, quota, config, renewal, credential_ends, used,
-                   result, error
+                   event, result, error
 
 A message may carry a number; the child then waits for the `answer` with the same number: only then does a state count
 as saved. Errors are sent as `error_body` makes them.

@@ -55,7 +55,8 @@ def clear(call: ActionCall) -> Any:
             )
         emptied = tuple(as_full_refresh(catalog, selection) for selection in chosen)
         overwrites = [
-            replace(selection, sync_mode="full_refresh", write_mode="overwrite", cursor=None) for selection in chosen
+            replace(selection, sync_mode="full_refresh", write_mode="overwrite", cursor=None, detect_deletes=None)
+            for selection in chosen
         ]
         call.parent.request_answer(
             "forget", streams=None if not streams_of(request) else [stream.key for stream in emptied]
@@ -95,6 +96,7 @@ def refresh(call: ActionCall) -> Any:
 def refresh_selection(selection: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
     """The selection that reads a stream from the beginning."""
     read = route.read
+    selection = replace(selection, detect_deletes=None)  # a new copy needs none, and `merge` lets records stay
     # The new copy keeps what the stream keeps: the latest version of each key or all, and deletions.
     copy = Write(True, read.write.keep, read.write.deletes)
     # Records marked as deleted exist only at the destination: a new copy would lose them.
@@ -143,7 +145,8 @@ def backfill(call: ActionCall) -> Any:
         state = state_from(source, read, (request.get("states") or {}).get(read.key, {}), start)
         states.save(str(request["connection"]), read.key, state)
         window = Window.over(source, read, end)
-        result = run_sync(call, window, destination, catalog, [selection], states)
+        windowed = replace(selection, write_mode=read.write, detect_deletes=None)  # a window is no listing
+        result = run_sync(call, window, destination, catalog, [windowed], states)
         baseline = Baseline((request.get("states") or {}).get(COUNTS, {}), list)
         if any(figures["deleted"] for figures in result["streams"].values()) and baseline.deleted([read.key]):
             call.parent.request_answer("save", states={COUNTS: baseline.state()}, figures={})
@@ -181,7 +184,7 @@ def state_from(source: Source, stream: Stream, state: State, start: Any) -> Stat
     if list(state) == [cursor] or (not state and type(source).__name__ == "DeclarativeSource"):
         return {cursor: start}
     raise ConfigError(
-        f"the stream {stream.key} cannot be read from a chosen value: its state has a form of its own "
+        f"the stream {stream.key} cannot be read from a chosen value: its state has another form "
         f"({', '.join(sorted(state)) or 'none is saved yet'})",
         hint="Refresh the stream instead.",
         stream=stream.key,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kitestring.destination import Destination
 from kitestring.engine import Progress, Rejects, Selection, StateStore, sync
 from kitestring.engine.selection import routes
+from kitestring.engine.waits import noted_waits
+from kitestring.errors import KitestringError
 from kitestring.json_codec import dumps, loads
+from kitestring.replication_slot import RetainsLog
 from kitestring.server.child.call import ActionCall
 from kitestring.server.child.catalog_digest import digest
 from kitestring.server.child.connector_setup import build_connector, report_credential_ends, selections
@@ -21,7 +23,11 @@ from kitestring.server.child.protocol import ParentChannel, error_body
 from kitestring.source import Source
 from kitestring.types import COUNTS, Catalog, State
 
+log = logging.getLogger("kitestring.jobs")
+
 PULSE_S = 1.0
+SLOT_EVERY_S = 5.0
+SLOT_JOIN_S = 10.0
 
 
 class ParentStates:
@@ -58,44 +64,13 @@ class ParentStates:
         yield
 
 
-class Waits(logging.Handler):
-    """Collects announced waits from the log: code that waits on purpose logs `seconds` or `wait_s` (HTTP's Retry-After,
-    rate limits, a destination that is not ready) or `until` (epoch seconds: an Airbyte connector)."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.until = 0.0
-        self.reason = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        seconds = getattr(record, "seconds", None) or getattr(record, "wait_s", None)
-        until = getattr(record, "until", None)
-        if seconds is None and isinstance(until, int | float):
-            seconds = until - time.time()
-        if isinstance(seconds, int | float) and seconds > 0 and time.monotonic() + seconds > self.until:
-            self.until = time.monotonic() + float(seconds)
-            self.reason = str(getattr(record, "reason", "") or record.getMessage())[:200]
-
-    @property
-    def now(self) -> dict[str, Any] | None:
-        """The current wait: `{"seconds", "reason"}`."""
-        remaining_s = self.until - time.monotonic()
-        return {"seconds": round(remaining_s, 1), "reason": self.reason} if remaining_s > 0 else None
-
-
 @contextlib.contextmanager
 def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
-    """Send the progress and the current wait to the parent every second."""
-    waits, ended = Waits(), threading.Event()
-    ours = logging.getLogger("kitestring")
-    ours.addHandler(waits)
-    if ours.level > logging.INFO:  # waits are logged at INFO, whatever level is shown
-        for handler in logging.getLogger().handlers:
-            handler.setLevel(ours.level)
-        ours.setLevel(logging.INFO)
+    """Send the progress to the parent every second, with the announced waits."""
+    ended = threading.Event()
 
     def send_progress() -> None:
-        call.parent.send("progress", progress={**progress.snapshot(), "waiting": waits.now})
+        call.parent.send("progress", progress=progress.snapshot())
 
     def beat() -> None:
         while not ended.wait(PULSE_S):
@@ -105,13 +80,51 @@ def report_progress(call: ActionCall, progress: Progress) -> Iterator[None]:
     thread = threading.Thread(target=beat, name="kitestring-pulse", daemon=True)
     thread.start()
     try:
-        yield
+        with noted_waits(progress):
+            yield
     finally:
         ended.set()
         thread.join(5.0)
-        ours.removeHandler(waits)
         with contextlib.suppress(OSError):
             send_progress()
+
+
+@contextlib.contextmanager
+def report_slot(call: ActionCall, source: Source) -> Iterator[None]:
+    """Send the state of the source's replication slot to the parent: soon after the beginning, every few seconds, and
+    at the end, when the last position is confirmed."""
+    if not isinstance(source, RetainsLog):
+        yield
+        return
+    ended = threading.Event()
+
+    def send_report() -> bool:
+        try:
+            report = source.slot_report()
+        except KitestringError as error:  # the sync meets the same error, and says it
+            log.debug("the replication slot could not be seen: %s", error.message)
+            return True
+        if report is not None:
+            call.parent.send("slot", report=report.as_dict())
+        return report is not None
+
+    def beat() -> None:
+        pause_s = PULSE_S
+        while not ended.wait(pause_s):
+            with contextlib.suppress(OSError, RuntimeError):
+                if not send_report():
+                    return
+            pause_s = SLOT_EVERY_S
+
+    thread = threading.Thread(target=beat, name="kitestring-slot", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(SLOT_JOIN_S)
+        with contextlib.suppress(OSError):
+            send_report()
 
 
 @contextlib.contextmanager
@@ -164,8 +177,8 @@ def run_sync(
     allow_empty: bool = False,
 ) -> dict[str, Any]:
     """Run the engine with the options of the request; returns its result as JSON."""
-    request, progress = call.request, Progress()
-    with report_progress(call, progress):
+    request, progress = call.request, Progress(expected=call.request.get("expected") or {})
+    with report_slot(call, source), report_progress(call, progress):
         result = sync(
             source,
             destination,
@@ -174,6 +187,7 @@ def run_sync(
             connection=str(request["connection"]),
             rejects=Rejects(request["rejects"]) if request.get("rejects") else None,
             max_rejects=int(request.get("max_rejects", 1000)),
+            max_nulled_share=float(request.get("max_nulled_share", 0.01)),
             prefix=str(request.get("prefix") or ""),
             namespace=request.get("namespace"),
             allow_empty=allow_empty or bool(request.get("allow_empty")),

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from sqlalchemy import Connection
 
 from kitestring.airbyte import modes
 from kitestring.redact import MASK
-from kitestring.server.config_as_code.plan import KINDS, ConnectionSpec, by_name
-from kitestring.server.connections import connection, endpoints, states, stream_mappers
-from kitestring.server.connectors import definitions
+from kitestring.server.config_as_code.plan import by_name
+from kitestring.server.config_as_code.project_spec import KINDS, ConnectionSpec
+from kitestring.server.connections import connection, endpoints, states, stream_deletes, stream_mappers
+from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
-from kitestring.server.notifications import channels
+from kitestring.server.notifications import notification_settings
 from kitestring.server.workspaces import workspaces
 
 
-def export(context: Context, workspace_id: str, with_states: bool = False) -> dict[str, Any]:
-    """The content of a project file for a workspace. Secrets become variables to set; states are added on request."""
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The content of a project file, and what a file cannot say: a sentence for each resource that is left out."""
+
+    content: dict[str, Any]
+    left_out: list[str]
+
+
+def export(context: Context, workspace_id: str, with_states: bool = False) -> Export:
+    """A workspace as the content of a project file. Secrets become variables to set; states are added on request."""
     out: dict[str, Any] = {"sources": {}, "destinations": {}, "connections": {}}
+    left_out: list[str] = []
+    names: dict[Kind, dict[str, str]] = {"source": {}, "destination": {}}
     with context.store.read() as db:
         for kind in KINDS:
-            for name, row in by_name(endpoints.find_all(db, kind, workspace_ids=[workspace_id])).items():
-                definition = definitions.get(db, kind, row.definition_id)
+            rows = endpoints.find_all(db, kind, workspace_ids=[workspace_id])
+            left_out += repeated(kind, rows)
+            for name, row in by_name(rows).items():
+                definition = endpoints.definition_of(db, kind, row)
+                if definition.gone:
+                    left_out.append(f"the {kind} {name}: its connector {definition.name} is not there any more")
+                    continue
+                names[kind][row.id] = name
                 config = endpoints.masked_config(db, kind, row)
                 config.pop(f"{kind}Type", None)
                 entry: dict[str, Any] = {"connector": definition.connector or definition.name}
@@ -34,23 +51,36 @@ def export(context: Context, workspace_id: str, with_states: bool = False) -> di
                     entry["connector"], _, entry["version"] = entry["connector"].partition("@")
                 entry["config"] = with_variables(config, variable(name))
                 out[f"{kind}s"][name] = entry
-        for name, row in by_name(connection.find_all(db, workspace_ids=[workspace_id])).items():
-            out["connections"][name] = link_of(db, row)
+        links = connection.find_all(db, workspace_ids=[workspace_id])
+        left_out += repeated("connection", links)
+        for name, row in by_name(links).items():
+            ids: dict[Kind, str] = {"source": row.source_id, "destination": row.destination_id}
+            ends = {str(kind): names[kind].get(ids[kind]) for kind in KINDS}
+            missing = next((kind for kind, end in ends.items() if end is None), None)
+            if missing is not None:
+                left_out.append(f"the connection {name}: its {missing} is left out")
+                continue
+            out["connections"][name] = link_of(row, ends)
             exported = states.load(db, row.id) if with_states else {}
             if exported:
                 out.setdefault("states", {})[name] = exported
-        exported = channels.to_project_file(channels.mask_channels(workspaces.get(db, workspace_id)))
+        exported = notification_settings.to_project_file(
+            notification_settings.mask_channels(workspaces.get(db, workspace_id))
+        )
         if exported:
             out["notifications"] = with_variables(exported, "NOTIFY")
-    return out
+    return Export(out, left_out)
 
 
-def link_of(db: Connection, row: Any) -> dict[str, Any]:
+def repeated(kind: str, rows: Sequence[Any]) -> list[str]:
+    """Resources with the name of another: a file has each name once."""
+    counts = Counter(row.name for row in rows)
+    return [f"{count - 1} more of the {kind}s with the name {name}" for name, count in counts.items() if count > 1]
+
+
+def link_of(row: Any, ends: Mapping[str, str | None]) -> dict[str, Any]:
     project = dict(row.options.get("project") or {})
-    link: dict[str, Any] = {
-        "source": endpoints.get(db, "source", row.source_id).name,
-        "destination": endpoints.get(db, "destination", row.destination_id).name,
-    }
+    link: dict[str, Any] = {**ends}
     link["streams"] = project["streams"] if "streams" in project else [stream_of(stream) for stream in row.streams]
     if link["streams"] is None:
         del link["streams"]
@@ -65,6 +95,7 @@ def link_of(db: Connection, row: Any) -> dict[str, Any]:
         ("schema_policy", row.schema_policy),
         ("paused", row.status != "active"),
         ("max_rejects", row.options.get("max_rejects", 1000)),
+        ("max_nulled_share", row.options.get("max_nulled_share", 0.01)),
         ("allow_empty", row.options.get("allow_empty", False)),
     ):
         if value != defaults[name]:
@@ -89,6 +120,8 @@ def stream_of(stream: Mapping[str, Any]) -> dict[str, Any]:
         entry["alias"] = stream["destinationObjectName"]
     if stream.get("mappers"):
         entry["mappers"] = stream_mappers.to_project_file(stream["mappers"], str(stream["name"]))
+    if stream.get("detectDeletes"):
+        entry["detect_deletes"] = stream_deletes.to_project_file(stream["detectDeletes"])
     return entry
 
 

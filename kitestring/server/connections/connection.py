@@ -6,27 +6,32 @@ Streams are kept as Airbyte's API has them (`StreamConfiguration`); `plan_of` ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from kitestring.airbyte import modes
-from kitestring.engine.selection import Selection
+from kitestring.engine.selection import NewFields, Selection
 from kitestring.errors import ConfigError
-from kitestring.server.connections import endpoints, schedule, stream_mappers
+from kitestring.server.connections import endpoints, schedule, stream_deletes, stream_mappers, watched_slot
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, missing_resource
+from kitestring.server.http.version_match import require_match, version_of
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.queue import Busy
+from kitestring.server.observability.audit import ACTOR
+from kitestring.server.observability.totals import insert_of
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import connection_tags, connections, discoveries, states, tags
 from kitestring.suggest import did_you_mean
 from kitestring.types import SyncMode
 
 POLICIES = ("ignore", "disable_connection", "propagate_columns", "propagate_fully")
+NEW_FIELDS: Mapping[str, NewFields] = {"ignore": "leave", "disable_connection": "stop"}
+"""The rule of a policy for a schema that changes while the source is read. The other policies take the new fields."""
 NAMESPACES = ("source", "destination", "custom_format")
 DISCOVER_S = 300.0
 
@@ -68,12 +73,12 @@ def discover(context: Context, source_id: str, *, fresh: bool = False) -> Catalo
         updater=ConfigUpdater(context, source=end),
     )
     with context.store.write() as db:
-        db.execute(discoveries.delete().where(discoveries.c.source_id == source_id))
-        db.execute(
-            insert(discoveries).values(
-                source_id=source_id, config_hash=mark, catalog=body, at_ms=context.store.now_ms(db)
-            )
+        new = insert_of(db)(discoveries).values(
+            source_id=source_id, config_hash=mark, catalog=body, at_ms=context.store.now_ms(db)
         )
+        # Two may discover at once.
+        values = {name: new.excluded[name] for name in ("config_hash", "catalog", "at_ms")}
+        db.execute(new.on_conflict_do_update(index_elements=["source_id"], set_=values))
     return Catalog(body)
 
 
@@ -128,7 +133,7 @@ def configure_stream(catalog: Catalog, request: Mapping[str, Any]) -> dict[str, 
             hint=f"Take one of {', '.join(other.name for other in modes.MODES.values() if other.reads in can)}.",
         )
     if request.get("includeFiles"):
-        raise Problem(422, f"{name} asks for files, and only records are moved", hint="Leave `includeFiles` out.")
+        raise Problem(422, f"{name} requests files, and only records are moved", hint="Leave `includeFiles` out.")
     renamed = request.get("destinationObjectName")
     cursor = request.get("cursorField") or (stream.get("default_cursor_field") if reads == "incremental" else None)
     if reads == "incremental" and not cursor and not stream.get("source_defined_cursor") and len(can) > 1:
@@ -160,6 +165,9 @@ def configure_stream(catalog: Catalog, request: Mapping[str, Any]) -> dict[str, 
                     422, f"{name} has no field {'.'.join(field)}", hint=f"It has: {', '.join(sorted(properties)[:50])}."
                 )
         configured["selectedFields"] = [{"fieldPath": field} for field in fields]
+    detection = stream_deletes.validate(request.get("detectDeletes"), name, modes.MODES[mode])
+    if detection is not None:
+        configured["detectDeletes"] = detection
     if request.get("mappers"):
         configured["mappers"] = stream_mappers.validate(
             request["mappers"], stream, configured, modes.MODES[mode].writes
@@ -213,6 +221,7 @@ def create(
             catalog=dict(catalog.body),
             options=dict(options or {}),
             origin=origin,
+            created_by=ACTOR.get(),
             created_at_ms=now,
             updated_at_ms=now,
         )
@@ -241,7 +250,8 @@ def change(context: Context, db: Connection, connection_id: str, values: Mapping
 
 
 def delete(context: Context, db: Connection, connection_id: str) -> None:
-    """Delete a connection: it is not run again, its history stays. Its job, if there is one, is cancelled."""
+    """Delete a connection: it is not run again, its history stays. Its job, if there is one, is cancelled, and then its
+    replication slot is dropped by the slot monitor."""
     get(db, connection_id)
     now = context.store.now_ms(db)
     active = context.queue.active(db, connection_id)
@@ -253,6 +263,7 @@ def delete(context: Context, db: Connection, connection_id: str) -> None:
         .where(connections.c.id == connection_id)
         .values(deleted_at_ms=now, status="deprecated", next_run_at_ms=None, updated_at_ms=now)
     )
+    watched_slot.request_removal(db, connection_id, now)
 
 
 def start(
@@ -281,14 +292,33 @@ def delete_endpoint(context: Context, db: Connection, kind: definitions.Kind, ac
     endpoints.delete(context, db, kind, actor_id)
 
 
-def get(db: Connection, connection_id: str) -> Any:
-    """A connection's row. 404 without one, or when it was deleted."""
-    row = db.execute(
-        select(connections).where(connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None))
-    ).one_or_none()
-    if row is None:
+def get(db: Connection, connection_id: str, *, deleted: bool = False) -> Any:
+    """A connection's row. 404 without one, or when it was deleted and `deleted` is not set."""
+    row = db.execute(select(connections).where(connections.c.id == connection_id)).one_or_none()
+    if row is None or (row.deleted_at_ms is not None and not deleted):
         raise missing_resource("connection", connection_id)
     return row
+
+
+VERSIONED = (
+    *("name", "streams", "schedule", "prefix", "namespace_definition", "namespace_format", "schema_policy"),
+    "pending_changes",
+)
+"""The columns that people change, or decide about."""
+
+
+def version(row: Any) -> str:
+    """A value that differs after each change of the settings and streams of a connection, and of nothing else."""
+    return version_of([getattr(row, name) for name in VERSIONED])
+
+
+def require_version(db: Connection, connection_id: str, expected: str | None) -> None:
+    """412 if somebody has changed the connection since this version was loaded. None or `*` takes any."""
+    if expected is None:
+        return
+    query = select(connections).where(connections.c.id == connection_id).with_for_update(key_share=True)
+    row = db.execute(query).one_or_none()
+    require_match("connection", None if row is None else version(row), expected)
 
 
 def find_all(
@@ -318,9 +348,13 @@ def tag(db: Connection, connection_id: str, workspace_id: str, tag_ids: Sequence
     for tag_id in tag_ids:
         if tag_id not in own_tags:
             raise Problem(422, f"the workspace has no tag {tag_id}", hint="List its tags.")
-    db.execute(connection_tags.delete().where(connection_tags.c.connection_id == connection_id))
+    of = connection_tags.c.connection_id == connection_id
+    before = set(db.execute(select(connection_tags.c.tag_id).where(of)).scalars())
+    if before - set(tag_ids):
+        db.execute(connection_tags.delete().where(of, connection_tags.c.tag_id.in_(before - set(tag_ids))))
     for tag_id in dict.fromkeys(tag_ids):
-        db.execute(insert(connection_tags).values(connection_id=connection_id, tag_id=tag_id))
+        if tag_id not in before:
+            db.execute(insert(connection_tags).values(connection_id=connection_id, tag_id=tag_id))
 
 
 def tags_of(db: Connection, connection_ids: Sequence[str]) -> dict[str, list[Any]]:
@@ -354,10 +388,17 @@ def plan(context: Context, db: Connection, connection_id: str) -> Plan:
         row.workspace_id,
         endpoints.endpoint_of(context, db, "source", row.source_id),
         endpoints.endpoint_of(context, db, "destination", row.destination_id),
-        tuple(selection(stream, row.namespace_definition, row.namespace_format) for stream in row.streams),
+        tuple(
+            replace(
+                selection(stream, row.namespace_definition, row.namespace_format),
+                new_fields=NEW_FIELDS.get(row.schema_policy, "take"),
+            )
+            for stream in row.streams
+        ),
         prefix=row.prefix,
         namespace=None,
         max_rejects=int(row.options.get("max_rejects", 1000)),
+        max_nulled_share=float(row.options.get("max_nulled_share", 0.01)),
         allow_empty=bool(row.options.get("allow_empty", False)),
         catalog=row.catalog,
         schema_policy=row.schema_policy,
@@ -397,6 +438,7 @@ def selection(stream: Mapping[str, Any], definition: str, form: str | None) -> S
         namespace=written_namespace(definition, form, stream.get("namespace")),
         alias=str(stream.get("destinationObjectName") or ""),
         mappers=stream_mappers.to_project_file(stream.get("mappers"), str(stream["name"])),
+        detect_deletes=stream_deletes.to_project_file(stream.get("detectDeletes")),
     )
 
 

@@ -9,15 +9,18 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, null, select, update
 
 from kitestring.errors import ConfigError
-from kitestring.server.connectors import definitions, draft_credentials
+from kitestring.server.builder import component_approval
+from kitestring.server.connectors import check_results, definitions, draft_credentials
 from kitestring.server.connectors.confinement import Confinement, is_relative
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, missing_resource
+from kitestring.server.http.version_match import require_match, version_of
 from kitestring.server.jobs.connection_plan import Endpoint
+from kitestring.server.observability.audit import ACTOR
 from kitestring.server.secrets import secret_box
 from kitestring.server.store.store import new_id
 from kitestring.server.store.tables import destinations, discoveries, sources
@@ -25,11 +28,11 @@ from kitestring.server.store.tables import destinations, discoveries, sources
 TABLES: dict[Kind, Table] = {"source": sources, "destination": destinations}
 
 
-def get(db: Connection, kind: Kind, actor_id: str) -> Any:
-    """The row of a source or a destination. 404 without one, or when it was deleted."""
+def get(db: Connection, kind: Kind, actor_id: str, *, deleted: bool = False) -> Any:
+    """The row of a source or a destination. 404 without one, or when it was deleted and `deleted` is not set."""
     table = TABLES[kind]
-    row = db.execute(select(table).where(table.c.id == actor_id, table.c.deleted_at_ms.is_(None))).one_or_none()
-    if row is None:
+    row = db.execute(select(table).where(table.c.id == actor_id)).one_or_none()
+    if row is None or (row.deleted_at_ms is not None and not deleted):
         raise missing_resource(kind, actor_id)
     return row
 
@@ -53,6 +56,14 @@ def find_all(
     return list(db.execute(query))
 
 
+def definition_counts(db: Connection, kind: Kind, workspace_id: str) -> dict[str, int]:
+    """How many sources or destinations of a workspace each connector has, by the id of its definition."""
+    table = TABLES[kind]
+    query = select(table.c.definition_id, func.count()).group_by(table.c.definition_id)
+    query = query.where(table.c.workspace_id == workspace_id, table.c.deleted_at_ms.is_(None))
+    return {str(key): int(count) for key, count in db.execute(query)}
+
+
 def create(
     context: Context,
     db: Connection,
@@ -71,6 +82,7 @@ def create(
     """
     actor_id, now = new_id(), context.store.now_ms(db)
     plain = without_type(kind, config)
+    last_check = check_results.of_draft(context, db, kind, workspace_id, definition, plain)
     plain = draft_credentials.apply_renewals(context, db, workspace_id, plain, definitions.spec_of(definition))
     check_config(context, definition, plain, workspace_id, trusted)
     db.execute(
@@ -83,8 +95,11 @@ def create(
             config=context.secret_box.seal_config(plain, definitions.spec_of(definition), actor_id),
             trusted=trusted,
             origin=origin,
+            last_check=last_check,
+            created_by=ACTOR.get(),
             created_at_ms=now,
             updated_at_ms=now,
+            **pinned(kind, definition),
         )
     )
     return actor_id
@@ -116,15 +131,19 @@ def change(
         before = context.secret_box.open_config(row.config, actor_id)
         after = secret_box.restore_masked(without_type(kind, config or before), before)
         plain = merged(before, after) if merge else after
+        if plain != before or definition.id != row.definition_id:
+            values["last_check"] = check_results.of_draft(context, db, kind, row.workspace_id, definition, plain)
         plain = draft_credentials.apply_renewals(context, db, row.workspace_id, plain, definitions.spec_of(definition))
         trusted = trust(context, row, definition, before, plain, trusted)
         check_config(context, definition, plain, row.workspace_id, trusted)
+        sealed = context.secret_box.seal_config(plain, definitions.spec_of(definition), actor_id)
         values |= {
             "trusted": trusted,
-            "config": context.secret_box.seal_config(plain, definitions.spec_of(definition), actor_id),
+            "config": context.secret_box.keep_sealed(sealed, row.config, actor_id),
             "definition_id": definition.id,
             "connector": definition.connector,
             "credential_ends": None,
+            **pinned(kind, definition),
         }
         if kind == "source":
             db.execute(discoveries.delete().where(discoveries.c.source_id == actor_id))
@@ -140,14 +159,31 @@ def delete(context: Context, db: Connection, kind: Kind, actor_id: str) -> None:
 
 
 def definition_of(db: Connection, kind: Kind, row: Any) -> Definition:
-    """The definition of a row."""
-    return definitions.get(db, kind, row.definition_id, deleted=row.deleted_at_ms is not None)
+    """The definition of a row; of a custom low-code source in the version that it runs. A connector that is gone leaves
+    its sources and destinations in lists and answers."""
+    version = getattr(row, "connector_version", None)
+    try:
+        return definitions.get(db, kind, row.definition_id, deleted=row.deleted_at_ms is not None, version=version)
+    except Problem:
+        return definitions.gone(kind, row.definition_id, row.connector)
 
 
-def endpoint_of(context: Context, db: Connection, kind: Kind, actor_id: str) -> Endpoint:
-    """A source or destination as it is run: with its secrets open. Never shown."""
-    row = get(db, kind, actor_id)
+def pinned(kind: Kind, definition: Definition) -> dict[str, Any]:
+    """The column with the version that a source runs: that of its definition, until it is upgraded."""
+    version = int(definition.version) if definition.manifest is not None else None
+    return {"connector_version": version} if kind == "source" else {}
+
+
+def endpoint_of(context: Context, db: Connection, kind: Kind, actor_id: str, *, deleted: bool = False) -> Endpoint:
+    """A source or destination as it is run: with its secrets open. Never shown. `deleted`: also one that was deleted,
+    for what is left to do in it."""
+    row = get(db, kind, actor_id, deleted=deleted)
     definition = definition_of(db, kind, row)
+    if definition.gone:
+        raise ConfigError(
+            f"the {kind} {row.name} has the connector {definition.name}, which this server does not have any more",
+            hint="Install the connector, or give another one in the configuration as code.",
+        )
     config = context.secret_box.open_config(row.config, row.id)
     return Endpoint(definition.connector, config, row.id, definition.manifest, row.workspace_id, row.trusted)
 
@@ -207,10 +243,12 @@ def relative_places(definition: Definition, config: Mapping[str, Any]) -> set[tu
     return places
 
 
-def distrust(db: Connection, definition_id: str) -> None:
-    """Mark all endpoints of a connector as not trusted, after a user who is no instance_admin changed the connector."""
+def connector_changed(db: Connection, definition_id: str, trusted: bool) -> None:
+    """Forget what was true of a connector before somebody changed it: the tests of its sources and destinations, and
+    their trust unless an instance_admin (`trusted`) changed it."""
+    values: dict[str, Any] = {"last_check": null(), **({} if trusted else {"trusted": False})}
     for table in TABLES.values():
-        db.execute(update(table).where(table.c.definition_id == definition_id).values(trusted=False))
+        db.execute(update(table).where(table.c.definition_id == definition_id).values(values))
 
 
 def masked_config(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
@@ -221,6 +259,21 @@ def masked_config(db: Connection, kind: Kind, row: Any) -> dict[str, Any]:
     if kind == "destination" or definition.airbyte_type:
         masked = {f"{kind}Type": definition.type, **masked}
     return masked
+
+
+def version(db: Connection, kind: Kind, row: Any) -> str:
+    """What changes with what people changed of a source or destination. The time stands for secrets, which an answer
+    does not show; a credential that its connector renewed is no change."""
+    return version_of([row.name, row.definition_id, masked_config(db, kind, row), row.updated_at_ms])
+
+
+def require_version(db: Connection, kind: Kind, actor_id: str, expected: str | None) -> None:
+    """412 if somebody has changed it since this version was loaded. None or `*` takes any."""
+    if expected is None:
+        return
+    table = TABLES[kind]
+    row = db.execute(select(table).where(table.c.id == actor_id).with_for_update(key_share=True)).one_or_none()
+    require_match(kind, None if row is None else version(db, kind, row), expected)
 
 
 def spec_or_none(definition: Definition) -> dict[str, Any]:
@@ -251,7 +304,8 @@ def check_config(
 ) -> None:
     """`ConfigError` where the connector does not take a configuration, or the one who writes it may not use what it
     asks for. Nothing is connected."""
-    built = definitions.build(definition, config, Confinement.of(context.settings, workspace_id, trusted))
+    approved = component_approval.digests(context.settings, context.store) if definition.manifest is not None else None
+    built = definitions.build(definition, config, Confinement.of(context.settings, workspace_id, trusted, approved))
     with contextlib.suppress(Exception):
         built.close()
 

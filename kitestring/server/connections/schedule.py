@@ -34,7 +34,7 @@ MANUAL: Schedule = {"type": "manual"}
 def parse(values: Any) -> dict[str, Any]:
     """A schedule in the store's form, checked. `ConfigError` says what is wrong with it."""
     if not isinstance(values, Mapping):
-        raise ConfigError("the schedule is no object", hint='Write {"type": "manual"}, or cron, or basic.')
+        raise ConfigError("the schedule is not an object", hint='Write {"type": "manual"}, or cron, or basic.')
     kind = values.get("type", "manual")
     schedule: dict[str, Any] = {"type": kind}
     if kind == "basic":
@@ -43,7 +43,7 @@ def parse(values: Any) -> dict[str, Any]:
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ConfigError("the schedule's `every` should be a whole number from 1", hint="Write `every: 6`.")
         if unit not in UNITS:
-            raise ConfigError(f"the schedule's unit {unit} is none of {', '.join(UNITS)}", hint="Take one of these.")
+            raise ConfigError(f"the schedule's unit {unit} is not one of {', '.join(UNITS)}", hint="Take one of these.")
         schedule |= {"every": every, "unit": unit}
     elif kind == "cron":
         expression, zone = split_zone(str(values.get("expression", "")), str(values.get("time_zone") or "UTC"))
@@ -108,7 +108,7 @@ def after_cron(expression: str, zone: str, after_ms: int) -> int | None:
                 return int(moment.timestamp() * 1000)
     except CronSimError as error:
         raise ConfigError(
-            f"the schedule {expression} is no cron expression: {error}",
+            f"the schedule {expression} is not a cron expression: {error}",
             hint='Write "30 6 * * 1-5" (minute, hour, day, month, weekday) or Quartz: "0 30 6 ? * MON-FRI".',
         ) from None
     return None
@@ -139,12 +139,12 @@ def plain(expression: str) -> tuple[str, set[int] | None]:
         )
     if "W" in day.replace("LW", ""):
         raise ConfigError(
-            f"the schedule {expression} asks for the weekday nearest to a day ({day}), which is not known here",
+            f"the schedule {expression} uses the weekday nearest to a day ({day}), which is not supported",
             hint="Name the day, or LW for the last weekday of the month.",
         )
     if re.search(r"L-\d", day):
         raise ConfigError(
-            f"the schedule {expression} counts days back from the end of the month ({day}), which is not known here",
+            f"the schedule {expression} counts days back from the end of the month ({day}), which is not supported",
             hint="Name the day, or L for the last one.",
         )
     if day == "?":

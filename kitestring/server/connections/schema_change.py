@@ -13,20 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, update
 
 from kitestring.airbyte import modes
 from kitestring.engine.selection import Selection
 from kitestring.errors import SchemaError
+from kitestring.schema import field_types
 from kitestring.server.connections import connection
 from kitestring.server.connections.connection import Catalog, key_of
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.connection_plan import Plan
-from kitestring.server.jobs.outcome import pause
+from kitestring.server.jobs.job_end import pause
 from kitestring.server.notifications.outbox import enqueue_notice
+from kitestring.server.observability import audit
 from kitestring.server.store.tables import connections
 
 
@@ -54,6 +56,12 @@ class Changes:
             "otherTypes": self.other_types,
             "breaking": self.breaking,
         }
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Changes:
+        """The changes that `body` has written down."""
+        names = ("newStreams", "goneStreams", "newFields", "goneFields", "otherTypes", "breaking")
+        return cls(*(list(body.get(name) or ()) for name in names))
 
     def sentence(self) -> str:
         """In a line: what came, what went."""
@@ -91,20 +99,22 @@ def compare(before: Catalog, after: Catalog, chosen: Sequence[Mapping[str, Any]]
             for path in stream.get("primaryKey") or ():
                 if path and path[0] not in now:
                     changes.breaking.append(f"the primary key {'.'.join(path)} of {key} is gone")
+            if (chosen_fields := chosen_in(stream)) and not {*chosen_fields} & {*now}:
+                changes.breaking.append(f"all chosen fields of {key} are gone")
             cursor = stream.get("cursorField") or ()
             if cursor and cursor[0] not in now and str(stream.get("syncMode", "")).startswith("incremental"):
                 changes.breaking.append(f"the cursor {'.'.join(cursor)} of {key} is gone")
     return changes
 
 
+def chosen_in(stream: Mapping[str, Any]) -> list[str]:
+    """The top-level fields that are chosen in a configured stream; none where all are."""
+    return [field["fieldPath"][0] for field in stream.get("selectedFields") or ()]
+
+
 def fields_of(stream: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a stream with their types, null left out."""
-    types = {}
-    for name, schema in ((stream.get("json_schema") or {}).get("properties") or {}).items():
-        kind = schema.get("type") if isinstance(schema, Mapping) else None
-        kinds = sorted({*kind} - {"null"}) if isinstance(kind, list) else [kind]
-        types[name] = (tuple(map(str, kinds)), schema.get("format") if isinstance(schema, Mapping) else None)
-    return types
+    return field_types(stream.get("json_schema") or {})
 
 
 def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) -> Plan | None:
@@ -123,11 +133,34 @@ def handle(context: Context, claim: Any, plan: Plan, body: Mapping[str, Any]) ->
             breaking = []
         if breaking or (row.schema_policy == "disable_connection" and changes.any):
             pause_for_decision(db, row, changes, after, now)
+            note_decision(context, db, row, "ask", changes)
         else:
             return follow_policy(context, db, row, plan, changes, after, now)
     raise SchemaError(
         f"the schema of the source has changed: {changes.sentence()}",
         hint="The connection is paused. Accept the change, or correct the source; then activate the connection again.",
+    )
+
+
+def note_decision(
+    context: Context,
+    db: Connection,
+    row: Any,
+    action: Literal["ask", "adopt", "accept", "dismiss"],
+    changes: Changes | Mapping[str, Any],
+) -> None:
+    """Note in the audit log what became of a change, for the history of the connection."""
+    if not isinstance(changes, Changes):
+        changes = Changes.of(changes)
+    audit.note(
+        db,
+        context.store,
+        actor=audit.ACTOR.get() or "Kitestring",
+        action=action,
+        kind="schema_change",
+        resource_id=row.id,
+        workspace_id=row.workspace_id,
+        changes={"schema": [None, audit.audit_value(changes.sentence())]},
     )
 
 
@@ -150,14 +183,19 @@ def follow_policy(
 ) -> Plan | None:
     """Follow the policy where nothing breaks; the plan of this sync, None for the one it has."""
     if row.schema_policy == "ignore":
-        return without_new_fields(plan, changes, Catalog(row.catalog or {"streams": []}))
-    streams = list(row.streams)
+        return with_old_fields(plan, changes, Catalog(row.catalog or {"streams": []}))
+    gone = {*changes.gone_fields}
+    streams = [
+        reconfigure(after, stream) if gone & {f"{key_of(stream)}.{name}" for name in chosen_in(stream)} else stream
+        for stream in row.streams
+    ]
     if row.schema_policy == "propagate_fully":
         streams = [stream for stream in streams if key_of(stream) not in changes.gone_streams]
         streams += [new_stream(after, key) for key in changes.new_streams]
     if changes.any:
         values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "updated_at_ms": now}
         db.execute(update(connections).where(connections.c.id == row.id).values(**values))
+        note_decision(context, db, row, "adopt", changes)
         facts = {"connection_id": row.id, "connection": row.name, "changes": changes.body()}
         sentence = f"The schema of the source of {row.name} has changed: {changes.sentence()}."
         enqueue_notice(
@@ -178,25 +216,28 @@ def new_stream(catalog: Catalog, key: str) -> dict[str, Any]:
     return connection.configure_stream(catalog, request)
 
 
-def without_new_fields(plan: Plan, changes: Changes, before: Catalog) -> Plan | None:
-    """The plan with the fields that were there, where a stream has new ones and takes all."""
-    grown = {name.rpartition(".")[0] for name in changes.new_fields}
-    if not grown:
-        return None
+def with_old_fields(plan: Plan, changes: Changes, before: Catalog) -> Plan | None:
+    """The plan with the fields that were there and still are, where a stream has new ones and takes all, or where a
+    chosen one is gone."""
     old_fields = {key_of(stream): list(fields_of(stream)) for stream in before.streams}
+    grown = {key for key in old_fields if any(name.startswith(f"{key}.") for name in changes.new_fields)}
+    gone = {*changes.gone_fields}
 
     def narrowed(stream: Selection) -> Selection:
-        fields = old_fields.get(stream.name)
-        return replace(stream, fields=fields) if stream.name in grown and not stream.fields and fields else stream
+        fields = stream.fields or (old_fields.get(stream.name) if stream.name in grown else None)
+        if not fields:
+            return stream
+        return replace(stream, fields=[f for f in fields if f"{stream.name}.{f.partition('.')[0]}" not in gone])
 
-    return replace(plan, selections=tuple(map(narrowed, plan.selections)))
+    selections = tuple(map(narrowed, plan.selections))
+    return replace(plan, selections=selections) if selections != plan.selections else None
 
 
 def accept(context: Context, db: Connection, connection_id: str) -> None:
     """Take over the change that waits, and activate the connection. 409 without one, 422 where a stream cannot."""
     row = connection.get(db, connection_id)
     if not row.pending_changes:
-        raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to accept.")
+        raise Problem(409, f"no change of {row.name} is pending", hint="There is nothing to accept.")
     catalog = Catalog(row.pending_changes["catalog"])
     streams = [
         reconfigure(catalog, stream) for stream in row.streams if catalog.get(stream["name"], stream.get("namespace"))
@@ -207,6 +248,7 @@ def accept(context: Context, db: Connection, connection_id: str) -> None:
         connection_id,
         {"catalog": dict(catalog.body), "streams": streams, "pending_changes": None, "status": "active"},
     )
+    note_decision(context, db, row, "accept", row.pending_changes["changes"])
 
 
 def dismiss(context: Context, db: Connection, connection_id: str) -> None:
@@ -214,7 +256,7 @@ def dismiss(context: Context, db: Connection, connection_id: str) -> None:
     waits, or with one that breaks: nothing can go on without its key, its cursor or the stream itself."""
     row = connection.get(db, connection_id)
     if not row.pending_changes:
-        raise Problem(409, f"no change of {row.name} waits for an answer", hint="There is nothing to dismiss.")
+        raise Problem(409, f"no change of {row.name} is pending", hint="There is nothing to dismiss.")
     if row.pending_changes["changes"]["breaking"]:
         raise Problem(
             409,
@@ -225,6 +267,7 @@ def dismiss(context: Context, db: Connection, connection_id: str) -> None:
     streams = [without_added_fields(before, after, stream) for stream in row.streams]
     values = {"catalog": dict(after.body), "streams": streams, "pending_changes": None, "status": "active"}
     connection.change(context, db, connection_id, values)
+    note_decision(context, db, row, "dismiss", row.pending_changes["changes"])
 
 
 def without_added_fields(before: Catalog, after: Catalog, stream: Mapping[str, Any]) -> dict[str, Any]:

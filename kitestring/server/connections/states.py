@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from kitestring.server.connections import connection
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
-from kitestring.server.jobs.queue import save_state
+from kitestring.server.jobs.job_states import save_state
 from kitestring.server.store.tables import states
 from kitestring.types import COUNTS, GLOBAL, State
 

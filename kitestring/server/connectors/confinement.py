@@ -12,10 +12,11 @@ A connector is built, which starts and opens nothing, then judged by what it dec
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,16 @@ class Confinement:
     programs: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     hardened: bool = False
+    components: frozenset[str] | None = None
+    """The digests of the Python components that are approved now; None on a server that runs none."""
 
     @classmethod
-    def of(cls, settings: Settings, workspace_id: str, trusted: bool) -> Confinement:
+    def of(
+        cls, settings: Settings, workspace_id: str, trusted: bool, components: Iterable[str] | None = None
+    ) -> Confinement:
         """For a configuration in a workspace."""
-        return cls.from_request(limits_of(settings), {"workspace_id": workspace_id, "trusted": trusted})
+        end = {"workspace_id": workspace_id, "trusted": trusted}
+        return cls.from_request(limits_of(settings, components), end)
 
     @classmethod
     def from_request(cls, limits: Mapping[str, Any] | None, end: Mapping[str, Any]) -> Confinement:
@@ -60,6 +66,7 @@ class Confinement:
             programs=tuple(limits.get("programs") or ()),
             paths=tuple(limits.get("local_paths") or ()),
             hardened=limits.get("hardened") is not False,
+            components=frozenset(limits["components"]) if isinstance(limits.get("components"), list) else None,
         )
 
     def build(self, entry: Connector | None, manifest: Mapping[str, Any] | None, config: Mapping[str, Any]) -> Any:
@@ -67,7 +74,12 @@ class Confinement:
         its configuration asks for more, or is none."""
         if manifest is not None or entry is None:
             from kitestring.declarative import DeclarativeSource
+            from kitestring.declarative.python_components import components_text
 
+            if components_text(manifest) is not None:
+                source = self.build_with_components(manifest or {}, config)
+                if source is not None:
+                    return source
             connector: Any = DeclarativeSource.of(manifest or {}, config)
             self.apply(connector, "the manifest")
             return connector
@@ -79,6 +91,22 @@ class Confinement:
             own = [entry.name]
         self.apply(connector, entry.name, own)
         return connector
+
+    def build_with_components(self, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
+        """The source of a manifest with Python components, None where it uses none. Their code runs in a process of its
+        own, once the source is used. `ConfigError` where an instance admin has not approved it.
+
+        What such code uses of the machine cannot be confined: the approval stands for it."""
+        from kitestring.airbyte.custom_code import CustomCodeSource
+        from kitestring.declarative.manifest import resolve
+        from kitestring.declarative.python_components import check_scope, components_text, is_run_by_cdk
+
+        resolved = resolve(copy.deepcopy(dict(manifest)))
+        if not is_run_by_cdk(resolved):
+            return None
+        check_scope(resolved)
+        check_approval(str(components_text(manifest)), self.components)
+        return CustomCodeSource.of_components(manifest, config)
 
     def apply(self, connector: Any, label: str, names: Iterable[str] = ()) -> None:
         """Confine a connector that was just built; `ConfigError` where it asks for what it may not use.
@@ -112,7 +140,7 @@ class Confinement:
     def _check_program(self, label: str, names: list[str], declared: bool | None) -> None:
         if self.hardened:
             raise ConfigError(
-                f"{label} runs as a program of its own, which this server could not keep from private addresses",
+                f"{label} runs as a separate program, and this server cannot keep it from private addresses",
                 hint="Use a connector of Kitestring's own, or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
             )
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.programs):
@@ -174,13 +202,34 @@ def is_relative(path: str) -> bool:
     )
 
 
-def limits_of(settings: Settings) -> dict[str, Any]:
-    """The limits that a child process gets. They come last in its request, so that no request overrides them."""
+def check_approval(text: str, approved: Collection[str] | None) -> None:
+    """`ConfigError` where a components text is not approved. `approved`: digests; None on a server that runs none."""
+    from kitestring.declarative.python_components import digest_of
+
+    digest = digest_of(text)
+    if approved is None:
+        raise ConfigError(
+            "the manifest has Python components, and this server runs none",
+            hint="Replace them by keywords, or have the operator set KITESTRING_PYTHON_COMPONENTS.",
+        )
+    if digest not in approved:
+        raise ConfigError(
+            f"the manifest has Python components (SHA-256 {digest[:12]}…) that no {ADMIN} has approved",
+            hint=f"Have an {ADMIN} read and approve them in the connector builder; each change needs a new approval.",
+        )
+
+
+def limits_of(settings: Settings, components: Iterable[str] | None = None) -> dict[str, Any]:
+    """The limits that a child process gets. They come last in its request, so that no request overrides them.
+
+    `components`: the digests of approved Python components; None if none may run.
+    """
     return {
         "home": str(settings.home.absolute()),
         "programs": comma_separated(settings.programs),
         "local_paths": comma_separated(settings.local_paths),
         "hardened": not settings.allow_private_hosts,
+        "components": sorted(components) if components is not None else None,
     }
 
 
@@ -192,10 +241,10 @@ def local_use_error(what: str, hardened: bool) -> ConfigError:
     """The refusal of something of the machine that is neither a program nor a file in the workspace's folder."""
     if hardened:
         return ConfigError(
-            f"{what or 'the path'} is of the server's own machine, and this server keeps connectors away from that",
+            f"{what or 'the path'} is on the server's own machine, and this server gives connectors no access to it",
             hint="Use an address of the public internet, for files an object store: s3://bucket/folder.",
         )
     return ConfigError(
         f"{what}, and it was written by a user who is not {ADMIN}",
-        hint=f"Give credentials and addresses of your own, or have an {ADMIN} save it.",
+        hint=f"Use your own credentials and addresses, or let an {ADMIN} save it.",
     )

@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -19,8 +19,10 @@ from sqlalchemy import Connection, select
 
 from kitestring import __version__, registry
 from kitestring.airbyte import connector_index
+from kitestring.destination import Browses
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.facts import Facts
+from kitestring.server.connectors import connector_version
 from kitestring.server.connectors.confinement import Confinement
 from kitestring.server.http.problem import Problem, missing_resource
 from kitestring.server.store.tables import definitions
@@ -50,6 +52,8 @@ class Definition:
     docs: str = ""
     native: bool = False
     searchable: bool = False
+    browsable: bool = False
+    """The data that it wrote can be read back (`destination.Browses`)."""
     category: str = ""
     summary: str = ""
     icon: str = field(default="", repr=False)
@@ -57,6 +61,10 @@ class Definition:
     airbyte_type: bool = False
     workspace_id: str | None = None
     manifest: Mapping[str, Any] | None = field(default=None, repr=False)
+    current_version: int | None = None
+    """Of a low-code connector with versions, the one that new sources get."""
+    gone: bool = False
+    """Neither the catalog nor the store has it any more; what was made with it stays, and does not run."""
 
 
 def built_in(kind: Kind) -> dict[str, Definition]:
@@ -72,8 +80,9 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
         kebab = connector.name.replace("_", "-")
         try:
             facts, icon = connector.facts(), connector.icon()
+            browsable = kind == "destination" and issubclass(connector.load(), Browses)
         except KitestringError:  # its packages are missing, or it is broken: it is listed, and says so when it is used
-            facts, icon = Facts(), ""
+            facts, icon, browsable = Facts(), "", False
         own_id = str(uuid.uuid5(OURS, f"{kind}/{connector.name}"))
         definition = Definition(
             id=entry.id if entry is not None and entry.id else own_id,
@@ -86,6 +95,7 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
             docs=facts.docs or f"{DOCS}/{kind}s/{connector.name}.md",
             native=True,
             searchable=facts.searchable,
+            browsable=browsable,
             category=facts.category,
             summary=facts.summary,
             icon=icon,
@@ -130,13 +140,20 @@ def of_row(row: Any) -> Definition:
         repository=row.docker_repository or "",
         version=row.docker_image_tag or str(row.version),
         docs=row.documentation_url or "",
+        icon=row.icon,
         workspace_id=row.workspace_id,
         manifest=row.manifest,
+        current_version=row.version if row.manifest is not None else None,
     )
 
 
-def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False) -> Definition:
-    """The definition of this id. 404 without one; `deleted` takes one that was deleted too, to show its actors."""
+def get(
+    db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False, version: int | None = None
+) -> Definition:
+    """The definition of this id. 404 without one; `deleted` takes one that was deleted too, to show its actors.
+
+    `version`: of a custom low-code source, a published version in place of the current one.
+    """
     definition = built_in(kind).get(definition_id)
     if definition is not None:
         return definition
@@ -146,7 +163,17 @@ def get(db: Connection, kind: Kind, definition_id: str, *, deleted: bool = False
     row = db.execute(query).one_or_none()
     if row is None:
         raise missing_resource(f"{kind} definition", definition_id)
-    return of_row(row)
+    definition = of_row(row)
+    if version is None or version == row.version or row.manifest is None:
+        return definition
+    manifest = connector_version.values_of(connector_version.get(db, definition_id, version).manifest)
+    return replace(definition, version=str(version), manifest=manifest)
+
+
+def gone(kind: Kind, definition_id: str, connector: str) -> Definition:
+    """The definition of a source or destination whose connector is gone."""
+    name = connector or "a connector that is gone"
+    return Definition(definition_id, kind, name, connector, connector or definition_id, "", "", gone=True)
 
 
 def of_type(kind: Kind, name: str) -> Definition:
@@ -168,11 +195,21 @@ def of_type(kind: Kind, name: str) -> Definition:
 def spec_of(definition: Definition) -> dict[str, Any]:
     """The form of a definition's configuration. `ConfigError` while an installable connector is not installed."""
     if definition.manifest is not None:
-        return copy.deepcopy(_manifest_spec(json.dumps(definition.manifest, sort_keys=True)))
+        form = copy.deepcopy(_manifest_spec(json.dumps(definition.manifest, sort_keys=True)))
+        # On a server an admin's approval of the code takes the place of this option.
+        (form.get("properties") or {}).pop("allow_custom_code", None)
+        return form
     connector = registry.connector(definition.kind, definition.connector, files=False)
     if connector.installation is None and connector.manifest is None:
         return copy.deepcopy(_native_spec(definition.kind, definition.connector))
     return connector.spec()
+
+
+def suggested_values(definition: Definition) -> dict[str, Any]:
+    """Values that a new form of a definition begins with, beyond the defaults."""
+    if definition.manifest is not None:
+        return {}
+    return registry.connector(definition.kind, definition.connector, files=False).suggested()
 
 
 @lru_cache(maxsize=64)
@@ -204,12 +241,12 @@ def supported_writes(connector: str) -> frozenset[Write] | None:
 
 
 def check_manifest(manifest: Any) -> dict[str, Any]:
-    """Check the manifest of a custom source. 422 where it is none; code of its own is refused."""
+    """Check the manifest of a custom source. 422 if it is not a manifest. Code in it is refused."""
     from kitestring.declarative import DeclarativeSource
-    from kitestring.declarative.manifest import python_classes, resolve
+    from kitestring.declarative.manifest import connection_specification, python_classes, resolve
 
     if not isinstance(manifest, Mapping) or manifest.get("type") not in ("DeclarativeSource", None):
-        raise Problem(422, "the manifest is no DeclarativeSource", hint="Give the manifest as a JSON object.")
+        raise Problem(422, "the manifest is not a DeclarativeSource", hint="Give the manifest as a JSON object.")
     values = dict(manifest)
     try:
         # Resolved, since a reference may replace a class.
@@ -220,7 +257,8 @@ def check_manifest(manifest: Any) -> dict[str, Any]:
                 "the manifest names Python classes, and a manifest given over the API runs no code",
                 hint="Replace the custom components, or install the connector on the server.",
             )
-        DeclarativeSource.of(values, {}) if not (values.get("spec") or {}).get("connection_specification") else None
+        if not connection_specification(resolved):
+            DeclarativeSource.of(values, {})
     except ConfigError as error:
         raise Problem(422, error.message, hint=error.hint) from error
     return values

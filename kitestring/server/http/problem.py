@@ -6,6 +6,7 @@ The shape is `{status, type, title, detail, documentationUrl, data}`; `title` is
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
@@ -23,6 +24,7 @@ TITLES = {
     404: "resource-not-found",
     408: "request-timeout",
     409: "state-conflict",
+    412: "precondition-failed",
     413: "request-too-large",
     422: "unprocessable-entity",
     423: "try-again-later",
@@ -85,7 +87,9 @@ def missing_resource(what: str, key: object) -> Problem:
 def problem_of(error: KitestringError) -> Problem:
     """A refusal of ours as an answer: what the user must change is 422, what may work later 503."""
     if isinstance(error, ConfigError | AuthError | SchemaError):
-        return Problem(422, error.message, hint=error.hint, kind=type(error).__name__)
+        problems = error.fields.get("problems")  # what is wrong, by the path of the option
+        data: dict[str, Any] = {"problems": dict(problems)} if isinstance(problems, Mapping) else {}
+        return Problem(422, error.message, hint=error.hint, kind=type(error).__name__, **data)
     if isinstance(error, StoreError):
         # Where the store is, and what its driver says, is its operator's to know: it is in the log.
         log.error("a request met a store that does not answer: %s", error.message)
@@ -93,5 +97,7 @@ def problem_of(error: KitestringError) -> Problem:
         return Problem(503, "the server cannot reach its store", hint=hint, headers={"Retry-After": "5"})
     if isinstance(error, TransientError):
         wait = {} if error.retry_after_s is None else {"Retry-After": str(round(error.retry_after_s))}
-        return Problem(503, error.message, hint=error.hint, headers=wait, kind=type(error).__name__)
+        # The job that it waits for, where there is one.
+        job = {"jobId": error.fields["job_id"]} if "job_id" in error.fields else {}
+        return Problem(503, error.message, hint=error.hint, headers=wait, kind=type(error).__name__, **job)
     return Problem(500, error.message, hint=error.hint, kind=type(error).__name__)

@@ -11,20 +11,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.child.protocol import error_body, error_of
 from kitestring.server.clock import steady
+from kitestring.server.connections.watched_slot import record_report
 from kitestring.server.jobs.action_runner import exit_error
 from kitestring.server.jobs.child_process import ChildProcess
+from kitestring.server.jobs.claim import Claim, Lost
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
 from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.log import Log
-from kitestring.server.jobs.queue import Claim, Lost, Queue
+from kitestring.server.jobs.outcome import Outcome
+from kitestring.server.jobs.queue import Queue
 from kitestring.server.jobs.shared_rate_limits import TokenBuckets
 from kitestring.server.settings import Settings
 
@@ -34,33 +37,6 @@ TICK_S = 0.1
 CANCEL_S = 20.0
 DUMP_S = 2.0
 RETRY_S = 0.5
-NOT_RETRIED = ("ConfigError", "AuthError", "SchemaError", "Busy")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How an attempt ended: succeeded, suspicious, failed, cancelled, or incomplete (the job goes back to the queue).
-
-    `claim_lost`: the claim is no longer ours, and nothing may be written.
-    """
-
-    status: str
-    streams: dict[str, Any] = field(default_factory=dict)
-    errors: list[KitestringError] = field(default_factory=list)
-    claim_lost: bool = False
-
-    @property
-    def retry(self) -> bool:
-        """Whether a later attempt may succeed: not if the user has to change something first."""
-        return any(type(error).__name__ not in NOT_RETRIED for error in self.errors)
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """The longest wait that the other side requested."""
-        waits = [
-            error.retry_after_s for error in self.errors if isinstance(error, TransientError) and error.retry_after_s
-        ]
-        return max(waits, default=None)
 
 
 class Attempt:
@@ -94,9 +70,13 @@ class Attempt:
         self.drained = threading.Event()  # by the stop of the worker
         self.lost = threading.Event()
         self.progress: dict[str, Any] = {}
+        self._saved_progress: Any = None
         self.message: dict[str, Any] = {}
         self.stall_s = settings.stall_s
-        self._moved: Any = None
+        self._shown: Any = None
+        self._marks: dict[tuple[str, str], Any] = {}
+        """The most that each counter of each stream has reached, and the phases that it was in."""
+        self._retry_reason = ""
         self._moved_at = time.monotonic()
         self._ended = threading.Event()
         # The child is ended early enough before the end of the lease that no other attempt can have begun.
@@ -158,6 +138,11 @@ class Attempt:
                 child.wait(DUMP_S)
                 child.kill()
                 self._reap(child)
+                if self._retry_reason:
+                    return TransientError(
+                        f"the sync repeated what failed for {still_s:.0f} s, without progress: {self._retry_reason}",
+                        hint="KITESTRING_STALL_S is the limit.",
+                    )
                 return TransientError(
                     f"the sync made no progress and declared no wait for {still_s:.0f} s, and was ended",
                     hint="The attempt's log has the stack of each thread. KITESTRING_STALL_S is the limit.",
@@ -217,6 +202,8 @@ class Attempt:
                 states, figures = message["states"], message["figures"]
                 self._with_retries(lambda: self.queue.save(self.claim, states, figures))
                 self._moved_at = time.monotonic()
+            case "slot":
+                self._slot(message["report"])
             case "forget":
                 states_left = self._with_retries(lambda: self.queue.forget(self.claim, message["streams"]))
                 return {"states": states_left}
@@ -242,19 +229,58 @@ class Attempt:
                     return {"streams": [asdict(selection) for selection in new.selections]}
         return None
 
+    def _slot(self, report: Mapping[str, Any]) -> None:
+        """Save what the source says of its replication slot. A report is not worth waiting for the store."""
+        store = self.queue.store
+        limit_bytes = self.settings.slot_retained_mb * 1_000_000
+        try:
+            with store.write() as db:
+                record_report(db, self.claim.connection_id, report, store.now_ms(db), limit_bytes)
+        except TransientError as error:
+            self.log.entry("warning", "the state of the replication slot could not be saved", error=str(error))
+
     def _progress(self, progress: Mapping[str, Any]) -> None:
-        now = time.monotonic()
-        moved = [
-            (key, figures.get("read"), figures.get("written"), figures.get("status"))
+        now, progress = time.monotonic(), dict(progress)
+        displayed = [
+            (key, *(figures.get(name) for name in ("read", "written", "status", "phase", "figures", "finished")))
             for key, figures in progress["streams"].items()
         ]
+        requested_s = float(progress.pop("requested_wait_s", 0.0))
+        if requested_s:  # the stall limit counts from the end of the wait
+            self._moved_at = max(self._moved_at, now + requested_s)
+        if self._has_moved(progress["streams"]):
+            self._moved_at, self._retry_reason = max(self._moved_at, now), ""
         waiting = progress.get("waiting")
-        if waiting:  # the stall limit counts from the end of the wait
-            self._moved_at = max(self._moved_at, now + float(waiting["seconds"]))
-        if moved != self._moved:
-            self._moved = moved
-            self._moved_at = max(self._moved_at, now)
-        self.progress = dict(progress)
+        if waiting and not requested_s:
+            self._retry_reason = str(waiting.get("reason") or "")
+        self._shown = displayed
+        self.progress = progress
+
+    def _has_moved(self, streams: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether a stream is further than ever. What fails and is repeated lowers its counters and raises them again,
+        and goes through the same phases."""
+        before = dict(self._marks)
+        for stream, figures in streams.items():
+            counters = {name: figures.get(name) for name in ("read", "written", "finished")} | dict(
+                figures.get("figures") or {}
+            )
+            for name, value in counters.items():
+                if isinstance(value, int | float):
+                    self._marks[stream, name] = max(value, self._marks.get((stream, name), 0))
+            self._marks[stream, "status"] = figures.get("status")
+            phase = figures.get("phase")
+            if phase not in (None, "waiting"):
+                self._marks[stream, f"phase {phase}"] = True
+        return self._marks != before
+
+    def unsaved_progress(self) -> dict[str, Any] | None:
+        """The progress where something of it has changed since the last call, apart from the time."""
+        progress = self.progress
+        now = (self._shown, (progress.get("waiting") or {}).get("reason"))
+        if not progress or now == self._saved_progress:
+            return None
+        self._saved_progress = now
+        return progress
 
     def _with_retries(self, call: Callable[[], Any]) -> Any:
         """Retry while the store does not answer and the lease lasts; the child waits for the answer meanwhile."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kitestring import paths
@@ -35,6 +35,12 @@ class ConfigUpdater:
         self._ends = {name: end for name, end in ends.items() if end.id}
         self._granted: dict[str, Mapping[str, Any]] = {}
         """The decrypted configurations that were stored when a renewal began."""
+        self.renewed: dict[str, Mapping[str, Any]] = {}
+        """The last configuration that the connector of each end saved."""
+
+    def table_of(self, end: str) -> Table:
+        """The table with the configuration of an end."""
+        return sources if end == "source" else destinations
 
     def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         """Save what changed of a configuration in its row, in one transaction; the rest of the row stays.
@@ -45,7 +51,7 @@ class ConfigUpdater:
         if end not in self._ends:
             return
         context, endpoint = self._context, self._ends[end]
-        table = sources if end == "source" else destinations
+        table = self.table_of(end)
         with context.store.write() as db:
             row = table.c.id == endpoint.id
             stored = db.execute(select(table.c.config).where(row).with_for_update()).scalar_one_or_none()
@@ -61,14 +67,16 @@ class ConfigUpdater:
                 )
                 return
             sealed = context.secret_box.seal_config(merge_changes(stored, endpoint.config, config), spec, endpoint.id)
-            db.execute(update(table).where(row).values(config=sealed, updated_at_ms=context.store.now_ms(db)))
+            # Its time of change stays: it is that of people, by which `If-Match` compares.
+            db.execute(update(table).where(row).values(config=sealed))
+        self.renewed[end] = config
         log.info("saved a configuration that its connector changed", extra={"end": end, "actor": endpoint.id})
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:
         """Save when the credentials of an endpoint end, as its connector reported."""
         if end not in self._ends:
             return
-        table = sources if end == "source" else destinations
+        table = self.table_of(end)
         with self._context.store.write() as db:
             row = table.c.id == self._ends[end].id
             db.execute(update(table).where(row).values(credential_ends=list(ends)))
@@ -82,7 +90,7 @@ class ConfigUpdater:
         if end is None:
             return {"granted": True, "config": None}
         holder, store = str(message["holder"]), self._context.store
-        table = sources if message["end"] == "source" else destinations
+        table = self.table_of(str(message["end"]))
         with store.write() as db:
             now = store.now_ms(db)
             mine = (renewals.c.actor_id == end.id) & (renewals.c.holder == holder)

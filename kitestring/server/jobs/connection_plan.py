@@ -53,6 +53,7 @@ class Plan:
     prefix: str = ""
     namespace: str | None = None
     max_rejects: int = 1000
+    max_nulled_share: float = 0.01
     allow_empty: bool = False
     catalog: Mapping[str, Any] | None = field(default=None, repr=False)
     schema_policy: str = "ignore"
@@ -67,6 +68,7 @@ class Plan:
             "prefix": self.prefix,
             "namespace": self.namespace,
             "max_rejects": self.max_rejects,
+            "max_nulled_share": self.max_nulled_share,
             "allow_empty": self.allow_empty,
         }
 

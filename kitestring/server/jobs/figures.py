@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+SUMMED = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered", "bytes")
 DELIVERED = ("written", "unchanged", "deleted")
 """The outcomes of records that a destination accepted."""
 
@@ -40,3 +41,21 @@ def figures_of_lost(durable: Mapping[str, Any] | None, progress: Mapping[str, An
     ended = completed_streams(durable)
     streams = [*durable, *(stream for stream in (progress or {}).get("streams") or {} if stream not in durable)]
     return {key: {**durable.get(key, nothing), "status": ended.get(key, "failed")} for key in streams}
+
+
+def sum_figures(streams: Mapping[str, Any]) -> dict[str, float]:
+    """The counts and figures of all streams of an attempt together."""
+    sums: dict[str, float] = {}
+    for stream in streams.values():
+        counts = {name: stream.get(name) for name in SUMMED} | dict(stream.get("figures") or {})
+        for name, value in counts.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                sums[name] = sums.get(name, 0) + value
+    return sums
+
+
+def sums_of(summary: Mapping[str, Any]) -> dict[str, float]:
+    """The same from what is stored of an attempt in short: its end, or how far it is."""
+    if "sums" in summary:
+        return dict(summary["sums"])
+    return {"read": summary.get("read", 0), "written": summary.get("written", 0), **(summary.get("figures") or {})}

@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,13 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The client of the fork server. Starts it with the first child, and again if it has died."""
+    """The client of the fork server. Starts it with the first child, and again if it has died.
 
-    def __init__(self) -> None:
+    `program` is what Python runs, with the descriptor of the socket as its last argument.
+    """
+
+    def __init__(self, program: Sequence[str] = ("-m", "kitestring.server.jobs.forkserver")) -> None:
+        self._program = program
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -151,15 +155,20 @@ class ForkServer:
         if self._socket is not None and self._process is not None and self._process.poll() is None:
             return
         self._drop()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "kitestring.server.jobs.forkserver", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                # A Ctrl-C at the terminal goes to the server only, which ends its children in order.
-                start_new_session=True,
-            )
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, *self._program, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    # A Ctrl-C at the terminal goes to the server only, which ends its children in order.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise TransientError(
+                f"the fork server did not start: {error}", hint="Look at the machine's memory and processes."
+            ) from error
         self._socket = ours
         self._preloaded = set()
         threading.Thread(target=self._listen, args=(ours,), name="kitestring-forkserver", daemon=True).start()

@@ -94,9 +94,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Entries of a log, and the place from which to continue."""
+    """Entries of a log, each with its `place`; where the part begins, and the place from which to continue."""
 
     entries: list[dict[str, Any]]
+    start: int
     place: int
     has_more: bool
 
@@ -123,27 +124,54 @@ class Logs:
         attempt: int,
         *,
         place: int = 0,
+        until: int | None = None,
         limit: int = 1000,
         level: str = "debug",
         text: str = "",
     ) -> Part:
-        """Up to `limit` entries from `place` (0: the oldest), of `level` or above, containing `text`.
+        """Up to `limit` entries from `place` (0: the oldest) to before `until`, of `level` or above, containing `text`.
 
-        A place is a byte count over all files of the attempt. To follow a log, pass the place of the last part.
+        A place is a byte count over all files of the attempt; negative: so many bytes before its end. A place within
+        an entry is that of the next one. To follow a log, pass the place of the last part.
         """
         least, needle = LEVELS.get(level, 0), text.lower()
         entries: list[dict[str, Any]] = []
-        at = place
-        for raw in self._lines(job_id, attempt, place):
+        start = at = self._entry_place(job_id, attempt, place)
+        for raw in self._lines(job_id, attempt, at):
+            if until is not None and at >= until:
+                return Part(entries, start, at, True)
             if len(entries) >= limit:
-                return Part(entries, at, True)
-            at += len(raw)
+                return Part(entries, start, at, True)
+            where, at = at, at + len(raw)
             entry = parse_entry(raw)
             if LEVELS.get(str(entry.get("level")), 20) >= least and (
                 not needle or needle in raw.decode("utf-8", "replace").lower()
             ):
-                entries.append(entry)
-        return Part(entries, at, False)
+                entries.append({**entry, "place": where})
+        return Part(entries, start, at, False)
+
+    def _entry_place(self, job_id: int, attempt: int, place: int) -> int:
+        """The place of the first entry that begins here or later."""
+        if place < 0:
+            place = max(0, self._size(job_id, attempt) + place)
+        if place == 0:
+            return 0
+        # The rest of the line before: its end alone where an entry begins here.
+        rest = next(self._lines(job_id, attempt, place - 1), None)
+        return place if rest is None else place - 1 + len(rest)
+
+    def _size(self, job_id: int, attempt: int) -> int:
+        files = self._files(job_id, attempt)
+        if files or self.store is None:
+            return sum(path.stat().st_size for path in files)
+        from sqlalchemy import func, select
+
+        from kitestring.server.store.tables import log_parts
+
+        size = select(func.max(log_parts.c.place + log_parts.c.size))
+        with self.store.read() as db:
+            query = size.where(log_parts.c.job_id == job_id, log_parts.c.number == attempt)
+            return int(db.execute(query).scalar_one() or 0)
 
     def raw(self, job_id: int, attempt: int, place: int, most: int) -> bytes:
         """Whole lines from a place, about `most` bytes."""

@@ -7,32 +7,32 @@ writes has an effect. All times that machines compare are the store's.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, and_, case, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.errors import ConfigError
+from kitestring.server.jobs.claim import Claim, is_attempt, lost, require, touch
 from kitestring.server.jobs.figures import (
-    completed_streams,
-    delivered_bytes,
-    delivered_records,
     figures_of_lost,
     records_written,
+    sum_figures,
 )
+from kitestring.server.jobs.job_states import JobStates
 from kitestring.server.jobs.signals import JobSignals
-from kitestring.server.observability import totals
+from kitestring.server.observability import consumption, totals
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
-from kitestring.server.store.tables import attempts, connections, jobs, states
-from kitestring.types import COUNTS, GLOBAL, State
+from kitestring.server.store.tables import attempts, connections, jobs
 
 ACTIVE = ("pending", "running", "incomplete")
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
 BACKOFF_S = (10.0, 60.0, 300.0)
 PARTIAL = 20
 """How many failed attempts a job may have beyond those in a row: attempts that saved something before they failed."""
+FEW_STREAMS = 100
+"""Up to so many, the figures of each are saved every second, else with the heartbeats."""
 LOST_IN_ROW = 10
 """A job ends after so many lost workers in a row without progress: most likely the job kills them."""
 # Written out, so that the database can use the partial indexes.
@@ -42,29 +42,11 @@ JobEndListener: TypeAlias = Callable[[Connection, int, str], None]
 """Called with the id and the status of a job that has ended, in the transaction that ends it."""
 
 
-class Lost(KitestringError):
-    """The claim is no longer valid: another worker has taken over the job, or it has ended."""
-
-
 class Busy(ConfigError):
     """The connection has a job already: `fields["job_id"]`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job that a worker runs, with the epoch of its claim."""
-
-    job_id: int
-    epoch: int
-    attempt: int
-    connection_id: str
-    workspace_id: str
-    source_id: str
-    kind: str
-    options: Mapping[str, Any] = field(compare=False)
-
-
-class Queue:
+class Queue(JobStates):
     """The jobs of a store."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -148,6 +130,7 @@ class Queue:
         db.execute(
             update(jobs).where(jobs.c.id == job_id, jobs.c.status == "running").values(cancel=True, updated_at_ms=now)
         )
+        self.signals.changed(db, job_id)
         return str(db.execute(select(jobs.c.status).where(jobs.c.id == job_id)).scalar_one())
 
     # -- working -------------------------------------------------------------------------------------------------------
@@ -219,13 +202,14 @@ class Queue:
                 job_id=row.id, number=number, status="running", worker=worker, epoch=epoch, started_at_ms=now
             )
         )
+        self.signals.changed(db, row.id)
         return Claim(row.id, epoch, number, row.connection_id, row.workspace_id, row.source_id, row.kind, row.options)
 
     def heartbeat(self, claim: Claim, progress: Mapping[str, Any] | None = None) -> bool:
         """Extend the lease and save the progress; True if the job is to stop. `Lost` if the claim is not valid."""
         renewed = self.heartbeats({claim: progress})
         if claim not in renewed:
-            raise claim_lost(claim)
+            raise lost(claim)
         return renewed[claim]
 
     def heartbeats(self, running: Mapping[Claim, Mapping[str, Any] | None]) -> dict[Claim, bool]:
@@ -236,94 +220,38 @@ class Queue:
             # The same order everywhere avoids deadlocks between workers.
             for claim in sorted(running, key=lambda claim: claim.job_id):
                 values = {"lease_until_ms": now + int(self.settings.lease_s * 1000), "updated_at_ms": now}
-                if not self._touch(db, claim, values):
+                if not touch(db, claim, values):
                     continue
                 progress = running[claim]
                 if progress is not None:
-                    db.execute(update(attempts).where(*_attempt(claim)).values(progress=dict(progress)))
+                    self._save_progress(db, claim, progress)
                 renewed[claim] = bool(db.execute(select(jobs.c.cancel).where(jobs.c.id == claim.job_id)).scalar_one())
         return renewed
+
+    def save_progress(self, running: Mapping[Claim, Mapping[str, Any]]) -> None:
+        """Save how far these attempts are, between two heartbeats: in short, and by stream where that is little to
+        write. Claims that are no longer valid are left out."""
+        with self.store.write() as db:
+            for claim in sorted(running, key=lambda claim: claim.job_id):
+                progress = running[claim]
+                if len(progress["streams"]) > FEW_STREAMS:
+                    self._save_progress(db, claim, {"summary": progress.get("summary")})
+                elif touch(db, claim, {"updated_at_ms": self.store.now_ms(db)}):
+                    self._save_progress(db, claim, progress)
+
+    def _save_progress(self, db: Connection, claim: Claim, progress: Mapping[str, Any]) -> None:
+        values = {"summary": progress.get("summary")}
+        if "streams" in progress:
+            values["progress"] = {name: value for name, value in progress.items() if name != "summary"}
+        is_running = (*is_attempt(claim), attempts.c.epoch == claim.epoch, attempts.c.status == "running")
+        db.execute(update(attempts).where(*is_running).values(values))
+        self.signals.changed(db, claim.job_id)
 
     def cancel_requested(self, job_ids: Collection[int]) -> set[int]:
         """Which of these jobs are to stop."""
         with self.store.read() as db:
             query = select(jobs.c.id).where(jobs.c.id.in_(list(job_ids)), jobs.c.cancel)
             return set(db.execute(query).scalars())
-
-    def states(self, connection_id: str) -> dict[str, State]:
-        """The saved states of a connection by stream."""
-        with self.store.read() as db:
-            return self._states(db, connection_id)
-
-    def counts_of_other_connections(self, connection_id: str) -> dict[str, State]:
-        """The engine's counts (`COUNTS`) of the other connections that write to the same destination."""
-        with self.store.read() as db:
-            place = select(connections.c.destination_id).where(connections.c.id == connection_id).scalar_subquery()
-            rows = db.execute(
-                select(states.c.connection_id, states.c.state)
-                .join(connections, connections.c.id == states.c.connection_id)
-                .where(connections.c.destination_id == place, connections.c.id != connection_id)
-                .where(states.c.stream == COUNTS)
-            )
-            return {row.connection_id: row.state for row in rows}
-
-    def completed_streams(self, job_id: int) -> dict[str, str]:
-        """The streams that earlier attempts of a job completed, by status: succeeded or suspicious."""
-        with self.store.read() as db:
-            rows = db.execute(select(attempts.c.streams).where(attempts.c.job_id == job_id).order_by(attempts.c.number))
-            return {key: how for (streams,) in rows for key, how in completed_streams(streams or {}).items()}
-
-    def save(
-        self, claim: Claim, new_states: Mapping[str, State | None], figures: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        """Save (or with None remove) states by stream together with the figures they cover. `Lost` if the claim is not
-        valid.
-
-        `figures` are those of `engine.Coverage.take` for the whole attempt; the job's records grow by the difference.
-        One transaction keeps states and figures consistent, whatever is killed when.
-        """
-        with self.store.write() as db:
-            now = self.store.now_ms(db)
-            self._require_claim(db, claim, {"updated_at_ms": now})
-            row = db.execute(select(attempts.c.durable, attempts.c.moved).where(*_attempt(claim))).one()
-            before: dict[str, Any] = row.durable or {}
-            after = {**before, **figures}
-            moved = row.moved or delivered_records(after) > 0 or bool(completed_streams(after))
-            for stream, state in sorted(new_states.items()):
-                changed = save_state(db, claim.connection_id, stream, state, now)
-                moved = moved or (changed and stream != COUNTS)
-            if figures or moved is not row.moved:
-                db.execute(update(attempts).where(*_attempt(claim)).values(durable=after, moved=moved))
-            if figures:
-                growth = {
-                    "records": jobs.c.records + delivered_records(after) - delivered_records(before),
-                    "nbytes": jobs.c.nbytes + delivered_bytes(after) - delivered_bytes(before),
-                }
-                db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(growth))
-
-    def forget(self, claim: Claim, streams: Collection[str] | None) -> dict[str, State]:
-        """Remove the states of these streams (None: all), once per job; returns the remaining states.
-
-        A later attempt of the job continues from what earlier ones saved since. `Lost` if the claim is not valid.
-        """
-        with self.store.write() as db:
-            now = self.store.now_ms(db)
-            self._require_claim(db, claim, {"updated_at_ms": now})
-            options = dict(db.execute(select(jobs.c.options).where(jobs.c.id == claim.job_id)).scalar_one())
-            stored = self._states(db, claim.connection_id)
-            if options.get("forgotten"):
-                return stored
-            for stream in list(stored) if streams is None else [stream for stream in streams if stream in stored]:
-                save_state(db, claim.connection_id, stream, None, now)
-                del stored[stream]
-            shared = stored.get(GLOBAL)
-            if streams is not None and shared is not None:
-                shared_left = without(shared, streams)
-                if shared_left != shared:
-                    save_state(db, claim.connection_id, GLOBAL, shared_left, now)
-                    stored[GLOBAL] = shared_left
-            db.execute(update(jobs).where(jobs.c.id == claim.job_id).values(options={**options, "forgotten": True}))
-            return stored
 
     def finish(
         self,
@@ -344,7 +272,7 @@ class Queue:
         with self.store.write() as db:
             row, now = self._close(db, claim, status, streams, error, progress)
             if status == "failed" and retry and not row.cancel:
-                moved = db.execute(select(attempts.c.moved).where(*_attempt(claim))).scalar_one()
+                moved = db.execute(select(attempts.c.moved).where(*is_attempt(claim))).scalar_one()
                 failures = 0 if moved else row.failures + 1
                 if not self._exhausted(db, row, failures):
                     wait_s = retry_after_s or BACKOFF_S[min(max(failures, 1), len(BACKOFF_S)) - 1]
@@ -367,22 +295,6 @@ class Queue:
 
     # -- private -------------------------------------------------------------------------------------------------------
 
-    def _states(self, db: Connection, connection_id: str) -> dict[str, State]:
-        rows = db.execute(select(states.c.stream, states.c.state).where(states.c.connection_id == connection_id))
-        return {row.stream: row.state for row in rows}
-
-    def _touch(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> bool:
-        done = db.execute(
-            update(jobs)
-            .where(jobs.c.id == claim.job_id, jobs.c.epoch == claim.epoch, jobs.c.status == "running")
-            .values(**values)
-        )
-        return done.rowcount == 1
-
-    def _require_claim(self, db: Connection, claim: Claim, values: Mapping[str, Any]) -> None:
-        if not self._touch(db, claim, values):
-            raise claim_lost(claim)
-
     def _close(
         self,
         db: Connection,
@@ -395,16 +307,17 @@ class Queue:
         """End the attempt; returns the job's row and the time. Its records were counted when they became durable."""
         lock(db, claim.connection_id)
         now = self.store.now_ms(db)
-        self._require_claim(db, claim, {"updated_at_ms": now})
+        require(db, claim, {"updated_at_ms": now})
         row = db.execute(select(jobs).where(jobs.c.id == claim.job_id)).one()
         values: dict[str, Any] = {"status": status, "ended_at_ms": now}
         if streams is not None:
             values["streams"] = dict(streams)
+            values["summary"] = {"sums": sum_figures(streams)}
         if error is not None:
             values["error"] = dict(error)
         if progress is not None:
-            values["progress"] = dict(progress)
-        db.execute(update(attempts).where(*_attempt(claim)).values(values))
+            values["progress"] = {name: value for name, value in progress.items() if name != "summary"}
+        db.execute(update(attempts).where(*is_attempt(claim)).values(values))
         return row, now
 
     def _requeue(
@@ -422,6 +335,7 @@ class Queue:
                 error=dict(error) if error is not None else None,
             )
         )
+        self.signals.changed(db, claim.job_id)
         self.signals.send(db)
 
     def _exhausted(self, db: Connection, row: Any, failures: int) -> bool:
@@ -465,9 +379,9 @@ class Queue:
             moved = bool(last.moved or records_written(last.progress) > before)
             is_last = (attempts.c.job_id == row.id, attempts.c.number == last.number)
             values = {"status": "lost", "ended_at_ms": now, "error": LOST, "moved": moved}
-            db.execute(
-                update(attempts).where(*is_last).values(**values, streams=figures_of_lost(last.durable, last.progress))
-            )
+            streams = figures_of_lost(last.durable, last.progress)
+            summary = {"sums": sum_figures(streams)}
+            db.execute(update(attempts).where(*is_last).values(**values, streams=streams, summary=summary))
         else:
             moved = True
         lost_in_row = 0
@@ -491,11 +405,13 @@ class Queue:
             )
         )
         self._notify_end(db, row.id, status)
+        self.signals.changed(db, row.id)
         self.signals.send(db)  # a limit of running jobs may be free now
 
     def _notify_end(self, db: Connection, job_id: int, status: str) -> None:
         for listener in self.on_end:
             listener(db, job_id, status)
+        consumption.count(db, job_id, status)
         totals.count(db, job_id, status)
 
 
@@ -513,49 +429,8 @@ def is_due(now: int) -> Any:
     )
 
 
-def claim_lost(claim: Claim) -> Lost:
-    return Lost(
-        f"the claim {claim.epoch} of job {claim.job_id} is no longer valid",
-        hint="Another worker has taken over the job, or it has ended.",
-        job_id=claim.job_id,
-    )
-
-
 LOST = {
     "type": "Lost",
     "message": "the worker that ran this job was lost",
     "hint": "Look at its machine: memory, restarts, network.",
 }
-
-
-def save_state(db: Connection, connection_id: str, stream: str, state: State | None, now: int) -> bool:
-    """Save a state, or remove it with None; returns whether it changed."""
-    is_state = (states.c.connection_id == connection_id, states.c.stream == stream)
-    before = db.execute(select(states.c.state).where(*is_state)).one_or_none()
-    if state is None:
-        db.execute(states.delete().where(*is_state))
-    elif before is not None:
-        db.execute(update(states).where(*is_state).values(state=state, saved_at_ms=now))
-    else:
-        db.execute(insert(states).values(connection_id=connection_id, stream=stream, state=state, saved_at_ms=now))
-    return before is None or before.state != state
-
-
-def without(shared: State, streams: Collection[str]) -> State:
-    """A global state of Airbyte's connectors without the parts of these streams."""
-    inner = shared.get("global")
-    if not isinstance(inner, Mapping) or not isinstance(inner.get("stream_states"), list):
-        return shared
-
-    def key(stream_state: Any) -> str:
-        named = stream_state.get("stream_descriptor") or {}
-        return f"{named['namespace']}.{named.get('name')}" if named.get("namespace") else str(named.get("name"))
-
-    return {
-        **shared,
-        "global": {**inner, "stream_states": [s for s in inner["stream_states"] if key(s) not in streams]},
-    }
-
-
-def _attempt(claim: Claim) -> tuple[Any, ...]:
-    return (attempts.c.job_id == claim.job_id, attempts.c.number == claim.attempt)

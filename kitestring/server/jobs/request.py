@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kitestring.server.builder import component_approval
 from kitestring.server.child.catalog_digest import digest
 from kitestring.server.connectors.confinement import limits_of
 from kitestring.server.secrets.references import patterns_of
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
+    from kitestring.server.jobs.claim import Claim
     from kitestring.server.jobs.connection_plan import Plan
     from kitestring.server.jobs.log import Log
-    from kitestring.server.jobs.queue import Claim
 
 
 def build_request(context: Context, claim: Claim, plan: Plan, log: Log, *, watched: bool) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def build_request(context: Context, claim: Claim, plan: Plan, log: Log, *, watch
         "options": dict(claim.options),
         "states": context.queue.states(claim.connection_id),
         "notes": context.queue.counts_of_other_connections(claim.connection_id),
+        "expected": context.queue.last_reads(claim.connection_id),
         "done": context.queue.completed_streams(claim.job_id),
         "catalog": plan.catalog,
         "watched": watched,
@@ -35,5 +37,5 @@ def build_request(context: Context, claim: Claim, plan: Plan, log: Log, *, watch
         "allow_private_hosts": settings.allow_private_hosts,
         "allowed_networks": settings.allowed_networks,
         "references": patterns_of(settings),
-        "machine": limits_of(settings),
+        "machine": limits_of(settings, component_approval.digests(context.settings, context.store)),
     }

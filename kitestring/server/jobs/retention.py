@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 
 from kitestring.server.jobs.log import Logs
-from kitestring.server.store.tables import attempts, audit, consents, jobs, log_parts, quotas, sessions, workers
+from kitestring.server.store.tables import (
+    attempts,
+    audit,
+    consents,
+    idempotency_keys,
+    jobs,
+    log_parts,
+    quotas,
+    sessions,
+    workers,
+)
 
 if TYPE_CHECKING:
     from kitestring.server.context import Context
@@ -58,7 +68,7 @@ def clean(context: Context) -> dict[str, int]:
         db.execute(delete(log_parts).where(log_parts.c.at_ms < now - settings.keep_logs_days * DAY_MS))
         db.execute(delete(quotas).where(quotas.c.at_ms < now - DAY_MS))
         db.execute(delete(audit).where(audit.c.at_ms < now - settings.keep_audit_days * DAY_MS))
-        for table in (sessions, consents):
+        for table in (sessions, consents, idempotency_keys):
             db.execute(delete(table).where(table.c.expires_at_ms < now))
     if removed["jobs"] or removed["logs"]:
         log.info("removed old entries", extra={f"removed_{key}": value for key, value in removed.items()})

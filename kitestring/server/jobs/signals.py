@@ -1,4 +1,5 @@
-"""Wakes workers when a job becomes due: an in-process call on SQLite, also LISTEN and NOTIFY on PostgreSQL.
+"""Wakes workers when a job becomes due: an in-process call on SQLite, also LISTEN and NOTIFY on PostgreSQL. Readers of
+a job's events are called in its process alone.
 
 Signals only save time: a worker that misses one finds the job when it polls.
 """
@@ -27,6 +28,7 @@ class JobSignals:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._receivers: list[Callable[[], None]] = []
+        self._watchers: dict[int, list[Callable[[], None]]] = {}
 
     def subscribe(self, receiver: Callable[[], None]) -> None:
         """Call `receiver`, from any thread, when a transaction of this process that changed the queue is committed."""
@@ -41,6 +43,26 @@ class JobSignals:
         if not self.store.sqlite:
             db.execute(select(func.pg_notify(CHANNEL, "")))
         self.store.after_commit(db, self._wake)
+
+    def watch(self, job_id: int, watcher: Callable[[], None]) -> None:
+        """Call `watcher`, from any thread, when a transaction of this process that changed the job is committed."""
+        self._watchers.setdefault(job_id, []).append(watcher)
+
+    def unwatch(self, job_id: int, watcher: Callable[[], None]) -> None:
+        watchers = self._watchers.get(job_id, [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+        if not watchers:
+            self._watchers.pop(job_id, None)
+
+    def changed(self, db: Connection, job_id: int) -> None:
+        """Signal the watchers of a job when this transaction is committed. Other processes see it when they poll."""
+        if job_id in self._watchers:
+            self.store.after_commit(db, lambda: self._call_watchers(job_id))
+
+    def _call_watchers(self, job_id: int) -> None:
+        for watcher in list(self._watchers.get(job_id, ())):
+            watcher()
 
     def _wake(self) -> None:
         for receiver in list(self._receivers):

@@ -17,12 +17,13 @@ from sqlalchemy import delete, insert, update
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.clock import steady
-from kitestring.server.jobs.attempt import Attempt, Outcome, error_record
+from kitestring.server.jobs.attempt import Attempt, error_record
+from kitestring.server.jobs.claim import Claim, Lost
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan, PlanOf
 from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.jobs.log_shipper import LogShipper
-from kitestring.server.jobs.queue import Claim, Lost
+from kitestring.server.jobs.outcome import Outcome
 from kitestring.server.jobs.retention import clean
 from kitestring.server.jobs.shared_rate_limits import TokenBuckets
 from kitestring.server.jobs.signals import SignalListener
@@ -138,23 +139,34 @@ class Worker:
     # -- the threads ---------------------------------------------------------------------------------------------------
 
     def _claims(self) -> None:
-        with contextlib.suppress(KitestringError):
+        """Claim jobs while there are free slots. No error may end this thread: without it no job would ever run."""
+        try:
             self.fork_server.warm()
+        except Exception as error:  # noqa: BLE001 - the first job starts it
+            log.warning("the fork server did not start yet", extra={"error": str(error)})
         while not self._stopping.is_set():
-            claim = None
             self._wakeup.clear()  # before the look, so that no signal is lost
-            began = steady()
-            if len(self._attempts) < self.slots:
-                try:
-                    claim = self.queue.claim(self.id, self.running)
-                except TransientError as error:
-                    log.warning("the store does not answer", extra={"error": str(error)})
-                except Exception:
-                    log.exception("no job could be claimed")
-            if claim is None:
-                self._wakeup.wait(self._idle_s())
-                continue
-            self._begin(claim, began + self.settings.lease_s)
+            idle_s = LOOK_S
+            try:
+                if self._claim_next():
+                    continue
+                idle_s = self._idle_s()
+            except TransientError as error:
+                log.warning("the store does not answer", extra={"error": str(error)})
+            except Exception:
+                log.exception("no job could be claimed")
+            self._wakeup.wait(idle_s)
+
+    def _claim_next(self) -> bool:
+        """Claim a job and begin it; whether there was one, and a slot for it."""
+        if len(self._attempts) >= self.slots:
+            return False
+        began = steady()
+        claim = self.queue.claim(self.id, self.running)
+        if claim is None:
+            return False
+        self._begin(claim, began + self.settings.lease_s)
+        return True
 
     def _idle_s(self) -> float:
         """How long to wait for a signal: until the next job becomes due, at most the interval of polling."""
@@ -192,7 +204,13 @@ class Worker:
             self._threads.add(thread)
             if self._stopping.is_set():
                 attempt.drained.set()
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no more threads: when the lease has ended, the job is claimed again
+            with self._lock:
+                self._attempts.pop(claim.job_id)
+                self._threads.discard(thread)
+            raise
 
     def _run(self, attempt: Attempt) -> None:
         claim = attempt.claim
@@ -288,6 +306,7 @@ class Worker:
                     self._renew_leases(running, began)
                     beat_at = began
                 elif running:
+                    self._save_progress(running)
                     for job_id in self.queue.cancel_requested([claim.job_id for claim in running]):
                         self._attempts[job_id].cancelled.set()
                 if began - seen_at >= SEEN_EVERY_S:
@@ -319,6 +338,11 @@ class Worker:
             attempt.renew(began + self.settings.lease_s)
             if renewed[claim]:
                 attempt.cancelled.set()
+
+    def _save_progress(self, running: Mapping[Claim, Attempt]) -> None:
+        unsaved = {claim: progress for claim, attempt in running.items() if (progress := attempt.unsaved_progress())}
+        if unsaved:
+            self.queue.save_progress(unsaved)
 
     def _report_presence(self, running: int) -> None:
         with self.context.store.write() as db:

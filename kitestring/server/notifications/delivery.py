@@ -89,7 +89,7 @@ def send_email(smtp_url: str, sender: str, receivers: list[str], notice: Mapping
                 secure = True
             if parts.username and not secure and host not in LOOPBACK:
                 raise ConfigError(
-                    f"the SMTP server {host} takes no encrypted connection, which its password needs",
+                    f"the SMTP server {host} does not support encryption, which its password needs",
                     hint="Write smtps://, or take another server.",
                 )
             if parts.username:

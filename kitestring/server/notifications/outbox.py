@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select, update
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.server.auth import user
 from kitestring.server.context import Context
-from kitestring.server.notifications import channels
+from kitestring.server.notifications import notification_settings
 from kitestring.server.notifications.delivery import SEND_S, send_email
 from kitestring.server.polling import PollingThread
 from kitestring.server.secrets.references import patterns_of
@@ -33,8 +33,13 @@ def enqueue_notice(
 ) -> int:
     """Leave a notice for each channel that the workspace has for this event; how many. In the caller's transaction."""
     settings = db.execute(select(workspaces.c.notifications).where(workspaces.c.id == workspace_id)).scalar() or {}
-    targets = list(channels.enabled(channels.channels_for(settings, event)))
-    body = {"title": channels.EVENTS[event], "sentence": sentence, "hint": hint, "data": {"event": event, **data}}
+    targets = list(notification_settings.enabled(notification_settings.channels_for(settings, event)))
+    body = {
+        "title": notification_settings.EVENTS[event],
+        "sentence": sentence,
+        "hint": hint,
+        "data": {"event": event, **data},
+    }
     for channel, number in targets:
         db.execute(
             insert(notices).values(
@@ -97,16 +102,16 @@ class NotificationSender(PollingThread):
         with self.context.store.read() as db:
             workspace = db.execute(select(workspaces).where(workspaces.c.id == row.workspace_id)).one()
             channel = (
-                channels.channels_for(channels.open_channels(self.context.secret_box, workspace), row.event).get(
-                    row.body["way"]
-                )
+                notification_settings.channels_for(
+                    notification_settings.open_channels(self.context.secret_box, workspace), row.event
+                ).get(row.body["way"])
                 or {}
             )
             receivers = [str(address) for address in channel.get("to") or ()]
             if row.body["way"] == "email" and not receivers:
                 receivers = user.readers_of(db, row.workspace_id)
         notice = {**row.body, "workspace": workspace.name}
-        places = channels.addresses(row.body["way"], channel)
+        places = notification_settings.addresses(row.body["way"], channel)
         if not channel.get("enabled") or row.body["number"] >= len(places):
             return  # switched off since
         send(self.context, row.body["way"], places[row.body["number"]], notice, receivers)

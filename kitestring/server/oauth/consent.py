@@ -249,11 +249,8 @@ def client(
     own = own_client(vendor, config)
     if own:
         return own["credentials.client_id"], own["credentials.client_secret"]
-    organization = db.execute(
-        select(workspaces.c.organization_id).where(workspaces.c.id == workspace_id)
-    ).scalar_one_or_none()
-    for scope in (workspace_id, organization):
-        stored = credentials(context, db, str(scope), "source", vendor.connector)
+    for scope_id in scopes_of(db, workspace_id).values():
+        stored = credentials(context, db, scope_id, "source", vendor.connector)
         if stored:
             return str(stored["client_id"]), str(stored["client_secret"])
     raise ConfigError(
@@ -261,6 +258,21 @@ def client(
         hint=f"Register an application at the vendor with the redirect address {context.settings.url}{CALLBACK}, "
         "and put its client_id and client_secret to the workspace's oauthCredentials.",
     )
+
+
+def scopes_of(db: Connection, workspace_id: str) -> dict[str, str]:
+    """Where the OAuth client of a workspace may be registered, by what it is; the first that is there is used."""
+    of_workspace = select(workspaces.c.organization_id).where(workspaces.c.id == workspace_id)
+    return {"workspace": workspace_id, "organization": str(db.execute(of_workspace).scalar_one_or_none())}
+
+
+def registered(db: Connection, workspace_id: str) -> dict[str, str]:
+    """Where each source has its OAuth client, for consents of a workspace: `workspace` or `organization`."""
+    clients: dict[str, str] = {}
+    for scope, scope_id in reversed(scopes_of(db, workspace_id).items()):
+        mine = (oauth_credentials.c.scope_id == scope_id) & (oauth_credentials.c.kind == "source")
+        clients |= dict.fromkeys(db.execute(select(oauth_credentials.c.name).where(mine)).scalars(), scope)
+    return clients
 
 
 def own_client(vendor: Vendor, config: Mapping[str, Any]) -> dict[str, str]:

@@ -91,5 +91,5 @@ def vendor_of(connector: str, values: Mapping[str, Any]) -> Vendor:
         return Vendor(connector, **plain)
     except TypeError as error:
         raise ConnectorError(
-            f"the OAuth that {connector} declares is none: {error}", hint="Report it to its author."
+            f"the OAuth declaration of {connector} is invalid: {error}", hint="Report it to its author."
         ) from error

@@ -30,6 +30,7 @@ WATCHED: Mapping[str, str] = {
     "applications": "application",
     "permissions": "permission",
     "definitions": "definition",
+    "builder_projects": "builder_project",
     "sources": "source",
     "destinations": "destination",
     "connections": "connection",
@@ -40,12 +41,21 @@ WATCHED: Mapping[str, str] = {
     "oauth_credentials": "oauth_credentials",
     "settings": "setting",
 }
-HIDDEN = frozenset({"password_hash", "secret_hash", "subject", "state"})
+HIDDEN = frozenset({"password_hash", "secret_hash", "subject", "state", "draft"})
 """Columns of which only that they changed is noted."""
 ADDRESSES = frozenset({"url", "urls"})
 """Of a workspace's notifications: who knows the address of a webhook can write to it."""
-LEFT_OUT = frozenset({"updated_at_ms", "created_at_ms", "next_run_at_ms", "epoch", "lease_until_ms", "worker"})
+WHOLE = frozenset({"schedule"})
+"""Columns that are noted whole: a part of them says nothing."""
+LEFT_OUT = frozenset(
+    {
+        *("updated_at_ms", "created_at_ms", "next_run_at_ms", "epoch", "lease_until_ms", "worker", "last_check"),
+        *("revision", "updated_by"),
+    }
+)
 EMPTY: tuple[Any, ...] = (None, {}, [])
+EDIT_MS = 600_000
+"""Drafts of the connector builder that one actor saves within so many milliseconds are one entry."""
 LONGEST = 2000
 MOST_ROWS = 1000
 
@@ -67,11 +77,27 @@ def listen(store: Store, secret_box: SecretBox) -> None:
     event.listen(store.engine, "after_execute", watcher.after)
 
 
-def note(db: Connection, store: Store, *, actor: str, action: str, kind: str, resource_id: str) -> None:
-    """An entry for what changes no watched table: a login."""
+def note(
+    db: Connection,
+    store: Store,
+    *,
+    actor: str,
+    action: str,
+    kind: str,
+    resource_id: str,
+    workspace_id: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> None:
+    """An entry for what changes no watched table: a login, a decision."""
     db.execute(
         tables.audit.insert().values(
-            at_ms=store.now_ms(db), actor=actor, action=action, kind=kind, resource_id=resource_id, changes={}
+            at_ms=store.now_ms(db),
+            actor=actor,
+            action=action,
+            kind=kind,
+            resource_id=resource_id,
+            workspace_id=workspace_id,
+            changes=dict(changes or {}),
         )
     )
 
@@ -132,7 +158,7 @@ class Watcher:
             action = "run" if action == "create" else "cancel" if stopped else action
             if action == "update":
                 return
-        if not changed and action == "update":
+        if action == "update" and (not changed or self.continues_an_edit(db, table, key, changed)):
             return
         db.execute(
             tables.audit.insert().values(
@@ -141,9 +167,28 @@ class Watcher:
                 action=action,
                 kind=WATCHED[table.name],
                 resource_id=str(key[0])[:64],
-                workspace_id=str(key[0]) if table is tables.workspaces else row.get("workspace_id"),
+                workspace_id=str(key[0]) if table is tables.workspaces else workspace_of(db, row),
                 changes=changed,
             )
+        )
+
+    def continues_an_edit(self, db: Connection, table: Table, key: tuple[Any, ...], changed: Mapping[str, Any]) -> bool:
+        """Whether only the draft has changed again, by the same actor within `EDIT_MS`: a page saves it by itself every
+        few seconds, and what was written each time is not in the log anyway."""
+        if table is not tables.builder_projects or set(changed) != {"draft"}:
+            return False
+        audit = tables.audit.c
+        latest = db.execute(
+            select(audit.actor, audit.action, audit.changes)
+            .where(audit.at_ms >= self.store.now_ms(db) - EDIT_MS, audit.kind == WATCHED[table.name])
+            .where(audit.resource_id == str(key[0])[:64])
+            .order_by(audit.id.desc())
+            .limit(1)
+        ).one_or_none()
+        return (
+            latest is not None
+            and (latest.actor, latest.action) == (ACTOR.get(), "update")
+            and set(latest.changes) == {"draft"}
         )
 
     def opened(self, row: dict[str, Any] | None, owner: str) -> dict[str, Any] | None:
@@ -151,25 +196,48 @@ class Watcher:
         return None if row is None else dict(self.fields("", row, owner))
 
     def fields(self, at: str, node: Any, owner: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(node, Mapping) and (node or not at):
+        if at in WHOLE:
+            yield at, node
+        elif isinstance(node, Mapping) and (node or not at):
             for name, value in node.items():
                 if not at and name in LEFT_OUT:
                     continue
                 place = f"{at}.{name}" if at else str(name)
-                if (not at and name in HIDDEN) or (at.startswith("notifications.") and name in ADDRESSES):
+                if not at and name in HIDDEN:
                     yield place, Secret(value)
+                elif at.startswith("notifications.") and name in ADDRESSES:
+                    # Sealed anew, the same address looks different.
+                    yield place, Secret(self.unsealed(value, owner))
                 else:
                     yield from self.fields(place, value, owner)
         elif isinstance(node, list) and node and any(isinstance(item, Mapping) or is_sealed(item) for item in node):
             for number, value in enumerate(node):
                 yield from self.fields(f"{at}.{number}", value, owner)
         elif is_sealed(node):
-            try:
-                yield at, Secret(self.secret_box.open(node, owner))
-            except ConfigError:
-                yield at, Secret(node)
+            yield at, Secret(self.unsealed(node, owner))
         else:
             yield at, node
+
+    def unsealed(self, node: Any, owner: str) -> Any:
+        """A sealed value, or a list of such, as it was given; one that cannot be opened stays sealed."""
+        if isinstance(node, list):
+            return [self.unsealed(item, owner) for item in node]
+        if not is_sealed(node):
+            return node
+        with contextlib.suppress(ConfigError):
+            return self.secret_box.open(node, owner)
+        return node
+
+
+def workspace_of(db: Connection, row: Mapping[str, Any]) -> str | None:
+    """The workspace of a row. Tags and states have that of their connection."""
+    if "workspace_id" in row or "connection_id" not in row:
+        return row.get("workspace_id")
+    c = tables.connections.c
+    workspace_id: str | None = db.execute(
+        select(c.workspace_id).where(c.id == row["connection_id"])
+    ).scalar_one_or_none()
+    return workspace_id
 
 
 class Secret:

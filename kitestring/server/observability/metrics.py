@@ -7,6 +7,7 @@ kitestring_records_total{count}               what became of their records; byte
 kitestring_job_seconds, _job_wait_seconds     histograms: how long jobs took, and waited
 kitestring_schedule_lag_seconds               how late the connection is that is due the longest
 kitestring_connections{status}
+kitestring_slot_*{connection,slot}            of each replication slot: see `of_slots`
 kitestring_workers, kitestring_worker_slots   seen within the last minute
 kitestring_api_seconds{method,path,status}    requests that this process has answered, by route
 """
@@ -14,25 +15,26 @@ kitestring_api_seconds{method,path,status}    requests that this process has ans
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from sqlalchemy import Connection, func, select
 
+from kitestring.server.connections import watched_slot
 from kitestring.server.context import Context
 from kitestring.server.jobs.queue import ACTIVE
 from kitestring.server.jobs.worker import SEEN_MS
 from kitestring.server.observability import totals
 from kitestring.server.observability.tracing import template
-from kitestring.server.store.tables import connections, jobs, workers
+from kitestring.server.store.tables import connections, jobs, replication_slots, workers
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
 class StoreMetrics:
-    """Metrics from the store, collected anew at each scrape."""
+    """Metrics from the store, collected at each scrape."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -40,7 +42,13 @@ class StoreMetrics:
     def collect(self) -> Iterable[Metric]:
         with self.context.store.read() as db:
             now = self.context.store.now_ms(db)
-            return [*of_jobs(db, now), *of_totals(db), *of_connections(db, now), *of_workers(db, now)]
+            return [
+                *of_jobs(db, now),
+                *of_totals(db),
+                *of_connections(db, now),
+                *of_slots(db, now),
+                *of_workers(db, now),
+            ]
 
 
 def gauge(
@@ -94,6 +102,44 @@ def of_connections(db: Connection, now: int) -> Iterator[Metric]:
     next_run_ms = db.execute(select(func.min(connections.c.next_run_at_ms))).scalar()
     late = max(0, now - next_run_ms) / 1000 if next_run_ms is not None else 0.0
     yield gauge("schedule_lag_seconds", "How late the connection is that is due the longest.", [([], late)])
+
+
+def of_slots(db: Connection, now: int) -> Iterator[Metric]:
+    """The replication slots of the connections that are not deleted, as last seen. What is not known has no sample."""
+    query = select(replication_slots).join(connections, connections.c.id == replication_slots.c.connection_id)
+    rows = list(db.execute(query.where(connections.c.deleted_at_ms.is_(None))))
+    labels = ("connection", "slot")
+
+    def values(value_of: Callable[[Any], float | None]) -> Iterator[tuple[list[str], float]]:
+        for row in rows:
+            if (value := value_of(row)) is not None:
+                yield [row.connection_id, row.report["slot"]], value
+
+    for name, description, value_of in (
+        ("slot_active", "1 while a process reads the slot.", lambda row: float(row.report["active"])),
+        (
+            "slot_healthy",
+            "0 if the database has removed the log that the slot needs, or is about to.",
+            lambda row: float(row.report["wal_status"] in ("reserved", "extended")),
+        ),
+        (
+            "slot_retained_bytes",
+            "Bytes of its log that the database retains.",
+            lambda row: row.report["retained_bytes"],
+        ),
+        (
+            "slot_behind_bytes",
+            "Bytes of the log that are not at the destination.",
+            lambda row: watched_slot.behind_bytes(row.report),
+        ),
+        (
+            "slot_behind_seconds",
+            "All that was committed so many seconds ago is at the destination.",
+            lambda row: watched_slot.behind_s(row, now),
+        ),
+        ("slot_report_age_seconds", "The age of these values.", lambda row: max(0, now - row.reported_at_ms) / 1000),
+    ):
+        yield gauge(name, description, values(value_of), labels)
 
 
 def of_workers(db: Connection, now: int) -> Iterator[Metric]:

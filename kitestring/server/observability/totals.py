@@ -58,12 +58,19 @@ def observe(increments: dict[str, float], name: str, seconds: float) -> None:
 
 def add(db: Connection, increments: Mapping[str, float]) -> None:
     """Add to totals, in one order for all, so that no two transactions wait for each other."""
+    new = insert_of(db)(totals).values(
+        [{"key": key, "value": value} for key, value in sorted(increments.items()) if value]
+    )
+    db.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": totals.c.value + new.excluded.value}))
+
+
+def insert_of(db: Connection) -> Any:
+    """The `insert` of the store's dialect, which has `on_conflict_do_update`."""
     if db.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
     else:
         from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    new = insert(totals).values([{"key": key, "value": value} for key, value in sorted(increments.items()) if value])
-    db.execute(new.on_conflict_do_update(index_elements=["key"], set_={"value": totals.c.value + new.excluded.value}))
+    return insert
 
 
 def load(db: Connection) -> dict[str, float]:

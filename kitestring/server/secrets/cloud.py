@@ -46,7 +46,7 @@ def of_aws(name: str) -> str:
         raise refused("AWS Secrets Manager", secret, code) from None
     except BotoCoreError as error:
         raise ConfigError(
-            f"AWS Secrets Manager could not be asked for {secret}: {error}",
+            f"the secret {secret} cannot be read from AWS Secrets Manager: {error}",
             hint="Set AWS_REGION, and credentials that boto3 finds, where the workers run.",
         ) from None
     text = answer.get("SecretString")
@@ -69,7 +69,7 @@ def of_gcp(name: str) -> str:
         credentials.refresh(Request())
     except GoogleAuthError as error:
         raise ConfigError(
-            f"Google Secret Manager could not be asked for {path}: {error}",
+            f"the secret {path} cannot be read from Google Secret Manager: {error}",
             hint="Set GOOGLE_APPLICATION_CREDENTIALS, or give the workers' machine a service account.",
         ) from None
     base = os.environ.get(GOOGLE_URL) or GOOGLE
@@ -94,7 +94,7 @@ def of_azure(name: str) -> str:
             token = credential.get_token("https://vault.azure.net/.default").token
     except ClientAuthenticationError as error:
         raise ConfigError(
-            f"Azure Key Vault could not be asked for {path}: {str(error).splitlines()[0]}",
+            f"the secret {path} cannot be read from Azure Key Vault: {str(error).splitlines()[0]}",
             hint="Set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or give the machine an identity.",
         ) from None
     answer = fetched("Azure Key Vault", path, base, f"secrets/{'/'.join(parts[1:])}?api-version={AZURE_VERSION}", token)
@@ -115,10 +115,11 @@ def fetched(vendor: str, secret: str, base: str, path: str, token: str) -> Mappi
             raise absent(vendor, secret) from None
         except KitestringError as error:
             raise ConfigError(
-                f"{vendor} could not be asked for {secret}: {error.message}", hint="Check the network of the workers."
+                f"the secret {secret} cannot be read from {vendor}: {error.message}",
+                hint="Check the network of the workers.",
             ) from None
     if not isinstance(answer, Mapping):
-        raise ConfigError(f"{vendor} answered no JSON for {secret}", hint="Check the address that is asked.")
+        raise ConfigError(f"the answer of {vendor} for {secret} is not JSON", hint="Check the address of the request.")
     return answer
 
 
@@ -131,7 +132,7 @@ def field_of(text: str, secret: str, field: str) -> str:
     except ValueError:
         values = None
     if not isinstance(values, Mapping) or field not in values:
-        hint = f"It has: {', '.join(map(str, values))}." if isinstance(values, Mapping) else "It is no JSON object."
+        hint = f"It has: {', '.join(map(str, values))}." if isinstance(values, Mapping) else "It is not a JSON object."
         raise ConfigError(f"the secret {secret} has no field {field}", hint=hint)
     return str(values[field])
 

@@ -83,11 +83,9 @@ def resolve(reference: str, allowed: Iterable[str]) -> str:
     assert match is not None
     kind, name = match[1], match[2]
     if kind not in KINDS:
-        raise ConfigError(
-            f"{reference} is no reference that is known here", hint=f"Known are: {', '.join(sorted(KINDS))}."
-        )
+        raise ConfigError(f"{reference} is an unknown reference", hint=f"Known are: {', '.join(sorted(KINDS))}.")
     if kind == "vault" and (set(name.split("#")[0].split("/")) & {"", ".", ".."} or "%" in name or "?" in name):
-        raise ConfigError(f"{reference} is no path of Vault's", hint="Write ${vault:secret/data/NAME#FIELD}.")
+        raise ConfigError(f"{reference} is not a path of Vault's", hint="Write ${vault:secret/data/NAME#FIELD}.")
     if kind == "file":
         # Of the file itself: neither `..` nor a link leads out of what is allowed.
         name = os.path.realpath(name)

@@ -16,9 +16,9 @@ from sqlalchemy import Column, Table, select
 from kitestring.errors import ConfigError
 from kitestring.server.secrets.secret_box import KEY_FILE, SecretBox, new_key
 from kitestring.server.store import Store
-from kitestring.server.store.tables import destinations, oauth_credentials, sources, workspaces
+from kitestring.server.store.tables import builder_projects, destinations, oauth_credentials, sources, workspaces
 
-SEALED = (sources, destinations, oauth_credentials, workspaces)
+SEALED = (sources, destinations, oauth_credentials, workspaces, builder_projects)
 
 
 def rotate(store: Store, secret_box: SecretBox) -> dict[str, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -35,7 +36,7 @@ class SecretBox:
         self.keys = {key_name(key): key for key in keys}
         if not self.keys or any(len(key) != 32 for key in self.keys.values()):
             raise ConfigError(
-                "the key that encrypts secrets has not 32 bytes",
+                "the key that encrypts secrets does not have 32 bytes",
                 hint="Set KITESTRING_SECRET_KEY to 32 bytes in base64.",
             )
         self.current = next(iter(self.keys))
@@ -87,6 +88,15 @@ class SecretBox:
             ) from None
         return json.loads(text) if sealed.startswith(MARK_JSON) else text
 
+    def digest(self, data: bytes) -> str:
+        """A keyed digest: equal data have equal ones, and nobody without the key can try out what was digested.
+
+        With the oldest key, so that a new one in front of it changes no digest.
+        """
+        name, key = list(self.keys.items())[-1]
+        derived = hmac.new(key, b"kitestring digests", hashlib.sha256).digest()
+        return f"{name}:{hmac.new(derived, data, hashlib.sha256).hexdigest()}"
+
     def seal_config(self, config: Mapping[str, Any], spec: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration with every secret sealed that is not sealed yet and is no reference.
 
@@ -111,6 +121,24 @@ class SecretBox:
     def open_config(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration with every sealed text opened, at any depth. References stay."""
         return dict(each_leaf(config, lambda node: self.open(node, owner) if is_sealed(node) else node))
+
+    def keep_sealed(self, config: Mapping[str, Any], stored: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        """`config` with every text sealed that is sealed in `stored` and is the same.
+
+        A secret stays one, whatever the form says now: its mask comes back from a reader who never knew it, and a form
+        may be of a low-code source that the same reader has changed.
+        """
+
+        def walk(node: Any, before: Any) -> Any:
+            if is_sealed(before):
+                return before if not is_sealed(node) and node == self.open(before, owner) else node
+            if isinstance(node, Mapping) and isinstance(before, Mapping):
+                return {key: walk(value, before.get(key)) for key, value in node.items()}
+            if isinstance(node, list) and isinstance(before, list):
+                return [*map(walk, node, before), *node[len(before) :]]
+            return node
+
+        return dict(walk(config, stored))
 
     def rotate(self, config: Mapping[str, Any], owner: str) -> dict[str, Any]:
         """A configuration sealed with the current key, from whichever it was sealed with."""

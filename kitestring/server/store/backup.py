@@ -60,14 +60,14 @@ def copy_store(store: Path, path: Path) -> Path:
 
 
 def version_of(path: Path) -> str:
-    """The version of the store in a copy. `ConfigError` for a file that is none, or is damaged."""
+    """The version of the store in a copy. `ConfigError` for a file that is not a store, or is damaged."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             row = db.execute("SELECT version_num FROM alembic_version").fetchone()
             damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         raise ConfigError(
-            f"{path} is no copy of a Kitestring store: {error}", hint="Give a file that `store backup` has written."
+            f"{path} is not a copy of a Kitestring store: {error}", hint="Give a file that `store backup` has written."
         ) from error
     if damage != "ok" or row is None:
         raise ConfigError(f"the copy {path} is damaged: {damage}", hint="Take an older one.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from kitestring.json_codec import dumps_text, loads
 from kitestring.server.clock import now_ms
 
 BUSY_S = 30.0
+
+COMMITS: ContextVar[list[str] | None] = ContextVar("kitestring_commits", default=None)
+"""Gets an entry with each transaction of `Store.write` of this context that is about to be committed: what follows may
+fail, and the change stay. None: nobody asks."""
 
 
 def new_id() -> str:
@@ -66,6 +71,9 @@ class Store:
         options: dict[str, Any] = {"kitestring_write": True, "kitestring_after_commit": calls}
         with self._translated_errors(), self.engine.connect().execution_options(**options) as db, db.begin():
             yield db
+            commits = COMMITS.get()
+            if commits is not None:
+                commits.append("commit")
         for call in calls:
             call()
 

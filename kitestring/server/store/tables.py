@@ -151,13 +151,47 @@ definitions = Table(
     Column("docker_image_tag", Text),
     Column("documentation_url", Text),
     Column("manifest", JSON),  # … or a low-code manifest
-    Column("version", Integer, nullable=False),
+    Column("version", Integer, nullable=False),  # of a low-code connector: the current one of `connector_versions`
+    Column("icon", Text, nullable=False, server_default=""),  # the text of an SVG
     _created(),
     _ms("deleted_at_ms"),
 )
 
+connector_versions = Table(
+    # The published versions of custom low-code sources. A version is never changed.
+    "connector_versions",
+    metadata,
+    Column("definition_id", ID, ForeignKey("definitions.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("manifest", Text, nullable=False),  # YAML, as it was written
+    Column("note", Text, nullable=False, server_default=""),
+    Column("breaking", Boolean, nullable=False, server_default=false()),
+    Column("created_by", Text, nullable=False, server_default=""),
+    _created(),
+)
 
-def _endpoint_table(name: str) -> Table:
+builder_projects = Table(
+    # Drafts of the connector builder.
+    "builder_projects",
+    metadata,
+    _id(),
+    Column("workspace_id", ID, ForeignKey("workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("icon", Text, nullable=False, server_default=""),
+    Column("draft", Text, nullable=False),  # the manifest as YAML, as it was written; it may be unfinished
+    Column("config", JSON, nullable=False),  # for test reads; secrets are sealed
+    Column("origin", JSON, nullable=False),  # what it began with: {"kind", "name", "version"}
+    Column("definition_id", ID, index=True),  # what it was published as
+    Column("revision", Integer, nullable=False),  # grows by one with each change
+    Column("created_by", Text, nullable=False, server_default=""),
+    Column("updated_by", Text, nullable=False, server_default=""),
+    _created(),
+    _ms("updated_at_ms", nullable=False),
+    _ms("deleted_at_ms"),
+)
+
+
+def _endpoint_table(name: str, *columns: Column[Any]) -> Table:
     return Table(
         name,
         metadata,
@@ -167,11 +201,14 @@ def _endpoint_table(name: str) -> Table:
         Column("definition_id", ID, nullable=False),
         Column("connector", Text, nullable=False),  # as the registry takes it: zendesk_support, source-faker@6.2.0
         Column("config", JSON, nullable=False),  # secrets are sealed: see secrets/secret_box.py
+        *columns,
         # Whether an instance's admin wrote the configuration: see confinement.py.
         Column("trusted", Boolean, nullable=False, server_default=false()),
         Column("origin", Text, nullable=False, server_default=""),  # the name in the project file that manages it
         # What ends of its credentials, as its connector told last: `[{name, at, hint}]`.
         Column("credential_ends", JSON),
+        Column("last_check", JSON),  # the last test of this configuration: see check_results.py
+        Column("created_by", Text, nullable=False, server_default=""),  # an actor, as in `audit`; empty: not known
         _created(),
         _ms("updated_at_ms", nullable=False),
         _ms("deleted_at_ms"),
@@ -179,7 +216,8 @@ def _endpoint_table(name: str) -> Table:
     )
 
 
-sources = _endpoint_table("sources")
+# `connector_version`: of a custom low-code source, the version that it runs; null: the current one.
+sources = _endpoint_table("sources", Column("connector_version", Integer))
 destinations = _endpoint_table("destinations")
 
 connections = Table(
@@ -201,9 +239,10 @@ connections = Table(
     Column("streams", JSON, nullable=False),  # the configured streams, as StreamConfiguration has them
     Column("catalog", JSON),  # as discovered when streams were last chosen or changes were last accepted
     Column("pending_changes", JSON),  # schema changes that wait for an answer
-    Column("options", JSON, nullable=False),  # max_rejects, allow_empty, notify, …
+    Column("options", JSON, nullable=False),  # max_rejects, max_nulled_share, allow_empty, notify, …
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row, since the last success
     Column("origin", Text, nullable=False, server_default=""),
+    Column("created_by", Text, nullable=False, server_default=""),  # an actor, as in `audit`; empty: not known
     _created(),
     _ms("updated_at_ms", nullable=False),
     _ms("deleted_at_ms"),
@@ -240,6 +279,22 @@ states = Table(
     _ms("saved_at_ms", nullable=False),
 )
 
+replication_slots = Table(
+    # The slot that a connection's source reads: its last report, and what is to become of it when the connection goes.
+    "replication_slots",
+    metadata,
+    Column("connection_id", ID, ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True),
+    Column("report", JSON, nullable=False),  # a SlotReport
+    Column("created", Boolean, nullable=False),  # a job of ours created the slot
+    Column("marks", JSON, nullable=False),  # [[ms, end of the log at that time], …]
+    _ms("reported_at_ms", nullable=False),
+    _ms("inactive_since_ms"),
+    Column("alert", String(16), nullable=False, server_default=""),  # what was notified last: idle, unreserved, lost
+    Column("problem", Text, nullable=False, server_default=""),  # why it could not be seen
+    Column("removal", JSON),  # {"status": waiting | dropped | kept, "tries", "message", "hint"}: after a deletion
+    _ms("look_at_ms", index=True),  # null: nobody looks any more
+)
+
 # -- jobs --------------------------------------------------------------------------------------------------------------
 
 jobs = Table(
@@ -252,7 +307,7 @@ jobs = Table(
     Column("kind", String(12), nullable=False),  # sync, clear, refresh, backfill: see child/sync.py, child/refresh.py
     # pending → running → succeeded | suspicious | failed | cancelled; incomplete: waits for its next attempt.
     Column("status", String(12), nullable=False),
-    Column("cause", String(12), nullable=False),  # manual, schedule, api, schema
+    Column("cause", String(12), nullable=False),  # manual, schedule, api, interface, schema
     Column("options", JSON, nullable=False),  # streams to clear or refresh, a window to read again, …
     Column("attempts", Integer, nullable=False),  # begun so far
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of attempts that moved nothing
@@ -308,6 +363,8 @@ attempts = Table(
     _ms("started_at_ms", nullable=False),
     _ms("ended_at_ms"),
     Column("progress", JSON),  # while it runs: engine.Progress.snapshot(), and `waiting`
+    # While it runs engine.Progress.summary(); when it has ended `sums`, the figures of all streams together.
+    Column("summary", JSON),
     Column("streams", JSON),  # when it has ended: as engine.StreamResult.as_dict() has them, by stream
     Column("durable", JSON),  # by stream, what its saved checkpoints cover: see engine/coverage.py
     Column("moved", Boolean, nullable=False, server_default=text("false")),  # it saved something new
@@ -332,6 +389,26 @@ totals = Table(
     metadata,
     Column("key", String(200), primary_key=True),
     Column("value", Float, nullable=False),
+)
+
+consumption = Table(
+    # What the ended jobs of a connection moved and cost on each day, for the usage page: see consumption.py.
+    # Retention removes jobs and keeps these rows.
+    "consumption",
+    metadata,
+    Column("connection_id", ID, primary_key=True),
+    Column("day", String(10), primary_key=True),  # of the job's end, in UTC: 2026-11-29
+    Column("workspace_id", ID, nullable=False),
+    Column("jobs", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),  # of the jobs
+    Column("read", BigInteger, nullable=False),
+    Column("written", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("chunks", BigInteger, nullable=False),  # embedded
+    Column("tokens", BigInteger, nullable=False),
+    Column("unpriced_tokens", BigInteger, nullable=False),  # of the tokens: of models whose price is not known
+    Column("cost_usd", Float, nullable=False),
+    Index("ix_consumption_workspace", "workspace_id", "day"),
 )
 
 workers = Table(
@@ -396,6 +473,27 @@ renewals = Table(
     Column("actor_id", ID, primary_key=True),
     Column("holder", String(64), nullable=False),
     _ms("until_ms", nullable=False),
+)
+
+idempotency_keys = Table(
+    # Requests that may come again, for 24 hours: see http/idempotency.py.
+    "idempotency_keys",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),  # SHA-256 of the principal and the key
+    Column("request_digest", Text, nullable=False),  # keyed: nothing of a body is kept
+    Column("answer", Text),  # sealed; null while the request runs
+    _ms("running_until_ms", nullable=False),
+    _ms("expires_at_ms", nullable=False, index=True),
+)
+
+component_approvals = Table(
+    # The Python components of low-code sources that an instance admin lets run: see builder/component_approval.py.
+    "component_approvals",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the code
+    Column("code", Text, nullable=False),  # as it was approved
+    Column("approved_by", Text, nullable=False),
+    _ms("approved_at_ms", nullable=False),
 )
 
 oauth_credentials = Table(

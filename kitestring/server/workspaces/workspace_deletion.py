@@ -23,7 +23,7 @@ def delete(context: Context, db: Connection, workspace_id: str) -> None:
         select(tables.jobs.c.id).where(tables.jobs.c.workspace_id == workspace_id, tables.jobs.c.status.not_in(ENDED))
     ).scalars():
         context.queue.cancel(db, job_id)
-    for table in (tables.sources, tables.destinations, tables.definitions):
+    for table in (tables.sources, tables.destinations, tables.definitions, tables.builder_projects):
         alive = table.c.deleted_at_ms.is_(None)
         db.execute(update(table).where(table.c.workspace_id == workspace_id, alive).values(deleted_at_ms=now))
     source_ids = select(tables.sources.c.id).where(tables.sources.c.workspace_id == workspace_id)

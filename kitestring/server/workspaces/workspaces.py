@@ -95,6 +95,11 @@ def get(db: Connection, workspace_id: str) -> Any:
     return row
 
 
+def lock(db: Connection, workspace_id: str) -> None:
+    """Let changes of a workspace that are made by name follow one another: two that make the same name are one."""
+    db.execute(select(workspaces.c.id).where(workspaces.c.id == workspace_id).with_for_update(key_share=True))
+
+
 def find_all(
     db: Connection,
     *,

@@ -1,6 +1,14 @@
 """The part of Airbyte's Config API, at /api/v1, that clients call. Every call is a POST with a JSON body."""
 
-from kitestring.server.api.airbyte_config import connections, definitions, endpoints, jobs, states, workspaces
+from kitestring.server.api.airbyte_config import (
+    builder_projects,
+    connections,
+    definitions,
+    endpoints,
+    jobs,
+    states,
+    workspaces,
+)
 
 ROUTERS = (
     workspaces.open_router,
@@ -12,4 +20,6 @@ ROUTERS = (
     states.router,
     definitions.sources,
     definitions.destinations,
+    builder_projects.router,
+    builder_projects.manifests,
 )

@@ -63,6 +63,7 @@ def config_body(stream: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> 
         "selectedFields": fields,
         "includeFiles": False,
         "mappers": list(choice.get("mappers") or ()),
+        **({"detectDeletes": choice["detectDeletes"]} if choice.get("detectDeletes") else {}),
     }
 
 
@@ -111,7 +112,7 @@ def stream_choice(stream: Mapping[str, Any], stream_config: Mapping[str, Any]) -
     if mode is None:
         raise Problem(
             422,
-            f"the stream {stream['name']} asks for {pair[0]} with {pair[1]}, which is not supported",
+            f"the stream {stream['name']} has {pair[0]} with {pair[1]}, which is not supported",
             hint=f"Take one of {', '.join(f'{each.reads} with {each.writes}' for each in modes.MODES.values())}.",
         )
     alias = stream_config.get("aliasName")
@@ -126,6 +127,7 @@ def stream_choice(stream: Mapping[str, Any], stream_config: Mapping[str, Any]) -
         else None,
         "includeFiles": stream_config.get("includeFiles") or None,
         "mappers": stream_config.get("mappers") or hashing_mappers(stream_config.get("hashedFields")),
+        "detectDeletes": stream_config.get("detectDeletes") or None,
         "destinationObjectName": stream_config.get("destinationObjectName")
         or (alias if alias != stream["name"] else None),
     }

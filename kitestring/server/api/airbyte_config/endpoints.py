@@ -14,6 +14,7 @@ from kitestring.errors import KitestringError
 from kitestring.server.api.airbyte_config import catalog, jobs
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints
+from kitestring.server.connections.exclusive_place import exclusive_place
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
@@ -153,6 +154,7 @@ def router(kind: Kind) -> APIRouter:
                 {kind: end.body()},
                 limit_s=CHECK_S,
                 updater=ConfigUpdater(context, **{kind: end}),
+                place=exclusive_place(context, end) if kind == "destination" else None,
             )
         except KitestringError as error:
             message = " ".join(part for part in (error.message, error.hint) if part)

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from kitestring.delete_detection import DeletionMode
 from kitestring.server.api.airbyte_public.page import Ids, Limit, Offset, page, visible
 from kitestring.server.api.airbyte_public.responses import Connection, Connections
 from kitestring.server.api.response_models import responses_for
@@ -15,6 +16,7 @@ from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.connections import connection, endpoints, schedule
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
+from kitestring.server.http.version_match import IfMatch, etag
 
 router = APIRouter(prefix="/connections", tags=["connections"])
 
@@ -40,6 +42,14 @@ class FieldPath(BaseModel):
     fieldPath: list[str] = Field(default_factory=list)
 
 
+class DetectDeletes(BaseModel):
+    """What becomes of records that the source no longer lists, and when that is believed."""
+
+    mode: DeletionMode
+    everyHours: float | None = None
+    mostPercent: float | None = None
+
+
 class StreamConfiguration(BaseModel):
     """A stream of a connection, and how it is moved."""
 
@@ -52,6 +62,7 @@ class StreamConfiguration(BaseModel):
     includeFiles: bool | None = None
     destinationObjectName: str | None = None
     mappers: list[dict[str, Any]] | None = None
+    detectDeletes: DeletionMode | DetectDeletes | None = None
 
 
 class StreamConfigurations(BaseModel):
@@ -127,9 +138,11 @@ def stream_body(stream: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, "includeFiles": False, **stream}
 
 
-def read_connection(context: Context, connection_id: str) -> dict[str, Any]:
+def read_connection(context: Context, connection_id: str, response: Response) -> dict[str, Any]:
+    """A row in the API's form; the header `ETag` has its version."""
     with context.store.read() as db:
         row = connection.get(db, connection_id)
+        response.headers.update(etag(connection.version(row)))
         return answer(row, connection.tags_of(db, [row.id])[row.id])
 
 
@@ -158,7 +171,7 @@ def list_connections(
 
 
 @router.post("", operation_id="createConnection", responses=responses_for(Connection))
-def create_connection(caller: Editor, context: ServerContext, body: ConnectionCreate) -> Any:
+def create_connection(caller: Editor, context: ServerContext, body: ConnectionCreate, response: Response) -> Any:
     """Create a connection. Discovers the source if no catalog of it is stored. Without `configurations` all streams are
     selected."""
     require_movable(body)
@@ -182,16 +195,24 @@ def create_connection(caller: Editor, context: ServerContext, body: ConnectionCr
             schema_policy=body.nonBreakingSchemaUpdatesBehavior or "ignore",
             tag_ids=[str(tag.tagId) for tag in body.tags or ()],
         )
-    return read_connection(context, connection_id)
+    return read_connection(context, connection_id, response)
 
 
 @router.get("/{connectionId}", operation_id="getConnection", responses=responses_for(Connection))
-def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
-    return read_connection(context, str(connectionId))
+def get_connection(caller: Reader, context: ServerContext, connectionId: UUID, response: Response) -> Any:
+    return read_connection(context, str(connectionId), response)
 
 
 @router.patch("/{connectionId}", operation_id="patchConnection", responses=responses_for(Connection))
-def patch_connection(caller: Editor, context: ServerContext, connectionId: UUID, body: ConnectionPatch) -> Any:
+def patch_connection(
+    caller: Editor,
+    context: ServerContext,
+    connectionId: UUID,
+    body: ConnectionPatch,
+    response: Response,
+    ifMatch: IfMatch = None,
+) -> Any:
+    """Change a connection. With `If-Match`, 412 if somebody has changed it since it was loaded."""
     with context.store.read() as db:
         row = connection.get(db, str(connectionId))
     require_movable(body)
@@ -203,6 +224,8 @@ def patch_connection(caller: Editor, context: ServerContext, connectionId: UUID,
         values |= {
             "streams": connection.configure_streams(catalog, stream_choices(body.configurations)),
             "catalog": dict(catalog.body),
+            # Whoever chooses streams has decided: no change of the schema waits any longer.
+            "pending_changes": None,
         }
     if body.schedule is not None:
         values["schedule"] = schedule.from_api(body.schedule.model_dump())
@@ -218,11 +241,12 @@ def patch_connection(caller: Editor, context: ServerContext, connectionId: UUID,
     if body.tags is not None:
         values["tag_ids"] = [str(tag.tagId) for tag in body.tags]
     with context.store.write() as db:
+        connection.require_version(db, row.id, ifMatch)
         if values.get("status") == "deprecated":
             connection.delete(context, db, row.id)
             return {**answer(row, []), "status": "deprecated"}
         connection.change(context, db, row.id, values)
-    return read_connection(context, row.id)
+    return read_connection(context, row.id, response)
 
 
 @router.delete("/{connectionId}", status_code=204, operation_id="deleteConnection")
@@ -244,7 +268,7 @@ def require_movable(body: ConnectionPatch) -> None:
     if body.dataResidency not in (None, "", "auto"):
         raise Problem(
             422,
-            f"the data cannot be kept in {body.dataResidency}: it is moved where the workers run",
+            f"the data cannot be kept in {body.dataResidency}: it is processed where the workers run",
             hint="Leave dataResidency out, or write auto.",
         )
 

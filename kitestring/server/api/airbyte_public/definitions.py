@@ -13,7 +13,10 @@ from kitestring.server.api.airbyte_public import responses
 from kitestring.server.api.airbyte_public.responses import ConnectorDefinitions, Definitions, LowCode, LowCodes
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
+from kitestring.server.builder import builder_project
+from kitestring.server.builder.builder_project import Origin
 from kitestring.server.connections import endpoints
+from kitestring.server.connectors import connector_version
 from kitestring.server.connectors import definitions as connector_definitions
 from kitestring.server.connectors.definitions import Definition, Kind
 from kitestring.server.context import Context
@@ -156,8 +159,7 @@ def add_routes(kind: Kind) -> None:
                 .where(definitions.c.id == row.id)
                 .values(name=body.name, docker_image_tag=body.dockerImageTag, version=row.version + 1)
             )
-            if not caller.instance_admin:
-                endpoints.distrust(db, row.id)
+            endpoints.connector_changed(db, row.id, caller.instance_admin)
         return read_definition(context, kind, str(definitionId))
 
     @router.delete(
@@ -253,6 +255,17 @@ def create_low_code(caller: Editor, context: ServerContext, workspaceId: UUID, b
                 created_at_ms=context.store.now_ms(db),
             )
         )
+        text = connector_version.yaml_of(manifest)
+        connector_version.add(context, db, definition_id, text, version=1)
+        builder_project.create(
+            context,
+            db,
+            workspace_id=str(workspaceId),
+            name=body.name,
+            draft=text,
+            origin=Origin("manifest"),
+            definition_id=definition_id,
+        )
         return low_code_body(require_own(db, str(workspaceId), definition_id, "source", manifest=True))
 
 
@@ -269,11 +282,8 @@ def update_low_code(
     manifest = connector_definitions.check_manifest(body.manifest)
     with context.store.write() as db:
         row = require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
-        db.execute(
-            update(definitions).where(definitions.c.id == row.id).values(manifest=manifest, version=row.version + 1)
-        )
-        if not caller.instance_admin:
-            endpoints.distrust(db, row.id)
+        connector_version.replace_current(context, db, row.id, manifest)
+        endpoints.connector_changed(db, row.id, caller.instance_admin)
         return low_code_body(require_own(db, str(workspaceId), row.id, "source", manifest=True))
 
 
@@ -283,5 +293,8 @@ def delete_low_code(caller: Editor, context: ServerContext, workspaceId: UUID, d
         row = require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
         require_unused(db, "source", row.id)
         statement = update(definitions).where(definitions.c.id == row.id)
+        project = builder_project.of_definition(db, row.id)
+        if project is not None and not project.changed:
+            builder_project.delete(context, db, project.id)
         db.execute(statement.values(deleted_at_ms=context.store.now_ms(db)))
         return low_code_body(row)

@@ -15,6 +15,7 @@ from kitestring.server.connections import connection, endpoints
 from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
+from kitestring.server.http.version_match import IfMatch, etag
 from kitestring.server.oauth import consent
 from kitestring.server.workspaces import workspaces
 
@@ -62,9 +63,12 @@ def answer(db: Any, kind: Kind, row: Any) -> dict[str, Any]:
     }
 
 
-def read_endpoint(context: Context, kind: Kind, endpoint_id: str) -> dict[str, Any]:
+def read_endpoint(context: Context, kind: Kind, endpoint_id: str, response: Response) -> dict[str, Any]:
+    """A row in the API's form; the header `ETag` has its version."""
     with context.store.read() as db:
-        return answer(db, kind, endpoints.get(db, kind, endpoint_id))
+        row = endpoints.get(db, kind, endpoint_id)
+        response.headers.update(etag(endpoints.version(db, kind, row)))
+        return answer(db, kind, row)
 
 
 def refuse_resources(allocation: dict[str, Any] | None) -> None:
@@ -73,7 +77,7 @@ def refuse_resources(allocation: dict[str, Any] | None) -> None:
         raise Problem(
             422,
             "resourceAllocation cannot be set for one connector",
-            hint="Leave it out; KITESTRING_MEMORY_MB and KITESTRING_CPU_S hold for all.",
+            hint="Leave it out. KITESTRING_MEMORY_MB and KITESTRING_CPU_S apply to all.",
         )
 
 
@@ -125,7 +129,7 @@ def router(kind: Kind) -> APIRouter:
             return page(request, [answer(db, kind, row) for row in rows], limit, offset)
 
     @routes.post("", operation_id=f"create{title}", responses=answer_model)
-    def create_endpoint(caller: Editor, context: ServerContext, body: EndpointCreate) -> Any:
+    def create_endpoint(caller: Editor, context: ServerContext, body: EndpointCreate, response: Response) -> Any:
         refuse_resources(body.resourceAllocation)
         with context.store.write() as db:
             workspaces.get(db, str(body.workspaceId))
@@ -148,22 +152,31 @@ def router(kind: Kind) -> APIRouter:
                 config=config,
                 trusted=caller.instance_admin,
             )
-        return read_endpoint(context, kind, endpoint_id)
+        return read_endpoint(context, kind, endpoint_id, response)
 
     @routes.get(f"/{{{kind}Id}}", operation_id=f"get{title}", responses=answer_model)
     def get_endpoint(
         caller: Reader,
         context: ServerContext,
+        response: Response,
         endpoint_id: UUID = in_path,
         includeSecretCoordinates: Annotated[bool, Query(description="Ignored: secrets are never shown.")] = False,
     ) -> Any:
-        return read_endpoint(context, kind, str(endpoint_id))
+        return read_endpoint(context, kind, str(endpoint_id), response)
 
     @routes.patch(f"/{{{kind}Id}}", operation_id=f"patch{title}", responses=answer_model)
-    def patch_endpoint(caller: Editor, context: ServerContext, body: EndpointPatch, path_id: UUID = in_path) -> Any:
+    def patch_endpoint(
+        caller: Editor,
+        context: ServerContext,
+        body: EndpointPatch,
+        response: Response,
+        path_id: UUID = in_path,
+        ifMatch: IfMatch = None,
+    ) -> Any:
         endpoint_id = str(path_id)
         refuse_resources(body.resourceAllocation)
         with context.store.write() as db:
+            endpoints.require_version(db, kind, endpoint_id, ifMatch)
             row = endpoints.get(db, kind, endpoint_id)
             if body.workspaceId is not None and str(body.workspaceId) != row.workspace_id:
                 raise Problem(
@@ -176,17 +189,25 @@ def router(kind: Kind) -> APIRouter:
             endpoints.change(
                 context, db, kind, endpoint_id, name=body.name, config=config, merge=True, trusted=caller.instance_admin
             )
-        return read_endpoint(context, kind, endpoint_id)
+        return read_endpoint(context, kind, endpoint_id, response)
 
     @routes.put(f"/{{{kind}Id}}", operation_id=f"put{title}", responses=answer_model)
-    def put_endpoint(caller: Editor, context: ServerContext, body: EndpointPut, path_id: UUID = in_path) -> Any:
+    def put_endpoint(
+        caller: Editor,
+        context: ServerContext,
+        body: EndpointPut,
+        response: Response,
+        path_id: UUID = in_path,
+        ifMatch: IfMatch = None,
+    ) -> Any:
         endpoint_id = str(path_id)
         refuse_resources(body.resourceAllocation)
         with context.store.write() as db:
+            endpoints.require_version(db, kind, endpoint_id, ifMatch)
             endpoints.change(
                 context, db, kind, endpoint_id, name=body.name, config=body.configuration, trusted=caller.instance_admin
             )
-        return read_endpoint(context, kind, endpoint_id)
+        return read_endpoint(context, kind, endpoint_id, response)
 
     @routes.delete(f"/{{{kind}Id}}", status_code=204, operation_id=f"delete{title}")
     def delete_endpoint(caller: Editor, context: ServerContext, path_id: UUID = in_path) -> Response:

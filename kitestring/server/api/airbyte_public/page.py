@@ -54,3 +54,8 @@ def visible(allowed: list[str] | None, requested: list[str] | None) -> list[str]
     return (
         list(requested) if allowed is None else [workspace_id for workspace_id in requested if workspace_id in allowed]
     )
+
+
+def like_pattern(text: str) -> str:
+    """The pattern of `LIKE … ESCAPE '!'` for a text that contains this one."""
+    return f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Field, RootModel
 
+from kitestring.delete_detection import DeletionMode
 from kitestring.server.api.response_models import ResponseModel
 
 
@@ -119,6 +120,7 @@ class ConnectionStream(ResponseModel):
     mappers: list[dict[str, Any]]
     includeFiles: bool
     destinationObjectName: str = Field(default_factory=str)
+    detectDeletes: DeletionMode | dict[str, Any] = Field(default_factory=lambda: "off")
 
 
 class ConnectionStreams(ResponseModel):

@@ -35,21 +35,20 @@ def list_users(
     ids: Annotated[list[str] | None, Query()] = None,
     emails: Annotated[list[str] | None, Query()] = None,
 ) -> Any:
-    """Users with a permission in the organization or one of its workspaces. Needs the reader role of the
-    organization."""
+    """Users with a permission in the organization or one of its workspaces, with their e-mail addresses. Needs the
+    reader role of the organization. Admins of the instance who have no permission there are listed to each other
+    only."""
     organization_id = canonical(organizationId)
     caller.require_organization(organization_id, Role.reader)
     workspace_ids = select(workspaces.c.id).where(workspaces.c.organization_id == organization_id)
+    # Airbyte, too, lists the addresses to all members of an organization, and no other users.
+    listed = [permissions.c.organization_id == organization_id, permissions.c.workspace_id.in_(workspace_ids)]
+    if caller.instance_admin:
+        listed.append(permissions.c.permission_type == INSTANCE_ADMIN)
     query = (
         select(users)
         .join(permissions, permissions.c.user_id == users.c.id)
-        .where(
-            or_(
-                permissions.c.organization_id == organization_id,
-                permissions.c.workspace_id.in_(workspace_ids),
-                permissions.c.permission_type == INSTANCE_ADMIN,
-            )
-        )
+        .where(or_(*listed))
         .distinct()
         .order_by(users.c.email)
     )

@@ -14,13 +14,13 @@ from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Admin, Reader, ServerContext
 from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.context import Context
-from kitestring.server.notifications import channels
+from kitestring.server.notifications import notification_settings
 from kitestring.server.store.store import new_id
 from kitestring.server.workspaces import workspace_deletion, workspaces
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 
-EVENTS = tuple(name for name in channels.EVENTS if name != "suspicious")
+EVENTS = tuple(name for name in notification_settings.EVENTS if name != "suspicious")
 """Airbyte's events. Every answer has all of them."""
 
 
@@ -53,6 +53,8 @@ class Notifications(BaseModel):
     syncDisabledWarning: Notification | None = None
     suspicious: Notification | None = None
     """Not in Airbyte's API. Without it, the channels of `failure` are used."""
+    replicationSlot: Notification | None = None
+    """Not in Airbyte's API. Without it, the channels of `failure` are used."""
 
 
 class WorkspaceCreate(BaseModel):
@@ -75,7 +77,11 @@ class WorkspacePatch(BaseModel):
 def answer(context: Context, caller: Principal, row: Any) -> dict[str, Any]:
     """A workspace. Only its admins see the addresses of notifications."""
     is_admin = caller.may(row.id, Role.admin) or caller.may_in_organization(row.organization_id, Role.admin)
-    receivers = channels.open_channels(context.secret_box, row) if is_admin else channels.mask_channels(row)
+    receivers = (
+        notification_settings.open_channels(context.secret_box, row)
+        if is_admin
+        else notification_settings.mask_channels(row)
+    )
     return {
         "workspaceId": row.id,
         "name": row.name,
@@ -117,7 +123,9 @@ def create_workspace(caller: Admin, context: ServerContext, body: WorkspaceCreat
             context.store.now_ms(db),
             organization_id=organization_id,
             workspace_id=workspace_id,
-            notifications=channels.seal_channels(context.secret_box, workspace_id, notifications_of(body), {}),
+            notifications=notification_settings.seal_channels(
+                context.secret_box, workspace_id, notifications_of(body), {}
+            ),
         )
         row = workspaces.get(db, workspace_id)
         return answer(context, caller, row)
@@ -135,7 +143,7 @@ def update_workspace(caller: Admin, context: ServerContext, workspaceId: UUID, b
         row = workspaces.get(db, str(workspaceId))
         values: dict[str, Any] = {} if body.name is None else {"name": body.name}
         if body.notifications is not None:
-            values["notifications"] = channels.seal_channels(
+            values["notifications"] = notification_settings.seal_channels(
                 context.secret_box, row.id, notifications_of(body), row.notifications
             )
         workspaces.change(db, row.id, values)

@@ -11,11 +11,20 @@ from pydantic import Field
 from kitestring.server.api.airbyte_public.jobs import row_of
 from kitestring.server.api.exact import ExactRoute, exact
 from kitestring.server.api.kitestring.body import Body
+from kitestring.server.api.kitestring.job_cause import JobCause
+from kitestring.server.api.kitestring.job_responses import JobSummary
 from kitestring.server.api.kitestring.jobs import job_summary
-from kitestring.server.api.kitestring.responses import JobSummary, PendingChanges, SchemaChanges, SyncEstimate
+from kitestring.server.api.kitestring.responses import (
+    ConnectionSlot,
+    PendingChanges,
+    SchemaChanges,
+    SyncEstimate,
+    WaitingDeletions,
+)
 from kitestring.server.api.response_models import responses_for
-from kitestring.server.auth.access import Editor, Reader, Runner, ServerContext
-from kitestring.server.connections import connection, schema_change, states
+from kitestring.server.auth.access import ASKS, Editor, Reader, Runner, ServerContext
+from kitestring.server.connections import connection, schema_change, states, waiting_deletions, watched_slot
+from kitestring.server.connections.exclusive_place import exclusive_place
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.config_updates import ConfigUpdater
@@ -51,34 +60,41 @@ class StreamStates(Body):
 
 
 @router.post("/sync", operation_id="syncConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def sync_connection(caller: Runner, context: ServerContext, connectionId: UUID) -> Any:
+def sync_connection(caller: Runner, context: ServerContext, connectionId: UUID, cause: JobCause) -> Any:
     """Start a sync."""
-    return start_job(context, str(connectionId), "sync", {})
+    return start_job(context, str(connectionId), "sync", {}, cause)
 
 
 @router.post("/refresh", operation_id="refreshConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def refresh_connection(caller: Runner, context: ServerContext, connectionId: UUID, body: RefreshRequest) -> Any:
+def refresh_connection(
+    caller: Runner, context: ServerContext, connectionId: UUID, body: RefreshRequest, cause: JobCause
+) -> Any:
     """Start a refresh: read streams from the beginning. The old data stays until the new is complete."""
     return start_job(
         context,
         str(connectionId),
         "refresh",
         {**stream_options(context, connectionId, body.streams), "mode": body.mode},
+        cause,
     )
 
 
 @router.post("/clear", operation_id="clearConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def clear_connection(caller: Editor, context: ServerContext, connectionId: UUID, body: StreamNames) -> Any:
+def clear_connection(
+    caller: Editor, context: ServerContext, connectionId: UUID, body: StreamNames, cause: JobCause
+) -> Any:
     """Remove the data of streams at the destination, and their states. Only a sync brings it back."""
-    return start_job(context, str(connectionId), "clear", stream_options(context, connectionId, body.streams))
+    return start_job(context, str(connectionId), "clear", stream_options(context, connectionId, body.streams), cause)
 
 
 @router.post("/backfill", operation_id="backfillConnection", responses=responses_for(JobSummary, 202), status_code=202)
-def backfill_connection(caller: Runner, context: ServerContext, connectionId: UUID, body: BackfillWindow) -> Any:
+def backfill_connection(
+    caller: Runner, context: ServerContext, connectionId: UUID, body: BackfillWindow, cause: JobCause
+) -> Any:
     """Read a range of a stream again. Its state stays as it is."""
     options = {"stream": body.stream, "from": body.from_, "to": body.to}
     stream_options(context, connectionId, [body.stream])
-    return start_job(context, str(connectionId), "backfill", options)
+    return start_job(context, str(connectionId), "backfill", options, cause)
 
 
 @router.get("/state", operation_id="getState", responses=responses_for(StreamStates))
@@ -106,7 +122,7 @@ def reset_state(caller: Editor, context: ServerContext, connectionId: UUID, stre
     return Response(status_code=204)
 
 
-@router.post("/diff", operation_id="diffConnection", responses=responses_for(SchemaChanges))
+@router.post("/diff", operation_id="diffConnection", dependencies=ASKS, responses=responses_for(SchemaChanges))
 def diff_connection(caller: Runner, context: ServerContext, connectionId: UUID) -> Any:
     """Discover the source and compare it with the streams of the connection. Changes nothing."""
     with context.store.read() as db:
@@ -139,21 +155,54 @@ def dismiss_schema_changes(caller: Editor, context: ServerContext, connectionId:
     return Response(status_code=204)
 
 
-@router.post("/estimate", operation_id="estimateConnection", responses=responses_for(SyncEstimate))
+@router.get("/deletions", operation_id="getWaitingDeletions", responses=responses_for(WaitingDeletions))
+def get_waiting_deletions(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
+    """The streams whose source did not list many of their records. They stay until the next sync confirms that, or
+    until it is accepted."""
+    with context.store.read() as db:
+        connection.get(db, str(connectionId))
+        return {"streams": waiting_deletions.waiting(db, str(connectionId))}
+
+
+@router.post("/deletions/accept", operation_id="acceptDeletions", status_code=204)
+def accept_deletions(caller: Editor, context: ServerContext, connectionId: UUID) -> Response:
+    """Let the next sync delete the records that the source does not list, however many. 409 where none wait, or while a
+    job runs."""
+    with context.store.write() as db:
+        connection.get(db, str(connectionId))
+        waiting_deletions.accept(context, db, str(connectionId))
+    return Response(status_code=204)
+
+
+@router.get("/slot", operation_id="getReplicationSlot", responses=responses_for(ConnectionSlot))
+def get_replication_slot(caller: Reader, context: ServerContext, connectionId: UUID) -> Any:
+    """The replication slot that the connection reads, what a deletion would do with it, and what a deletion did."""
+    with context.store.read() as db:
+        connection.get(db, str(connectionId), deleted=True)
+        row = watched_slot.find(db, str(connectionId))
+        refusal = None if row is None else watched_slot.reason_to_keep(db, row)
+        return {
+            "slot": watched_slot.view(row, context.store.now_ms(db)),
+            "keptBecause": refusal and {"status": "kept", "message": refusal[0], "hint": refusal[1]},
+        }
+
+
+@router.post("/estimate", operation_id="estimateConnection", dependencies=ASKS, responses=responses_for(SyncEstimate))
 def estimate_connection(caller: Runner, context: ServerContext, connectionId: UUID, sample: int = 1000) -> Any:
     """Estimate the volume and cost of the next sync. Reads at most `sample` records of each stream, and writes
     nothing."""
     plan = connection.plan_of(context, str(connectionId))
     request = {**plan.body(), "states": context.queue.states(str(connectionId)), "sample": max(1, min(sample, 100_000))}
     updater = ConfigUpdater(context, source=plan.source, destination=plan.destination)
-    return context.runner.run("estimate", request, limit_s=300.0, updater=updater)
+    place = exclusive_place(context, plan.destination)
+    return context.runner.run("estimate", request, limit_s=300.0, updater=updater, place=place)
 
 
-def start_job(context: Context, connection_id: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+def start_job(context: Context, connection_id: str, kind: str, options: dict[str, Any], cause: str) -> dict[str, Any]:
     with context.store.write() as db:
         connection.get(db, connection_id)
         try:
-            job = context.queue.enqueue(db, connection_id, kind, cause="api", options=options)
+            job = context.queue.enqueue(db, connection_id, kind, cause=cause, options=options)
         except Busy as busy:
             raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
         return job_summary(row_of(db, job))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -11,6 +12,7 @@ from kitestring.server.api.airbyte_public.oauth import BROWSER, ConsentRead, ven
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.responses import ConsentVendor
 from kitestring.server.auth.access import AnyUser, Editor, ServerContext
+from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token_hash import random_token
 from kitestring.server.connections import endpoints
@@ -37,11 +39,23 @@ class ConsentVendors(BaseModel):
 
 
 @router.get("", operation_id="listConsentVendors", response_model=ConsentVendors)
-def list_consent_vendors(request: Request, caller: AnyUser, context: ServerContext) -> Any:
-    """The sources with an OAuth consent, and the options that it needs first."""
+def list_consent_vendors(
+    request: Request, caller: AnyUser, context: ServerContext, workspaceId: UUID | None = None
+) -> Any:
+    """The sources with an OAuth consent, the options that it needs first, and where its client is registered for a
+    workspace."""
+    clients: dict[str, str] = {}
+    if workspaceId is not None:
+        caller.require(str(workspaceId), Role.reader)
+        with context.store.read() as db:
+            clients = consent.registered(db, str(workspaceId))
     return {
         "data": [
-            {"connector": vendor.connector, "needs": list(vendor.inputs)}
+            {
+                "connector": vendor.connector,
+                "needs": list(vendor.inputs),
+                "client": clients.get(consent.normalized(vendor.connector)),
+            }
             for vendor in request.app.state.vendors.values()
         ],
         "redirectUri": f"{context.settings.url}{consent.CALLBACK}",

@@ -1,35 +1,29 @@
-"""Connections as the web interface shows them: with their ends, last jobs and next runs."""
+"""A connection as the web interface shows it: with its ends, its last job and its next run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, Select, Text, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from kitestring.server.api.airbyte_public.connections import ConnectionSchedule
-from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.api.kitestring.jobs import job_summary
-from kitestring.server.api.kitestring.responses import ConnectionDetail, ConnectionOverviews
+from kitestring.server.api.kitestring.jobs import LAST_ATTEMPT, job_summary
+from kitestring.server.api.kitestring.responses import ConnectionDetail
 from kitestring.server.api.response_models import responses_for
-from kitestring.server.auth.access import AnyUser, Reader, ServerContext
+from kitestring.server.auth.access import ASKS, AnyUser, Reader, ServerContext
+from kitestring.server.auth.principal import Principal, Role
 from kitestring.server.clock import now_ms
-from kitestring.server.connections import connection, schedule
-from kitestring.server.jobs.queue import ACTIVE
+from kitestring.server.connections import condition, connection, schedule, watched_slot
+from kitestring.server.jobs.figures import sum_figures, sums_of
 from kitestring.server.store.tables import attempts, connections, destinations, jobs, sources
 
 router = APIRouter(tags=["overviews"])
 
-Condition = Literal[
-    "active", "paused", "running", "succeeded", "suspicious", "failed", "cancelled", "never", "deciding"
-]
-COUNTS = ("read", "written", "unchanged", "deleted", "rejected", "superseded", "filtered", "bytes")
-# Changes that were answered leave a JSON null, which is no NULL of SQL.
-DECIDING = func.coalesce(cast(connections.c.pending_changes, Text), "null") != "null"
 LOOK_BACK = 20
 """How many jobs back the last figures of a stream are searched."""
 
@@ -46,40 +40,6 @@ class SchedulePreview(BaseModel):
     nextMs: list[int]
 
 
-@router.get("/connections", operation_id="listConnectionOverviews", responses=responses_for(ConnectionOverviews))
-def list_connections(
-    caller: Reader,
-    context: ServerContext,
-    workspaceIds: Ids = None,
-    text: Annotated[str, Query(max_length=200, description="In the name of the connection or of an end.")] = "",
-    condition: Annotated[Condition | None, Query(description="Of the connection, or of its last job.")] = None,
-    sourceId: UUID | None = None,
-    destinationId: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-) -> Any:
-    """Connections with their ends, last jobs and next runs, by name."""
-    query = overview_query().where(connections.c.deleted_at_ms.is_(None))
-    allowed = visible(caller.workspaces(), workspaceIds)
-    if allowed is not None:
-        query = query.where(connections.c.workspace_id.in_(allowed))
-    if text:
-        like = f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
-        names = (connections.c.name, sources.c.name, destinations.c.name)
-        query = query.where(or_(*(name.ilike(like, escape="!") for name in names)))
-    for column, value in ((connections.c.source_id, sourceId), (connections.c.destination_id, destinationId)):
-        if value is not None:
-            query = query.where(column == str(value))
-    if condition is not None:
-        query = with_condition(query, condition)
-    page = query.order_by(func.lower(connections.c.name), connections.c.id).limit(limit).offset(offset)
-    with context.store.read() as db:
-        total = db.execute(query.with_only_columns(func.count(), maintain_column_froms=True)).scalar_one()
-        rows = list(db.execute(page))
-        last = last_jobs(db, [row.id for row in rows])
-        return {"data": [overview(row, last.get(row.id)) for row in rows], "total": total}
-
-
 @router.get(
     "/connections/{connectionId}", operation_id="getConnectionOverview", responses=responses_for(ConnectionDetail)
 )
@@ -88,20 +48,20 @@ def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -
     key = str(connectionId)
     with context.store.read() as db:
         connection.get(db, key)
-        row = db.execute(overview_query().where(connections.c.id == key)).one()
+        row = db.execute(overview_query(caller).where(connections.c.id == key)).one()
         settings = db.execute(select(connections).where(connections.c.id == key)).one()
-        tags = connection.tags_of(db, [key])[key]
         figures = last_figures(db, key)
         return {
-            **overview(row, last_jobs(db, [key]).get(key)),
+            **overview(row, last_jobs(db, [key]).get(key), connection.tags_of(db, [key])[key]),
+            "version": connection.version(settings),
             "schemaPolicy": settings.schema_policy,
             "prefix": settings.prefix,
             "namespaceDefinition": settings.namespace_definition,
             "namespaceFormat": settings.namespace_format,
             "managedBy": settings.origin,
             "createdAtMs": settings.created_at_ms,
-            "tags": [{"tagId": each.id, "name": each.name, "color": each.color} for each in tags],
             "changes": settings.pending_changes["changes"] if settings.pending_changes else None,
+            "slot": watched_slot.view(watched_slot.find(db, key), context.store.now_ms(db)),
             "streams": [
                 {**each, "key": connection.key_of(each), "last": figures.get(connection.key_of(each))}
                 for each in settings.streams
@@ -109,7 +69,7 @@ def get_connection(caller: Reader, context: ServerContext, connectionId: UUID) -
         }
 
 
-@router.post("/schedule/preview", operation_id="previewSchedule", response_model=SchedulePreview)
+@router.post("/schedule/preview", operation_id="previewSchedule", dependencies=ASKS, response_model=SchedulePreview)
 def preview_schedule(caller: AnyUser, context: ServerContext, body: ScheduleDraft) -> Any:
     """The next five runs of a schedule; none for a manual one. 422 says what is wrong with it."""
     form = schedule.from_api(body.model_dump())
@@ -124,14 +84,26 @@ def preview_schedule(caller: AnyUser, context: ServerContext, body: ScheduleDraf
     return {"nextMs": moments}
 
 
-def overview_query() -> Select[Any]:
+def owner_for(caller: Principal) -> ColumnElement[Any]:
+    """Who created a connection, for those who may change it; empty for others, who see names of no colleague."""
+    workspace_ids = caller.workspaces(Role.editor)
+    created_by = connections.c.created_by
+    return (
+        created_by
+        if workspace_ids is None
+        else case((connections.c.workspace_id.in_(workspace_ids), created_by), else_="")
+    )
+
+
+def overview_query(caller: Principal) -> Select[Any]:
     """The query for overviews."""
     c = connections.c
     return (
         select(
             *(c.id, c.workspace_id, c.name, c.status, c.status_reason, c.schedule, c.next_run_at_ms, c.failures),
-            *(c.source_id, c.destination_id),
-            DECIDING.label("deciding"),
+            *(c.source_id, c.destination_id, owner_for(caller).label("owner")),
+            condition.of_last_success(jobs.c.started_at_ms).label("fresh_at_ms"),
+            condition.DECIDING.label("deciding"),
             func.json_array_length(c.streams).label("streams"),
             sources.c.name.label("source_name"),
             sources.c.connector.label("source_connector"),
@@ -143,22 +115,7 @@ def overview_query() -> Select[Any]:
     )
 
 
-def with_condition(query: Select[Any], condition: Condition) -> Select[Any]:
-    """Select connections in this condition. An index finds the last job of each."""
-    if condition in ("active", "paused"):
-        return query.where(connections.c.status == ("active" if condition == "active" else "inactive"))
-    if condition == "deciding":
-        return query.where(DECIDING)
-    of = jobs.c.connection_id == connections.c.id
-    if condition == "never":
-        return query.where(~select(jobs.c.id).where(of).exists())
-    if condition == "running":
-        return query.where(select(jobs.c.id).where(of, jobs.c.status.in_(ACTIVE)).exists())
-    last = select(jobs.c.status).where(of).order_by(jobs.c.id.desc()).limit(1).correlate(connections)
-    return query.where(last.scalar_subquery() == condition)
-
-
-def overview(row: Any, job: Mapping[str, Any] | None) -> dict[str, Any]:
+def overview(row: Any, job: Mapping[str, Any] | None, tags: Iterable[Any]) -> dict[str, Any]:
     return {
         "connectionId": row.id,
         "workspaceId": row.workspace_id,
@@ -176,6 +133,9 @@ def overview(row: Any, job: Mapping[str, Any] | None) -> dict[str, Any]:
         "nextRunAtMs": row.next_run_at_ms,
         "streamCount": row.streams,
         "deciding": bool(row.deciding),
+        "owner": row.owner,
+        "freshAtMs": row.fresh_at_ms,
+        "tags": [{"tagId": tag.id, "name": tag.name, "color": tag.color} for tag in tags],
         "job": job,
     }
 
@@ -188,29 +148,20 @@ def last_jobs(db: Connection, connection_ids: Sequence[str]) -> dict[str, dict[s
         .group_by(jobs.c.connection_id)
         .subquery()
     )
+    # Attempts of earlier versions have no summary: only theirs need the figures of each stream.
+    streams = case((attempts.c.summary.is_(None), attempts.c.streams)).label("streams")
     rows = db.execute(
-        select(jobs, attempts.c.streams, attempts.c.progress)
+        select(jobs, attempts.c.summary, streams)
         .join(newest, newest.c.id == jobs.c.id)
-        .outerjoin(attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempts))
+        .outerjoin(attempts, LAST_ATTEMPT)
     )
     return {
         row.connection_id: {
-            **job_summary(row),
-            "figures": sum_figures(row.streams or (row.progress or {}).get("streams") or {}),
+            **job_summary(row, row.summary),
+            "figures": sums_of(row.summary) if row.summary else sum_figures(row.streams or {}),
         }
         for row in rows
     }
-
-
-def sum_figures(streams: Mapping[str, Any]) -> dict[str, float]:
-    """The counts and figures of all streams of an attempt together."""
-    sums: dict[str, float] = {}
-    for stream in streams.values():
-        counts = {name: stream.get(name) for name in COUNTS} | dict(stream.get("figures") or {})
-        for name, value in counts.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                sums[name] = sums.get(name, 0) + value
-    return sums
 
 
 def last_figures(db: Connection, connection_id: str) -> dict[str, dict[str, Any]]:

@@ -11,133 +11,16 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, RootModel
 
+from kitestring.delete_detection import DeletionMode
 from kitestring.server.api.airbyte_public.responses import Schedule, SelectedField
+from kitestring.server.api.kitestring.job_responses import (
+    JobKind,
+    JobSummary,
+    StreamResult,
+)
 from kitestring.server.api.response_models import ResponseModel
 
-JobKind = Literal["sync", "refresh", "clear", "backfill"]
-JobStatus = Literal["pending", "running", "incomplete", "succeeded", "suspicious", "failed", "cancelled"]
 ConnectorKind = Literal["source", "destination"]
-
-
-class ErrorRead(ResponseModel):
-    """An error: the class, a sentence, and the next action."""
-
-    type: str
-    message: str
-    hint: str
-    fields: dict[str, Any] = Field(default_factory=dict)
-
-
-# -- jobs --------------------------------------------------------------------------------------------------------------
-
-
-class JobSummary(ResponseModel):
-    """A job without its attempts. Times in UTC milliseconds; `runAfterMs` while the job waits for its next attempt."""
-
-    jobId: int
-    connectionId: UUID
-    workspaceId: UUID
-    kind: JobKind
-    status: JobStatus
-    cause: str
-    options: dict[str, Any]
-    attempts: int
-    records: int
-    bytes: int
-    error: ErrorRead | None
-    cancelRequested: bool
-    worker: str | None
-    createdAtMs: int
-    startedAtMs: int | None
-    endedAtMs: int | None
-    runAfterMs: int | None
-
-
-class ListedJob(JobSummary):
-    """A job of a list, with the name of its connection."""
-
-    connectionName: str
-
-
-class ListedJobs(ResponseModel):
-    """Jobs, newest first."""
-
-    data: list[ListedJob]
-
-
-class StreamResult(ResponseModel):
-    """Counts of one stream. `records_per_s` and `lag_s` (seconds behind the source) only while it runs; `figures`,
-    `suspicions` and `error` at its end."""
-
-    status: str
-    read: int = Field(default_factory=int)
-    written: int = Field(default_factory=int)
-    unchanged: int = Field(default_factory=int)
-    deleted: int = Field(default_factory=int)
-    rejected: int = Field(default_factory=int)
-    superseded: int = Field(default_factory=int)
-    filtered: int = Field(default_factory=int)
-    bytes: int = Field(default_factory=int)
-    seconds: float = Field(default_factory=float)
-    records_per_s: float = Field(default_factory=float)
-    lag_s: float | None = None
-    figures: dict[str, float] = Field(default_factory=dict)
-    suspicions: list[str] = Field(default_factory=list)
-    error: ErrorRead | None = None
-
-
-class Wait(ResponseModel):
-    """A pause that a sync has announced: how long it still takes, and why."""
-
-    seconds: float
-    reason: str
-
-
-class SyncProgress(ResponseModel):
-    """The counters of a running attempt, by stream."""
-
-    seconds: float = Field(default_factory=float)
-    streams: dict[str, StreamResult] = Field(default_factory=dict)
-    waiting: Wait | None = None
-
-
-class AttemptRead(ResponseModel):
-    """An attempt of a job: `progress` while it runs, `streams` at its end, `durable` what its checkpoints cover."""
-
-    number: int
-    status: str
-    worker: str
-    startedAtMs: int
-    endedAtMs: int | None
-    progress: SyncProgress | None
-    streams: dict[str, StreamResult] | None
-    durable: dict[str, dict[str, Any]] | None
-    error: ErrorRead | None
-
-
-class JobDetail(JobSummary):
-    """A job with its attempts."""
-
-    history: list[AttemptRead]
-
-
-class LogEntry(ResponseModel):
-    """An entry of a log, with the fields that it was logged with."""
-
-    model_config = ConfigDict(extra="allow")
-
-    at_ms: int
-    level: str
-    logger: str = Field(default_factory=str)
-    message: str
-
-
-class LogPage(ResponseModel):
-    """Entries of an attempt's log. `place` is where to read on; `more`: there are further entries already."""
-
-    entries: list[LogEntry]
-    place: int
-    more: bool
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
@@ -157,8 +40,18 @@ class LastJob(JobSummary):
     figures: dict[str, float]
 
 
+class TagSummary(ResponseModel):
+    """A tag of a connection."""
+
+    tagId: UUID
+    name: str
+    color: str
+
+
 class ConnectionOverview(ResponseModel):
-    """A connection with its ends, its newest job and its next run."""
+    """A connection with its ends, its newest job and its next run. `owner` created it (empty: not known, or
+    the caller is no editor there); `freshAtMs` is the start of the last sync that succeeded: the destination has all
+    that the source had then."""
 
     connectionId: UUID
     workspaceId: UUID
@@ -172,6 +65,9 @@ class ConnectionOverview(ResponseModel):
     nextRunAtMs: int | None
     streamCount: int
     deciding: bool
+    owner: str
+    freshAtMs: int | None
+    tags: list[TagSummary]
     job: LastJob | None
 
 
@@ -210,15 +106,8 @@ class StreamDetail(ResponseModel):
     selectedFields: list[SelectedField] = Field(default_factory=list)
     destinationObjectName: str = Field(default_factory=str)
     mappers: list[MapperRead] = Field(default_factory=list)
+    detectDeletes: DeletionMode | dict[str, Any] = Field(default_factory=lambda: "off")
     last: LastStreamResult | None
-
-
-class TagSummary(ResponseModel):
-    """A tag of a connection."""
-
-    tagId: UUID
-    name: str
-    color: str
 
 
 class SchemaChanges(ResponseModel):
@@ -239,17 +128,73 @@ class PendingChanges(ResponseModel):
     changes: SchemaChanges | None
 
 
-class ConnectionDetail(ConnectionOverview):
-    """A connection with its settings, its streams and the schema changes that wait for an answer."""
+class MissingCount(ResponseModel):
+    """How many of the `held` records of a stream the last listing of its source lacked."""
 
+    missing: int
+    held: int
+
+
+class WaitingDeletions(ResponseModel):
+    """The streams whose deletions wait, by key."""
+
+    streams: dict[str, MissingCount]
+
+
+SlotState = Literal["active", "inactive", "unreserved", "lost", "missing"]
+
+
+class SlotRemoval(ResponseModel):
+    """What became of the slot of a deleted connection. `message`: what was dropped, or why the slot stays; `hint`: what
+    to do then."""
+
+    status: Literal["waiting", "dropped", "kept"]
+    message: str
+    hint: str
+
+
+class ReplicationSlot(ResponseModel):
+    """The replication slot that a connection reads, as the database showed it at `reportedAtMs`. `behindSeconds`: all
+    that was committed so many seconds ago, or earlier, is at the destination; null while that is not known. `safeBytes`
+    may still be written before the slot is lost; null without a limit. `problem`: why it could not be seen since.
+    `created`: by this server, which drops it with the connection."""
+
+    slot: str
+    place: str
+    state: SlotState
+    walStatus: str
+    retainedBytes: int
+    safeBytes: int | None
+    behindBytes: int | None
+    behindSeconds: float | None
+    reportedAtMs: int
+    problem: str
+    alert: str
+    created: bool
+    removal: SlotRemoval | None
+
+
+class ConnectionSlot(ResponseModel):
+    """The slot of a connection, also of a deleted one; null where its source has none. `keptBecause`: why a deletion
+    would leave the slot, and what to do then; null where it would drop it."""
+
+    slot: ReplicationSlot | None
+    keptBecause: SlotRemoval | None
+
+
+class ConnectionDetail(ConnectionOverview):
+    """A connection with its settings, its streams and the schema changes that wait for an answer. `version` is for the
+    `If-Match` of a change."""
+
+    version: str
     schemaPolicy: str
     prefix: str
     namespaceDefinition: str
     namespaceFormat: str | None
     managedBy: str
     createdAtMs: int
-    tags: list[TagSummary]
     changes: SchemaChanges | None
+    slot: ReplicationSlot | None
     streams: list[StreamDetail]
 
 
@@ -273,7 +218,8 @@ class SyncEstimate(RootModel[dict[str, StreamEstimate]]):
 
 
 class ConnectorSummary(ResponseModel):
-    """A connector. `icon` is an address, or the text of an SVG."""
+    """A connector. `icon` is an address, or the text of an SVG. `used`: by how many sources or destinations of the
+    workspace that the list is for. `custom`: it is of that workspace, from the builder or given over the API."""
 
     definitionId: str
     kind: ConnectorKind
@@ -282,12 +228,15 @@ class ConnectorSummary(ResponseModel):
     connector: str
     version: str
     native: bool
+    custom: bool
     installed: bool
     documentationUrl: str
     category: str
     summary: str
     icon: str
     searchable: bool
+    browsable: bool
+    used: int
 
 
 class ConnectorSummaries(ResponseModel):
@@ -296,10 +245,17 @@ class ConnectorSummaries(ResponseModel):
     data: list[ConnectorSummary]
 
 
+class ConnectorDocumentation(ResponseModel):
+    """The page of a connector, in Markdown."""
+
+    markdown: str
+
+
 class ConnectorDetail(ConnectorSummary):
-    """A connector with the JSON Schema of its configuration."""
+    """A connector with the JSON Schema of its configuration. `suggested`: values that a new form begins with."""
 
     spec: dict[str, Any]
+    suggested: dict[str, Any]
 
 
 class CatalogStream(ResponseModel):
@@ -351,93 +307,12 @@ class SearchHits(ResponseModel):
 
 
 class ConsentVendor(ResponseModel):
-    """A source that can be given access by a consent, and the options that it needs first."""
+    """A source that can be given access by a consent, and the options that it needs first. `client`: whose OAuth client
+    it uses; null: none is registered."""
 
     connector: str
     needs: list[str]
-
-
-# -- the builder -------------------------------------------------------------------------------------------------------
-
-
-class ResolvedManifest(RootModel[dict[str, Any]]):
-    """A manifest without references and parameters."""
-
-
-class ManifestDefect(ResponseModel):
-    """A defect. `line` and `column` begin at 1; they are 0 where the manifest was sent as values."""
-
-    line: int
-    column: int
-    path: str
-    message: str
-    hint: str
-
-
-class ManifestDefects(ResponseModel):
-    """The defects of a manifest, in their order; none if it can be run."""
-
-    defects: list[ManifestDefect]
-
-
-class HttpExchange(ResponseModel):
-    """A request and its answer, secrets masked; bodies are decoded where they are JSON. `ms`: milliseconds."""
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: Any
-    status: int
-    response_headers: dict[str, str]
-    response: Any
-    error: str
-    ms: float
-
-
-class ManifestPage(ResponseModel):
-    """The records of one answer. `attempts`: the tries before it; without an exchange the answer came from a cache."""
-
-    exchange: HttpExchange | None
-    records: list[dict[str, Any]]
-    rejects: list[dict[str, Any]]
-    attempts: list[HttpExchange]
-
-
-class ManifestSlice(ResponseModel):
-    """A slice: its partition and bounds, its pages, and the stream's state behind it."""
-
-    partition: dict[str, Any]
-    bounds: dict[str, Any]
-    pages: list[ManifestPage]
-    state: dict[str, Any]
-
-
-class LogLine(ResponseModel):
-    """A line of the log of a test read."""
-
-    level: str
-    message: str
-
-
-class ManifestReading(ResponseModel):
-    """A test read. `limited` names the limits that ended it, `other` are requests that read no page, `error` and `hint`
-    say why it ended early."""
-
-    stream: str
-    slices: list[ManifestSlice]
-    other: list[HttpExchange]
-    logs: list[LogLine]
-    schema_: dict[str, Any] = Field(alias="schema")
-    state: dict[str, Any]
-    limited: list[str]
-    error: str
-    hint: str
-
-
-class InferredSchema(ResponseModel):
-    """A JSON Schema that fits the records."""
-
-    schema_: dict[str, Any] = Field(alias="schema")
+    client: Literal["workspace", "organization"] | None
 
 
 # -- configuration as code ---------------------------------------------------------------------------------------------
@@ -474,6 +349,7 @@ class ProjectFile(ResponseModel):
     connections: dict[str, dict[str, Any]]
     states: dict[str, dict[str, Any]] = Field(default_factory=dict)
     notifications: dict[str, Any] = Field(default_factory=dict)
+    leftOut: list[str] = Field(default_factory=list)
 
 
 # -- the server --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from kitestring.server.api.kitestring.responses import SearchHits
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.connections import endpoints
+from kitestring.server.connections.exclusive_place import exclusive_place
 
 router = APIRouter(tags=["search"])
 
@@ -36,4 +37,5 @@ def search_destination(caller: Reader, context: ServerContext, destinationId: UU
     """Search a collection with the embedder that filled it: the nearest chunks, best first."""
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "destination", str(destinationId))
-    return {"data": context.runner.run("search", {"destination": end.body(), **body.model_dump()}, limit_s=60.0)}
+    request = {"destination": end.body(), **body.model_dump()}
+    return {"data": context.runner.run("search", request, limit_s=60.0, place=exclusive_place(context, end))}

@@ -88,7 +88,7 @@ def create_user(body: UserCreate, caller: InstanceAdmin, context: ServerContext)
 def change_own_password(body: PasswordChange, caller: AnyUser, context: ServerContext) -> Response:
     """Change the caller's password. Needs the old one, and ends all sessions of the caller."""
     if caller.user_id is None:
-        raise Problem(422, "nobody is logged in", hint="Add a user first.")
+        raise Problem(422, "no user is logged in", hint="Add a user first.")
     check_password(context, caller.user_id, body.old)
     with context.store.write() as db:
         user.set_password(db, caller.user_id, body.new)

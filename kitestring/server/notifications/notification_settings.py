@@ -12,7 +12,7 @@ may replace one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,18 +26,10 @@ EVENTS = {
     "connectionUpdateActionRequired": "The schema of a source changed, and a user has to decide",
     "syncDisabled": "A connection was paused",
     "syncDisabledWarning": "A connection will be paused soon",
+    "replicationSlot": "A replication slot needs attention",
 }
-Event = Literal[
-    "failure",
-    "success",
-    "suspicious",
-    "connectionUpdate",
-    "connectionUpdateActionRequired",
-    "syncDisabled",
-    "syncDisabledWarning",
-]
-FALLBACK_EVENT = {"suspicious": "failure"}
-"""Airbyte's clients know no `suspicious`: where it has no channel of its own, it takes that of a failure."""
+FALLBACK_EVENT = {"suspicious": "failure", "replicationSlot": "failure"}
+"""Airbyte's clients do not know these: where they have no channel of their own, they take that of a failure."""
 CHANNEL_TYPES = ("webhook", "email", "apprise")
 
 _ADDRESS = {"airbyte_secret": True}

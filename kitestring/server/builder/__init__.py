@@ -1,0 +1,1 @@
+"""The connector builder: drafts of low-code sources, and their publication."""
