@@ -2,6 +2,8 @@
  * modes.json of it). */
 import table from './modes.json';
 
+import { t } from './text';
+
 interface Mode {
   name: string;
   reads: string;
@@ -12,17 +14,22 @@ interface Mode {
 }
 
 const DEFAULT = 'full_refresh_overwrite';
+const MODES: Record<string, Mode> = Object.fromEntries(table.map((mode) => [mode.name, mode]));
 
-export const MODES: Record<string, Mode> = Object.fromEntries(table.map((mode) => [mode.name, mode]));
+export const modeOf = (name: string | undefined): Mode | undefined => MODES[name ?? DEFAULT];
 
-export const modeLabel = (name: string) => MODES[name]?.title ?? name.replaceAll('_', ' ');
-
-/** The mode as the way to read and the way to write. */
-export function modeWords(name: string | undefined): string {
-  const mode = MODES[name ?? DEFAULT];
-  return mode ? `${mode.reads} · ${mode.writes}`.replaceAll('_', ' ') : (name ?? '');
+/** Airbyte's name of a mode: “Incremental | Append + Deduped”. */
+export function modeLabel(name: string | undefined): string {
+  const mode = modeOf(name);
+  return mode ? t(mode.title) : (name ?? '').replaceAll('_', ' ');
 }
 
-export const needsKey = (name: string) => MODES[name]?.needsKey ?? false;
+/** What a mode does, in a plain sentence. */
+export function modeNote(name: string | undefined): string {
+  const mode = modeOf(name);
+  return mode ? t(mode.note) : '';
+}
 
-export const isIncremental = (name: string | undefined) => MODES[name ?? DEFAULT]?.reads === 'incremental';
+export const needsKey = (name: string) => modeOf(name)?.needsKey ?? false;
+
+export const isIncremental = (name: string | undefined) => modeOf(name)?.reads === 'incremental';

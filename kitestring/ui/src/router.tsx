@@ -4,25 +4,30 @@ import {
   createRootRoute,
   createRoute,
   createRouter,
-  lazyRouteComponent,
-  Outlet,
   redirect,
 } from '@tanstack/react-router';
 
 import { queryClient } from './api/queries';
 import { sessionQuery } from './session/session';
-import { SignIn } from './session/SignIn';
+import { lazyPage } from './lazyPage';
+import { ownPath } from './session/ownPath';
 import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
+import { Root } from './shell/Root';
 import { Shell } from './shell/Shell';
+import { t } from './text';
 
-const root = createRootRoute({ component: Outlet });
+const root = createRootRoute({ component: Root });
 
 const signInRoute = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  component: SignIn,
+  component: lazyPage(() => import('./session/SignIn'), 'SignIn'),
   validateSearch: (search: Record<string, unknown>): { back?: string } =>
     typeof search.back === 'string' ? { back: search.back } : {},
+  beforeLoad: async ({ search }) => {
+    // Signed in already, or a server without users: there is nothing to sign in to.
+    if ((await queryClient.ensureQueryData(sessionQuery)) !== null) throw redirect({ href: ownPath(search.back) });
+  },
 });
 
 const shell = createRoute({
@@ -46,9 +51,9 @@ const home = createRoute({
 const connectionsRoute = createRoute({
   getParentRoute: () => shell,
   path: '/connections',
-  component: lazyRouteComponent(() => import('./connections/ConnectionsPage'), 'ConnectionsPage'),
+  component: lazyPage(() => import('./connections/ConnectionsPage'), 'ConnectionsPage'),
   validateSearch: (search: Record<string, unknown>) => ({
-    ...texts(search, 'text', 'condition'),
+    ...texts(search, 'text', 'condition', 'tag', 'owner', 'order'),
     ...numbers(search, 'page'),
   }),
 });
@@ -56,99 +61,142 @@ const connectionsRoute = createRoute({
 const connectionRoute = createRoute({
   getParentRoute: () => shell,
   path: '/connections/$connectionId',
-  component: lazyRouteComponent(() => import('./connection/ConnectionPage'), 'ConnectionPage'),
-  validateSearch: (search: Record<string, unknown>) => texts(search, 'tab'),
+  component: lazyPage(() => import('./connection/ConnectionPage'), 'ConnectionPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'tab', 'stream'),
 });
 
 const jobsRoute = createRoute({
   getParentRoute: () => shell,
   path: '/jobs',
-  component: lazyRouteComponent(() => import('./jobs/JobsPage'), 'JobsPage'),
-  validateSearch: (search: Record<string, unknown>) => texts(search, 'status'),
+  component: lazyPage(() => import('./jobs/JobsPage'), 'JobsPage'),
+  validateSearch: (search: Record<string, unknown>) => ({
+    ...texts(search, 'status', 'kind', 'text'),
+    ...numbers(search, 'before'),
+  }),
 });
 
 const jobRoute = createRoute({
   getParentRoute: () => shell,
   path: '/jobs/$jobId',
-  component: lazyRouteComponent(() => import('./job/JobPage'), 'JobPage'),
+  component: lazyPage(() => import('./job/JobPage'), 'JobPage'),
+  validateSearch: (search: Record<string, unknown>) => numbers(search, 'attempt', 'line'),
 });
 
+const dataRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/data',
+  component: lazyPage(() => import('./data/DataPage'), 'DataPage'),
+  validateSearch: (search: Record<string, unknown>) => ({
+    ...texts(search, 'in', 'stream', 'namespace', 'view', 'where', 'deleted', 'text', 'from'),
+    ...numbers(search, 'page', 'limit'),
+  }),
+});
+
+/** The address of the search page until it became a part of Data. */
 const searchRoute = createRoute({
   getParentRoute: () => shell,
   path: '/search',
-  component: lazyRouteComponent(() => import('./search/SearchPage'), 'SearchPage'),
-  validateSearch: (search: Record<string, unknown>) => ({
-    ...texts(search, 'in', 'text', 'where'),
-    ...numbers(search, 'limit'),
-  }),
+  validateSearch: (search: Record<string, unknown>) => ({ ...texts(search, 'in', 'text', 'where'), ...numbers(search, 'limit') }),
+  beforeLoad: ({ search }) => {
+    throw redirect({ to: '/data', search: { ...search, view: 'search' } });
+  },
 });
 
 const settingsRoute = createRoute({
   getParentRoute: () => shell,
   path: '/settings',
-  component: lazyRouteComponent(() => import('./settings/SettingsPage'), 'SettingsPage'),
-  validateSearch: (search: Record<string, unknown>) => texts(search, 'tab'),
+  component: lazyPage(() => import('./settings/SettingsPage'), 'SettingsPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'tab', 'actor', 'kind', 'since', 'until'),
+});
+
+const usageRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/usage',
+  component: lazyPage(() => import('./usage/UsagePage'), 'UsagePage'),
+  validateSearch: (search: Record<string, unknown>) => ({
+    ...texts(search, 'measure'),
+    ...numbers(search, 'months'),
+  }),
 });
 
 const newConnectionRoute = createRoute({
   getParentRoute: () => shell,
   path: '/connections/new',
-  component: lazyRouteComponent(() => import('./wizard/NewConnectionPage'), 'NewConnectionPage'),
-  validateSearch: (search: Record<string, unknown>) => texts(search, 'source', 'destination'),
-});
-
-const editStreamsRoute = createRoute({
-  getParentRoute: () => shell,
-  path: '/connections/$connectionId/streams',
-  component: lazyRouteComponent(() => import('./wizard/EditStreamsPage'), 'EditStreamsPage'),
+  component: lazyPage(() => import('./wizard/NewConnectionPage'), 'NewConnectionPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'source', 'destination', 'connector', 'step', 'created'),
 });
 
 const sourcesRoute = createRoute({
   getParentRoute: () => shell,
   path: '/sources',
-  component: lazyRouteComponent(() => import('./endpoint/EndpointsPage'), 'SourcesPage'),
+  component: lazyPage(() => import('./endpoint/EndpointsPage'), 'SourcesPage'),
+  validateSearch: (search: Record<string, unknown>) => ({ ...texts(search, 'text', 'order'), ...numbers(search, 'page') }),
 });
 
 const newSourceRoute = createRoute({
   getParentRoute: () => shell,
   path: '/sources/new',
-  component: lazyRouteComponent(() => import('./endpoint/NewEndpointPage'), 'NewSourcePage'),
+  component: lazyPage(() => import('./endpoint/NewEndpointPage'), 'NewSourcePage'),
   validateSearch: (search: Record<string, unknown>) => texts(search, 'connector'),
 });
 
 const sourceRoute = createRoute({
   getParentRoute: () => shell,
   path: '/sources/$id',
-  component: lazyRouteComponent(() => import('./endpoint/EndpointPage'), 'SourcePage'),
+  component: lazyPage(() => import('./endpoint/EndpointPage'), 'SourcePage'),
 });
 
 const destinationsRoute = createRoute({
   getParentRoute: () => shell,
   path: '/destinations',
-  component: lazyRouteComponent(() => import('./endpoint/EndpointsPage'), 'DestinationsPage'),
+  component: lazyPage(() => import('./endpoint/EndpointsPage'), 'DestinationsPage'),
+  validateSearch: (search: Record<string, unknown>) => ({ ...texts(search, 'text', 'order'), ...numbers(search, 'page') }),
 });
 
 const newDestinationRoute = createRoute({
   getParentRoute: () => shell,
   path: '/destinations/new',
-  component: lazyRouteComponent(() => import('./endpoint/NewEndpointPage'), 'NewDestinationPage'),
+  component: lazyPage(() => import('./endpoint/NewEndpointPage'), 'NewDestinationPage'),
   validateSearch: (search: Record<string, unknown>) => texts(search, 'connector'),
 });
 
 const destinationRoute = createRoute({
   getParentRoute: () => shell,
   path: '/destinations/$id',
-  component: lazyRouteComponent(() => import('./endpoint/EndpointPage'), 'DestinationPage'),
+  component: lazyPage(() => import('./endpoint/EndpointPage'), 'DestinationPage'),
+});
+
+const builderRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/builder',
+  component: lazyPage(() => import('./builder/BuilderPage'), 'BuilderPage'),
+});
+
+const beginRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/builder/new',
+  component: lazyPage(() => import('./builder/BeginPage'), 'BeginPage'),
+});
+
+const projectRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/builder/$projectId',
+  component: lazyPage(() => import('./builder/ProjectPage'), 'ProjectPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'part', 'view'),
 });
 
 const consentCallbackRoute = createRoute({
   getParentRoute: () => root,
   path: '/consented',
-  component: lazyRouteComponent(() => import('./endpoint/ConsentCallbackPage'), 'ConsentCallbackPage'),
+  component: lazyPage(() => import('./endpoint/ConsentCallbackPage'), 'ConsentCallbackPage'),
 });
 
-const connectionRoutes = [connectionsRoute, newConnectionRoute, editStreamsRoute, connectionRoute, jobsRoute, jobRoute];
+/** Any other address below the frame: what is missing is said beside the menu. */
+const unknownRoute = createRoute({ getParentRoute: () => shell, path: '$', component: NotFoundPage });
+
+const connectionRoutes = [connectionsRoute, newConnectionRoute, connectionRoute, jobsRoute, jobRoute];
 const endpointRoutes = [sourcesRoute, newSourceRoute, sourceRoute, destinationsRoute, newDestinationRoute, destinationRoute];
+const builderRoutes = [builderRoute, beginRoute, projectRoute];
 
 /** The text parameters of an address with these names. */
 function texts<Name extends string>(search: Record<string, unknown>, ...names: Name[]): { [name in Name]?: string } {
@@ -163,12 +211,12 @@ function numbers<Name extends string>(search: Record<string, unknown>, ...names:
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...connectionRoutes, ...endpointRoutes, searchRoute, settingsRoute])]),
+  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...connectionRoutes, ...endpointRoutes, ...builderRoutes, dataRoute, searchRoute, usageRoute, settingsRoute, unknownRoute])]),
   defaultErrorComponent: ErrorPage,
   defaultNotFoundComponent: NotFoundPage,
   defaultPendingComponent: () => (
     <Center py={80}>
-      <Loader role="status" aria-label="Loading" />
+      <Loader role="status" aria-label={t('Loading')} />
     </Center>
   ),
   defaultPendingMs: 200,

@@ -5,8 +5,10 @@ import { type FormEvent, useState } from 'react';
 import { api, OWN } from '../api/client';
 import type { ConnectionDetail } from '../api/schema.gen';
 import { useActions } from '../connections/useActions';
+import { RichText } from '../form/RichText';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
+import { t } from '../text';
 
 /** Parse a cursor value: whole numbers become numbers, anything else (dates, ids) stays text. */
 export function cursorValue(text: string): string | number {
@@ -32,7 +34,7 @@ export function Backfill({ connection, stream, onClose }: { connection: Connecti
         from: cursorValue(String(form.get('from'))),
         to: to ? cursorValue(to) : null,
       });
-      notifySuccess('Backfill started.');
+      notifySuccess(t('Backfill started.'));
       onClose();
       await invalidate();
     } catch (failure) {
@@ -43,22 +45,26 @@ export function Backfill({ connection, stream, onClose }: { connection: Connecti
   }
 
   return (
-    <Modal opened={stream !== null} onClose={onClose} title={`Backfill ${stream ?? ''}`} centered closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={stream !== null} onClose={onClose} title={t('Backfill {stream}', { stream: stream ?? '' })} centered closeButtonProps={{ 'aria-label': t('Close') }}>
       <form onSubmit={(event) => void submit(event)}>
         <Stack>
           <Text size="sm">
-            Reads the records whose {cursor ? <b>{cursor}</b> : 'cursor'} is in this range again and writes them again.
-            The state does not change and nothing is deleted. A stream written with <i>append</i> gets these records twice.
+            <RichText
+              text={t(
+                'Reads the records whose {cursor} is in this range again and writes them again. The state does not change and nothing is deleted. A stream written with *append* gets these records twice.',
+                { cursor: cursor ? `**${cursor}**` : t('cursor') },
+              )}
+            />
           </Text>
-          <TextInput label="From" name="from" placeholder="2026-01-01T00:00:00Z" required data-autofocus />
-          <TextInput label="To" name="to" placeholder="until now" description="Empty: until now." />
+          <TextInput label={t('From')} name="from" placeholder="2026-01-01T00:00:00Z" required data-autofocus />
+          <TextInput label={t('To')} name="to" placeholder={t('until now')} description={t('Empty: until now.')} />
           {error !== null && <ErrorNote error={error} />}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={onClose}>
-              Cancel
+              {t('Cancel')}
             </Button>
             <Button type="submit" loading={busy}>
-              Start backfill
+              {t('Start backfill')}
             </Button>
           </Group>
         </Stack>

@@ -1,32 +1,40 @@
-/** A connection: its status, and tabs for streams, jobs, state and settings. */
-import { Alert, Anchor, Button, Group, Skeleton, Stack, Tabs, Text } from '@mantine/core';
+/** A connection: its status, and tabs for an overview, streams, jobs, state and settings. */
+import { Alert, Anchor, Button, Group, Paper, Skeleton, Stack, Tabs, Text } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 
 import type { ConnectionDetail } from '../api/schema.gen';
+import { ConfigurationButton } from '../configuration/ConfigurationButton';
 import { LastSync } from '../connections/LastSync';
 import { ACTIVE, conditionOf, connectionQuery } from '../connections/overviews';
 import { inWords } from '../connections/schedule';
 import { useActions } from '../connections/useActions';
+import { DataLink } from '../data/DataLink';
+import { kindWord } from '../job/JobRow';
 import { JobsTable } from '../job/JobsTable';
+import { SyncProgress } from '../job/SyncProgress';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
-import { count } from '../shell/format';
+import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { PageHeader } from '../shell/PageHeader';
 import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
+import { t } from '../text';
 import { SchemaChangesAlert } from './SchemaChangesAlert';
-import { StreamsTab } from './StreamsTab';
+import { SlotLine } from './SlotLine';
+import { WaitingDeletionsAlert } from './WaitingDeletionsAlert';
 
 const route = getRouteApi('/shell/connections/$connectionId');
+const OverviewTab = lazy(() => import('./OverviewTab').then((all) => ({ default: all.OverviewTab })));
+const StreamsTab = lazy(() => import('./StreamsTab').then((all) => ({ default: all.StreamsTab })));
 const StateTab = lazy(() => import('./StateTab').then((all) => ({ default: all.StateTab })));
 const SettingsTab = lazy(() => import('./SettingsTab').then((all) => ({ default: all.SettingsTab })));
 
 export function ConnectionPage() {
   const { connectionId } = route.useParams();
-  const { tab = 'streams' } = route.useSearch();
+  const { tab = 'overview', stream } = route.useSearch();
   const navigate = route.useNavigate();
   const query = useQuery(connectionQuery(connectionId));
   const { may } = useWorkspace();
@@ -37,16 +45,23 @@ export function ConnectionPage() {
     ) : (
       <Stack>
         <Skeleton h={44} w={320} />
-        <Skeleton h={300} />
+        <RowsSkeleton />
       </Stack>
     );
   return (
     <>
       <Head connection={connection} run={may('runner')} edit={may('editor')} />
       <Stack mb="md" gap="sm">
+        {connection.job && ACTIVE.includes(connection.job.status) && (
+          <Paper withBorder p="md">
+            <SyncProgress job={connection.job} />
+          </Paper>
+        )}
+        {connection.slot && <SlotLine slot={connection.slot} />}
         {connection.changes && <SchemaChangesAlert connection={connection} edit={may('editor')} />}
+        {connection.job?.status === 'suspicious' && <WaitingDeletionsAlert connection={connection} edit={may('editor')} />}
         {connection.status !== 'active' && connection.statusReason && !connection.changes && (
-          <Alert color="gray" icon={<IconPlayerPause aria-hidden />} title="Paused" variant="light">
+          <Alert color="gray" icon={<IconPlayerPause aria-hidden />} title={t('Paused')} variant="light">
             <Text size="sm">{connection.statusReason}</Text>
           </Alert>
         )}
@@ -54,12 +69,12 @@ export function ConnectionPage() {
           <Alert
             color={connection.job.status === 'failed' ? 'red' : 'yellow'}
             variant="light"
-            title={`The last ${connection.job.kind} ${connection.job.status === 'incomplete' ? 'will be retried' : connection.job.status === 'failed' ? 'failed' : 'is suspicious'}: ${connection.job.error.message}`}
+            title={problemTitle(connection.job.status, kindWord(connection.job.kind), connection.job.error.message)}
           >
             <Group justify="space-between">
               <Text size="sm">{connection.job.error.hint}</Text>
               <Anchor component={Link} to={`/jobs/${connection.job.jobId}`} size="sm" c="var(--mantine-color-text)" td="underline">
-                View job
+                {t('View job')}
               </Anchor>
             </Group>
           </Alert>
@@ -71,20 +86,24 @@ export function ConnectionPage() {
         keepMounted={false}
       >
         <Tabs.List mb="md">
-          <Tabs.Tab value="streams">Streams ({count(connection.streams.length)})</Tabs.Tab>
-          <Tabs.Tab value="jobs">Jobs</Tabs.Tab>
-          <Tabs.Tab value="state">State</Tabs.Tab>
-          <Tabs.Tab value="settings">Settings</Tabs.Tab>
+          <Tabs.Tab value="overview">{t('Overview')}</Tabs.Tab>
+          <Tabs.Tab value="streams">{t('Streams & fields ({count})', { count: connection.streams.length })}</Tabs.Tab>
+          <Tabs.Tab value="jobs">{t('Jobs')}</Tabs.Tab>
+          <Tabs.Tab value="state">{t('State')}</Tabs.Tab>
+          <Tabs.Tab value="settings">{t('Settings')}</Tabs.Tab>
         </Tabs.List>
-        <Suspense fallback={<Skeleton h={240} />}>
+        <Suspense fallback={<RowsSkeleton />}>
+          <Tabs.Panel value="overview">
+            <OverviewTab key={connectionId} connection={connection} run={may('runner')} />
+          </Tabs.Panel>
           <Tabs.Panel value="streams">
-            <StreamsTab connection={connection} run={may('runner')} edit={may('editor')} />
+            <StreamsTab key={connection.connectionId} connection={connection} run={may('runner')} edit={may('editor')} opened={stream} />
           </Tabs.Panel>
           <Tabs.Panel value="jobs">
-            <JobsTable of={{ connectionId }} running={connection.job?.jobId} />
+            <JobsTable key={connectionId} of={{ connectionId }} running={connection.job?.jobId} />
           </Tabs.Panel>
           <Tabs.Panel value="state">
-            <StateTab connection={connection} edit={may('editor')} />
+            <StateTab key={connectionId} connection={connection} edit={may('editor')} />
           </Tabs.Panel>
           <Tabs.Panel value="settings">
             <SettingsTab key={connection.connectionId} connection={connection} edit={may('editor')} />
@@ -95,36 +114,44 @@ export function ConnectionPage() {
   );
 }
 
+function problemTitle(status: string, kind: string, message: string): string {
+  if (status === 'incomplete') return t('{kind} will be retried: {message}', { kind, message });
+  if (status === 'failed') return t('{kind} failed: {message}', { kind, message });
+  return t('{kind} is suspicious: {message}', { kind, message });
+}
+
 function Head({ connection, run, edit }: { connection: ConnectionDetail; run: boolean; edit: boolean }) {
   const { sync, cancel, pause, resume } = useActions(connection);
   const running = connection.job !== null && ACTIVE.includes(connection.job.status);
   const paused = connection.status !== 'active';
+  // The default name of a connection: not repeated below it.
+  const pair = `${connection.source.name} → ${connection.destination.name}`;
   return (
     <PageHeader
       title={connection.name}
       above={
         <Anchor component={Link} to="/connections" size="sm">
-          Connections
+          {t('Connections')}
         </Anchor>
       }
       note={
         <Group gap="sm" style={{ rowGap: 4 }}>
           <StatusBadge status={conditionOf(connection)} />
-          <span>
-            {connection.source.name} → {connection.destination.name}
-          </span>
+          {connection.name !== pair && <span>{pair}</span>}
           <span>
             {inWords(connection.schedule)}
             {connection.nextRunAtMs && !paused && (
               <>
-                , next <Time ms={connection.nextRunAtMs} />
+                , {t('next')} <Time ms={connection.nextRunAtMs} />
               </>
             )}
           </span>
-          {connection.job && <LastSync connection={connection} line />}
+          {connection.job && <LastSync connection={connection} />}
+          {connection.job && <DataLink size="sm" destinationId={connection.destination.id} connectionId={connection.connectionId} />}
         </Group>
       }
     >
+      <ConfigurationButton workspaceId={connection.workspaceId} part={{ kind: 'connection', name: connection.name }} />
       {edit &&
         (paused ? (
           <Button
@@ -134,7 +161,7 @@ function Head({ connection, run, edit }: { connection: ConnectionDetail; run: bo
             disabled={connection.changes !== null}
             onClick={() => resume.mutate()}
           >
-            Resume
+            {t('Resume')}
           </Button>
         ) : (
           <Button
@@ -143,12 +170,12 @@ function Head({ connection, run, edit }: { connection: ConnectionDetail; run: bo
             loading={pause.isPending}
             onClick={() => pause.mutate()}
           >
-            Pause
+            {t('Pause')}
           </Button>
         ))}
       {running && connection.job && (
         <Button variant="default" component={Link} to={`/jobs/${connection.job.jobId}`}>
-          Follow
+          {t('Open the job')}
         </Button>
       )}
       {run &&
@@ -160,11 +187,11 @@ function Head({ connection, run, edit }: { connection: ConnectionDetail; run: bo
             disabled={connection.job?.cancelRequested}
             onClick={() => cancel.mutate()}
           >
-            {connection.job?.cancelRequested ? 'Stopping …' : 'Cancel'}
+            {connection.job?.cancelRequested ? t('Stopping …') : t('Cancel')}
           </Button>
         ) : (
-          <Button leftSection={<IconRefresh size={16} aria-hidden />} loading={sync.isPending} onClick={() => sync.mutate()}>
-            Sync now
+          <Button leftSection={<IconRefresh size={16} aria-hidden />} loading={sync.isPending} onClick={() => sync.mutate()} aria-keyshortcuts="s">
+            {t('Sync now')}
           </Button>
         ))}
     </PageHeader>

@@ -1,93 +1,97 @@
 /** Settings of a connection: name, schedule and handling of schema changes. */
 import { Alert, Anchor, Button, Card, Group, Radio, Stack, Text, TextInput, Title } from '@mantine/core';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { api, OWN, PUBLIC } from '../api/client';
-import type { ConnectionDetail, Schedule, SchedulePreview } from '../api/schema.gen';
-import { splitCron } from '../connections/schedule';
+import { api, isOvertaken, PUBLIC } from '../api/client';
+import type { ConnectionDetail } from '../api/schema.gen';
+import { RichText } from '../form/RichText';
 import { type Confirmation, Confirm } from '../shell/Confirm';
+import { DraftNote } from '../shell/DraftNote';
 import { ErrorNote } from '../shell/ErrorNote';
-import { exact } from '../shell/format';
-import { notifySuccess } from '../shell/notify';
-import { ScheduleFields, scheduleBody, DEFAULT_SCHEDULE, type ScheduleSettings } from '../wizard/ScheduleFields';
+import { LeaveGuard } from '../shell/LeaveGuard';
+import { notifyError, notifySuccess } from '../shell/notify';
+import { same } from '../shell/rebase';
+import { keepAll, useDraft } from '../shell/useDraft';
+import { t } from '../text';
+import { patchAsSeen } from './patchAsSeen';
+import { policies } from './policies';
+import { notifyRemoval, removalOf, SlotBeforeDeletion, slotOf } from './slotRemoval';
+import { scheduleBody, scheduleSettingsOf } from '../schedule/settings';
+import { ScheduleFields } from '../schedule/ScheduleFields';
 
-const POLICIES = [
-  ['ignore', 'Ignore new fields and streams'],
-  ['disable_connection', 'Pause the connection and ask'],
-  ['propagate_columns', 'Add new fields'],
-  ['propagate_fully', 'Add new fields and streams'],
-] as const;
-
-/** The form values for a schedule of the API. */
-export function scheduleSettingsOf(schedule: Schedule): ScheduleSettings {
-  if (schedule.scheduleType === 'cron') {
-    const { expression, zone } = splitCron(schedule.cronExpression ?? '');
-    return { ...DEFAULT_SCHEDULE, kind: 'cron', expression, zone };
-  }
-  const [, every, unit] = /(\d+)\s+(\w+)/.exec(schedule.basicTiming ?? '') ?? [];
-  if (schedule.scheduleType === 'basic' && every && unit)
-    return { ...DEFAULT_SCHEDULE, kind: 'basic', every: Number(every), unit: `${unit.toUpperCase().replace(/S$/, '')}S` };
-  return { ...DEFAULT_SCHEDULE, kind: schedule.scheduleType === 'manual' ? 'manual' : 'basic' };
+function savedSettings(connection: ConnectionDetail) {
+  return { name: connection.name, schedule: scheduleSettingsOf(connection.schedule), policy: connection.schemaPolicy };
 }
+
+const LABELS: Record<string, () => string> = {
+  name: () => t('Name'),
+  schedule: () => t('Schedule'),
+  policy: () => t('When the source schema changes'),
+};
 
 export function SettingsTab({ connection, edit }: { connection: ConnectionDetail; edit: boolean }) {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const [name, setName] = useState(connection.name);
-  const [schedule, setSchedule] = useState(() => scheduleSettingsOf(connection.schedule));
-  const [policy, setPolicy] = useState(connection.schemaPolicy);
+  const saved = savedSettings(connection);
+  const draft = useDraft(`settings ${connection.connectionId}`, saved, keepAll);
+  const { name, schedule, policy } = draft.value;
   const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
   const body: Record<string, unknown> = {};
   if (name.trim() !== connection.name) body.name = name.trim();
   if (policy !== connection.schemaPolicy) body.nonBreakingSchemaUpdatesBehavior = policy;
-  if (JSON.stringify(schedule) !== JSON.stringify(scheduleSettingsOf(connection.schedule))) body.schedule = scheduleBody(schedule);
+  if (JSON.stringify(schedule) !== JSON.stringify(saved.schedule)) body.schedule = scheduleBody(schedule);
   const changed = Object.keys(body).length > 0;
   const saving = useMutation({
-    mutationFn: () => api.patch(`${PUBLIC}/connections/${connection.connectionId}`, body),
+    mutationFn: () => patchAsSeen(connection, body, (present) => same(savedSettings(present), saved)),
+    onError: (error) => (isOvertaken(error) ? client.invalidateQueries({ queryKey: ['connection', connection.connectionId] }) : undefined),
     onSuccess: async () => {
-      notifySuccess('The settings were saved.');
+      notifySuccess(t('The settings were saved'));
+      draft.clear();
       await client.invalidateQueries({ queryKey: ['connection', connection.connectionId] });
       await client.invalidateQueries({ queryKey: ['connections'] });
     },
   });
-  const preview = useQuery({
-    queryKey: ['schedule', schedule],
-    queryFn: () => api.post<SchedulePreview>(`${OWN}/schedule/preview`, scheduleBody(schedule)),
-    enabled: schedule.kind !== 'manual',
-    retry: false,
-  });
-
-  const remove = () =>
+  const remove = async () => {
+    // Asked when the dialog opens: another connection may have begun to read the slot since.
+    const answer = connection.slot ? await slotOf(connection.connectionId) : null;
     setConfirmation({
-      title: `Delete ${connection.name}?`,
+      title: t('Delete {name}?', { name: connection.name }),
       body: (
-        <>
-          The connection, its schedule and its state are deleted. This cannot be undone. The data in{' '}
-          <b>{connection.destination.name}</b> stays.
-        </>
+        <Stack gap="xs">
+          <RichText
+            text={t('The connection, its schedule and its state are deleted. This cannot be undone. The data in {destination} stays.', {
+              destination: connection.destination.name,
+            })}
+          />
+          {answer && <SlotBeforeDeletion answer={answer} />}
+        </Stack>
       ),
-      action: 'Delete the connection',
+      action: t('Delete the connection'),
       danger: true,
       type: connection.name,
       run: async () => {
+        draft.clear();
         await api.delete(`${PUBLIC}/connections/${connection.connectionId}`);
-        notifySuccess(`${connection.name} was deleted.`);
+        notifySuccess(t('{name} was deleted.', { name: connection.name }));
         await client.invalidateQueries({ queryKey: ['connections'] });
         await navigate({ to: '/connections' });
+        if (answer?.slot) void removalOf(connection.connectionId).then(notifyRemoval, notifyError);
       },
     });
+  };
 
   return (
     <Stack maw={760}>
       {connection.managedBy && (
-        <Alert variant="light" role="note" title="A project file manages this connection">
+        <Alert variant="light" role="note" title={t('A project file manages this connection')}>
           <Text size="sm">
-            The next <code>kitestring apply</code> overwrites changes made here with “{connection.managedBy}” of kitestring.yaml.
+            <RichText text={t('The next `kitestring apply` overwrites changes made here with “{name}” of kitestring.yaml.', { name: connection.managedBy })} />
           </Text>
         </Alert>
       )}
+      <DraftNote draft={draft} label={(path) => LABELS[path.split('.')[0]!]?.() ?? path} />
       <Card withBorder>
         <form
           onSubmit={(event) => {
@@ -97,30 +101,29 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
         >
           <fieldset disabled={!edit} style={{ border: 0, padding: 0, margin: 0, minWidth: 0 }}>
           <Stack>
-            <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} required />
-            <ScheduleFields schedule={schedule} onChange={setSchedule} />
-            {schedule.kind !== 'manual' && preview.data && (
-              <Text size="sm" c="dimmed" role="status">
-                Next: {preview.data.nextMs.slice(0, 3).map(exact).join('; ')}
-              </Text>
-            )}
-            {schedule.kind !== 'manual' && preview.error && <ErrorNote error={preview.error} />}
-            <Radio.Group label="When the source schema changes" value={policy} onChange={setPolicy}>
+            <TextInput label={t('Name')} value={name} onChange={(event) => draft.set({ ...draft.value, name: event.currentTarget.value })} required />
+            <ScheduleFields schedule={schedule} onChange={(next) => draft.set({ ...draft.value, schedule: next })} />
+            <Radio.Group label={t('When the source schema changes')} value={policy} onChange={(next) => draft.set({ ...draft.value, policy: next })}>
               <Stack gap={6} mt={6}>
-                {POLICIES.map(([value, label]) => (
+                {policies().map(({ value, label }) => (
                   <Radio key={value} value={value} label={label} />
                 ))}
               </Stack>
             </Radio.Group>
             <Text size="sm" c="dimmed">
-              A breaking change (the key, the cursor or the stream itself was removed) always pauses the connection.
+              {t('A breaking change (the key, the cursor or the stream itself was removed) always pauses the connection.')}
             </Text>
-            {saving.error && <ErrorNote error={saving.error} />}
+            {saving.error && !(isOvertaken(saving.error) && draft.isOvertaken) && <ErrorNote error={saving.error} />}
             {edit && (
               <Group>
                 <Button type="submit" loading={saving.isPending} disabled={!changed || name.trim() === ''}>
-                  Save
+                  {t('Save')}
                 </Button>
+                {changed && (
+                  <Button variant="default" onClick={draft.reset}>
+                    {t('Discard')}
+                  </Button>
+                )}
               </Group>
             )}
           </Stack>
@@ -130,20 +133,19 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
       <Card withBorder>
         <Stack gap={6}>
           <Title order={2} size="h5">
-            Source and destination
+            {t('Source and destination')}
           </Title>
           <Text size="sm">
-            From{' '}
             <Anchor component={Link} to={`/sources/${connection.source.id}`} size="sm">
               {connection.source.name}
-            </Anchor>{' '}
-            to{' '}
+            </Anchor>
+            {' → '}
             <Anchor component={Link} to={`/destinations/${connection.destination.id}`} size="sm">
               {connection.destination.name}
             </Anchor>
-            {connection.prefix && <>, with the stream prefix “{connection.prefix}”</>}
-            {connection.namespaceFormat && <>, in the namespace “{connection.namespaceFormat}”</>}.
           </Text>
+          {connection.prefix && <Text size="sm">{t('Prefix of the streams: {prefix}', { prefix: connection.prefix })}</Text>}
+          {connection.namespaceFormat && <Text size="sm">{t('Namespace: {namespace}', { namespace: connection.namespaceFormat })}</Text>}
         </Stack>
       </Card>
       {edit && (
@@ -151,18 +153,19 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
           <Group justify="space-between">
             <Stack gap={2}>
               <Title order={2} size="h5">
-                Delete this connection
+                {t('Delete this connection')}
               </Title>
               <Text size="sm" c="dimmed">
-                The data in the destination stays.
+                {t('The data in the destination stays.')}
               </Text>
             </Stack>
-            <Button variant="default" c="var(--mantine-color-error)" onClick={remove}>
-              Delete …
+            <Button variant="default" c="var(--mantine-color-error)" onClick={() => void remove().catch(notifyError)}>
+              {t('Delete …')}
             </Button>
           </Group>
         </Card>
       )}
+      <LeaveGuard draft={draft} />
       <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
     </Stack>
   );

@@ -1,5 +1,5 @@
 /** The state of each stream, from which the next sync continues: view, edit or reset. */
-import { Button, Code, Group, JsonInput, Modal, Paper, Skeleton, Stack, Text } from '@mantine/core';
+import { Button, Code, Group, JsonInput, Modal, Paper, Stack, Text } from '@mantine/core';
 import { IconBookmark } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -7,10 +7,13 @@ import { useState } from 'react';
 import { api, OWN } from '../api/client';
 import type { ConnectionDetail, StreamStates } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
+import { RichText } from '../form/RichText';
 import { type Confirmation, Confirm } from '../shell/Confirm';
 import { EmptyState } from '../shell/EmptyState';
 import { ErrorNote } from '../shell/ErrorNote';
+import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { notifySuccess } from '../shell/notify';
+import { t } from '../text';
 
 const MAX_STREAMS = 200;
 
@@ -28,26 +31,26 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
   const invalidate = () => client.invalidateQueries({ queryKey: ['connection', connection.connectionId] });
 
   if (states.error) return <ErrorNote error={states.error} retry={() => void states.refetch()} />;
-  if (!states.data) return <Skeleton h={200} />;
+  if (!states.data) return <RowsSkeleton />;
   const streams = Object.keys(states.data);
   if (streams.length === 0)
     return (
       <Paper withBorder>
-        <EmptyState icon={<IconBookmark size={28} aria-hidden />} title="No state yet">
-          After the first checkpoint of a sync, the state of each stream is shown here.
+        <EmptyState icon={<IconBookmark size={28} aria-hidden />} title={t('No state yet')}>
+          {t('After the first checkpoint of a sync, the state of each stream is shown here.')}
         </EmptyState>
       </Paper>
     );
 
   const reset = (stream: string) =>
     setConfirmation({
-      title: `Reset the state of ${stream}?`,
-      body: 'The next sync reads this stream from the beginning. The data in the destination stays.',
-      action: 'Reset the state',
+      title: t('Reset the state of {stream}?', { stream }),
+      body: t('The next sync reads this stream from the beginning. The data in the destination stays.'),
+      action: t('Reset the state'),
       danger: true,
       run: async () => {
         await api.delete(path, { stream });
-        notifySuccess('The state was reset.');
+        notifySuccess(t('The state was reset.'));
         await invalidate();
       },
     });
@@ -55,7 +58,7 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
   return (
     <Stack>
       <Text size="sm" c="dimmed">
-        The next sync continues from this state. {busy && 'It cannot be changed while a job runs.'}
+        {t('The next sync continues from this state.')} {busy && t('It cannot be changed while a job runs.')}
       </Text>
       <Paper withBorder>
         {streams.slice(0, MAX_STREAMS).map((stream) => (
@@ -68,7 +71,7 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
                 block
                 tabIndex={0}
                 role="group"
-                aria-label={`State of ${stream}`}
+                aria-label={t('State of {stream}', { stream })}
                 style={{ maxHeight: 240, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}
               >
                 {JSON.stringify(states.data[stream], null, 2)}
@@ -76,11 +79,11 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
             </Stack>
             {edit && (
               <Group gap="xs">
-                <Button size="xs" variant="default" disabled={busy} aria-label={`Change the state of ${stream}`} onClick={() => setEdited(stream)}>
-                  Change …
+                <Button size="xs" variant="default" disabled={busy} aria-label={t('Change the state of {stream}', { stream })} onClick={() => setEdited(stream)}>
+                  {t('Change …')}
                 </Button>
-                <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} aria-label={`Reset the state of ${stream}`} onClick={() => reset(stream)}>
-                  Reset …
+                <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} aria-label={t('Reset the state of {stream}', { stream })} onClick={() => reset(stream)}>
+                  {t('Reset …')}
                 </Button>
               </Group>
             )}
@@ -89,26 +92,29 @@ export function StateTab({ connection, edit }: { connection: ConnectionDetail; e
       </Paper>
       {streams.length > MAX_STREAMS && (
         <Text size="sm" c="dimmed">
-          Showing {MAX_STREAMS} of {streams.length} streams. <Code>kitestring state export</Code> writes all.
+          <RichText text={t('Showing {count} of {all} streams. `kitestring state export` writes all.', { count: MAX_STREAMS, all: streams.length })} />
         </Text>
       )}
       <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
       <Modal
         opened={edited !== null}
         onClose={() => setEdited(null)}
-        title={`The state of ${edited ?? ''}`}
+        title={t('The state of {stream}', { stream: edited ?? '' })}
         centered
         size="lg"
-        closeButtonProps={{ 'aria-label': 'Close' }}
+        closeButtonProps={{ 'aria-label': t('Close') }}
       >
         {edited !== null && (
           <Edit
             stream={edited}
             state={states.data[edited] ?? {}}
             onClose={() => setEdited(null)}
-            save={async (state) => {
+            save={async (state, before) => {
+              const { states: current } = await api.get<StreamStates>(path);
+              if (JSON.stringify(current[edited] ?? {}) !== before)
+                throw new Error(t('The state of {stream} has changed since it was opened here. Close this dialog and change the new state.', { stream: edited }));
               await api.put(path, { states: { [edited]: state } });
-              notifySuccess('The state was saved.');
+              notifySuccess(t('The state was saved.'));
               await invalidate();
             }}
           />
@@ -126,10 +132,13 @@ function Edit({
 }: {
   stream: string;
   state: Record<string, unknown>;
-  save: (state: unknown) => Promise<void>;
+  /** `before`: the state that was opened, as JSON. */
+  save: (state: unknown, before: string) => Promise<void>;
   onClose: () => void;
 }) {
-  const [text, setText] = useState(JSON.stringify(state, null, 2));
+  // What was opened; the page goes on to load the state meanwhile.
+  const [before] = useState(() => JSON.stringify(state));
+  const [text, setText] = useState(() => JSON.stringify(state, null, 2));
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
 
@@ -138,13 +147,13 @@ function Edit({
     try {
       value = JSON.parse(text);
     } catch {
-      setError(new Error('This is not valid JSON. Check quotes, commas and braces.'));
+      setError(new Error(t('This is not valid JSON. Check quotes, commas and braces.')));
       return;
     }
     setBusy(true);
     setError(null);
     try {
-      await save(value);
+      await save(value, before);
       onClose();
     } catch (failure) {
       setError(failure);
@@ -155,17 +164,17 @@ function Edit({
 
   return (
     <Stack>
-      <JsonInput label={`State of ${stream}, as JSON`} value={text} onChange={setText} autosize minRows={6} maxRows={24} data-autofocus />
+      <JsonInput label={t('State of {stream}, as JSON', { stream })} value={text} onChange={setText} autosize minRows={6} maxRows={24} data-autofocus />
       <Text size="sm" c="dimmed">
-        A later cursor skips records; an earlier cursor reads records again.
+        {t('A later cursor skips records; an earlier cursor reads records again.')}
       </Text>
       {error !== null && <ErrorNote error={error} />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onClose}>
-          Cancel
+          {t('Cancel')}
         </Button>
         <Button loading={busy} onClick={() => void submit()}>
-          Save
+          {t('Save')}
         </Button>
       </Group>
     </Stack>

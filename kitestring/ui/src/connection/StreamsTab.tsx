@@ -1,132 +1,181 @@
-/** The streams of a connection with their last results; virtualized, because there may be thousands. */
-import { Button, Checkbox, Group, Paper, Text, TextInput } from '@mantine/core';
-import { IconSearch } from '@tabler/icons-react';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { useMemo, useRef, useState } from 'react';
+/** The streams of a connection: status and configuration in one table, with the fields and mappers of each inside. */
+import { Alert, Button, Group, Menu, Stack, Text } from '@mantine/core';
+import { IconChevronDown, IconEraser, IconRefresh, IconZoomScan } from '@tabler/icons-react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
 
-import type { ConnectionDetail } from '../api/schema.gen';
+import { api, OWN } from '../api/client';
+import type { ConnectionDetail, SchemaChanges, StreamProperty } from '../api/schema.gen';
 import { ACTIVE } from '../connections/overviews';
 import { useActions } from '../connections/useActions';
+import { endpointQuery } from '../endpoint/endpoints';
 import { type Confirmation, Confirm } from '../shell/Confirm';
-import { count } from '../shell/format';
+import { DraftNote } from '../shell/DraftNote';
+import { ErrorNote } from '../shell/ErrorNote';
+import { LeaveGuard } from '../shell/LeaveGuard';
+import { keepAll, useDraft } from '../shell/useDraft';
+import { isChanged } from '../streams/consequences';
+import { textFieldsOf } from '../streams/embedded';
+import { EmbeddedFields } from '../streams/EmbeddedFields';
+import { problemOf } from '../streams/problem';
+import { StreamDetails } from '../streams/StreamDetails';
+import { StreamsTable } from '../streams/StreamsTable';
+import { type Choice, type StreamConfig, keyOf, offeredKey, offeredOf, offeredQuery } from '../streams/streams';
+import { plural, t } from '../text';
 import { Backfill } from './Backfill';
-import { StreamRow } from './StreamRow';
+import { savedChoice } from './savedChoice';
+import { SchemaDifference } from './SchemaDifference';
+import { SaveStreams } from './SaveStreams';
+import { StreamMenu } from './StreamMenu';
 import { clearDialog, refreshDialog } from './dialogs';
 
-const ROW = 64;
-
-export function StreamsTab({ connection, run, edit }: { connection: ConnectionDetail; run: boolean; edit: boolean }) {
-  const [text, setText] = useState('');
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+export function StreamsTab({ connection, run, edit, opened }: { connection: ConnectionDetail; run: boolean; edit: boolean; opened?: string }) {
+  const client = useQueryClient();
+  const { invalidate } = useActions(connection);
+  const sourceId = connection.source.id;
+  const offered = useQuery(offeredQuery(sourceId, connection.destination.id, false));
+  const destination = useQuery(endpointQuery('destination', connection.destination.id));
+  const textFields = useMemo(() => textFieldsOf(destination.data?.configuration), [destination.data]);
+  const savedStreams = useMemo(() => savedChoice(connection), [connection]);
+  const saved: Choice = useMemo(() => new Map(Object.entries(savedStreams)), [savedStreams]);
+  const draft = useDraft<Record<string, StreamConfig>>(`streams ${connection.connectionId}`, savedStreams, keepAll);
+  const choice = useMemo(() => new Map(Object.entries(draft.value)), [draft.value]);
+  const [saving, setSaving] = useState(false);
   const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
   const [backfillStream, setBackfillStream] = useState<string | null>(null);
-  const { invalidate } = useActions(connection);
-  const scroller = useRef<HTMLDivElement>(null);
-  const streams = useMemo(
-    () => connection.streams.filter((stream) => stream.key.toLowerCase().includes(text.trim().toLowerCase())),
-    [connection.streams, text],
-  );
-  const rows = useVirtualizer({
-    count: streams.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW,
-    overscan: 8,
+  const discovery = useMutation({
+    mutationFn: () => api.post<SchemaChanges>(`${OWN}/connections/${connection.connectionId}/diff`),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['offered', sourceId] }),
   });
-  const busy = connection.job !== null && ACTIVE.includes(connection.job.status);
-  const names = [...chosen].filter((key) => connection.streams.some((stream) => stream.key === key));
-  const all = streams.length > 0 && streams.every((stream) => chosen.has(stream.key));
 
-  function toggle(key: string) {
-    setChosen((previous) => {
-      const next = new Set(previous);
-      if (!next.delete(key)) next.add(key);
-      return next;
-    });
-  }
+  const changed = draft.isChanged && isChanged(saved, choice);
+  const removed = useMemo(() => {
+    const keys = new Set(offered.data?.map(offeredKey));
+    return new Set(offered.data ? [...saved.keys()].filter((key) => !keys.has(key)) : []);
+  }, [offered.data, saved]);
+  // The status is shown at once; what else the source has follows.
+  const rows = useMemo(() => {
+    const kept = [...saved].filter(([key]) => !offered.data || removed.has(key)).map(([, stream]) => offeredOf(stream));
+    const synced = (stream: StreamProperty) => saved.has(offeredKey(stream));
+    const others = offered.data ?? [];
+    return [...kept, ...others.filter(synced), ...others.filter((stream) => !synced(stream))];
+  }, [offered.data, saved, removed]);
+  const results = useMemo(
+    () => new Map(connection.streams.flatMap((stream) => (stream.last ? [[keyOf(stream), stream.last] as const] : []))),
+    [connection.streams],
+  );
+  const busy = connection.job !== null && ACTIVE.includes(connection.job.status);
+  const problem = problemOf(textFields, connection.destination.name);
+  const wrong = rows.filter((stream) => {
+    const chosen = choice.get(offeredKey(stream));
+    return chosen && !removed.has(offeredKey(stream)) && problem(stream, chosen);
+  }).length;
   const refresh = (keys: string[]) => setConfirmation(refreshDialog(connection, keys, invalidate));
   const clear = (keys: string[]) => setConfirmation(clearDialog(connection, keys, invalidate));
 
   return (
-    <>
-      <Group mb="sm" gap="xs">
-        <TextInput
-          aria-label="Search streams"
-          placeholder="Search streams"
-          leftSection={<IconSearch size={16} aria-hidden />}
-          value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
-          style={{ flex: '1 1 200px' }}
-          maw={340}
-        />
-        {names.length > 0 && (
-          <>
-            <Text size="sm" c="dimmed">
-              {count(names.length)} chosen
-            </Text>
-            {run && (
-              <Button size="xs" variant="default" disabled={busy} onClick={() => refresh(names)}>
-                Refresh …
-              </Button>
-            )}
-            {edit && (
-              <Button size="xs" variant="default" c="var(--mantine-color-error)" disabled={busy} onClick={() => clear(names)}>
-                Clear …
-              </Button>
-            )}
-          </>
+    <Stack gap="sm">
+      <DraftNote draft={draft} />
+      {offered.error && <ErrorNote error={offered.error} retry={() => void offered.refetch()} />}
+      {discovery.error && <ErrorNote error={discovery.error} retry={() => discovery.mutate()} />}
+      {discovery.data && <SchemaDifference difference={discovery.data} onClose={discovery.reset} />}
+      {removed.size > 0 && (
+        <Alert variant="light" color="yellow" title={plural(removed.size, 'One stream was removed from the source', '{count} streams were removed from the source')}>
+          {t('Saving removes {streams} from the connection; the data in the destination stays.', { streams: [...removed].slice(0, 20).join(', ') })}
+        </Alert>
+      )}
+      {destination.data && <EmbeddedFields sourceId={sourceId} destination={destination.data} editable={edit} />}
+      <StreamsTable
+        key={opened}
+        opened={opened}
+        offered={rows}
+        choice={choice}
+        // A change that was taken back, in whatever order, is none.
+        onChange={(next) => (isChanged(saved, next) ? draft.set(Object.fromEntries(next)) : draft.reset())}
+        editable={edit && offered.isSuccess}
+        newKeys={new Set(discovery.data?.newStreams)}
+        goneKeys={removed}
+        results={results}
+        problem={problem}
+        bulk={(keys) => {
+          const synced = keys.filter((key) => saved.has(key));
+          return (
+            <Group gap="xs">
+              {run && (
+                <Button variant="default" leftSection={<IconZoomScan size={16} aria-hidden />} loading={discovery.isPending} onClick={() => discovery.mutate()}>
+                  {t('Refresh the schema')}
+                </Button>
+              )}
+              {run && synced.length > 1 && (
+                <Menu position="bottom-end">
+                  <Menu.Target>
+                    <Button variant="default" rightSection={<IconChevronDown size={15} aria-hidden />}>
+                      {plural(synced.length, 'Actions for {count} stream', 'Actions for {count} streams')}
+                    </Button>
+                  </Menu.Target>
+                  <Menu.Dropdown>
+                    <Menu.Item leftSection={<IconRefresh size={15} aria-hidden />} disabled={busy} onClick={() => refresh(synced)}>
+                      {t('Refresh …')}
+                    </Menu.Item>
+                    {edit && (
+                      <Menu.Item leftSection={<IconEraser size={15} aria-hidden />} color="red" disabled={busy} onClick={() => clear(synced)}>
+                        {t('Clear …')}
+                      </Menu.Item>
+                    )}
+                  </Menu.Dropdown>
+                </Menu>
+              )}
+            </Group>
+          );
+        }}
+        actions={(key) => {
+          const stream = saved.get(key);
+          if (!stream) return null;
+          return <StreamMenu connectionId={connection.connectionId} destinationId={connection.destination.id} streamKey={key} syncMode={stream.syncMode} busy={busy} run={run} edit={edit} onRefresh={refresh} onClear={clear} onBackfill={setBackfillStream} />;
+        }}
+        details={(stream, chosen, change) => (
+          <StreamDetails
+            sourceId={sourceId}
+            destinationId={connection.destination.id}
+            stream={stream}
+            chosen={chosen}
+            textFields={textFields}
+            editable={edit && offered.isSuccess && !removed.has(offeredKey(stream))}
+            onChange={change}
+          />
         )}
-      </Group>
-      <Paper withBorder style={{ overflow: 'hidden' }}>
-        {run && (
-          <Group px="md" py={8} className="panel-row" gap="sm">
-            <Checkbox
-              size="xs"
-              label={text ? 'All matches' : 'All streams'}
-              checked={all}
-              indeterminate={!all && names.length > 0}
-              onChange={() => setChosen(all ? new Set() : new Set(streams.map((stream) => stream.key)))}
-            />
-          </Group>
-        )}
-        <div ref={scroller} tabIndex={0} role="region" aria-label="Streams" style={{ maxHeight: '65vh', overflow: 'auto' }}>
-          <div role="list" style={{ height: rows.getTotalSize(), position: 'relative' }}>
-            {rows.getVirtualItems().map((item) => {
-              const stream = streams[item.index]!;
-              return (
-                <div
-                  key={stream.key}
-                  role="listitem"
-                  aria-setsize={streams.length}
-                  aria-posinset={item.index + 1}
-                  data-index={item.index}
-                  ref={rows.measureElement}
-                  className="panel-row"
-                  style={{ position: 'absolute', insetInline: 0, top: 0, transform: `translateY(${item.start}px)` }}
-                >
-                  <StreamRow
-                    stream={stream}
-                    chosen={chosen.has(stream.key)}
-                    busy={busy}
-                    run={run}
-                    edit={edit}
-                    onToggle={toggle}
-                    onRefresh={refresh}
-                    onClear={clear}
-                    onBackfill={setBackfillStream}
-                  />
-                </div>
-              );
-            })}
-          </div>
-        </div>
-        {streams.length === 0 && (
-          <Text c="dimmed" size="sm" ta="center" py="xl">
-            No stream matches “{text}”.
+      />
+      {(changed || (removed.size > 0 && edit)) && (
+        <Group justify="space-between" className="save-bar" role="region" aria-label={t('Unsaved changes')}>
+          <Text size="sm" fw={600} c={wrong > 0 ? 'var(--mantine-color-error)' : undefined}>
+            {wrong > 0 ? plural(wrong, 'One stream has a problem.', '{count} streams have a problem.') : t('The streams have unsaved changes.')}
           </Text>
-        )}
-      </Paper>
+          <Group gap="xs">
+            <Button variant="default" disabled={!changed} onClick={draft.reset}>
+              {t('Discard')}
+            </Button>
+            <Button disabled={wrong > 0 || [...choice.keys()].every((key) => removed.has(key))} onClick={() => setSaving(true)}>
+              {t('Save …')}
+            </Button>
+          </Group>
+        </Group>
+      )}
+      <SaveStreams
+        connection={connection}
+        opened={saving}
+        before={saved}
+        after={new Map([...choice].filter(([key]) => !removed.has(key)))}
+        busy={busy}
+        onClose={() => setSaving(false)}
+        onSaved={() => {
+          setSaving(false);
+          draft.reset();
+          discovery.reset();
+        }}
+      />
+      <LeaveGuard draft={draft} />
       <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
       <Backfill connection={connection} stream={backfillStream} onClose={() => setBackfillStream(null)} />
-    </>
+    </Stack>
   );
 }

@@ -1,120 +1,153 @@
-/** One connection in the table. */
-import { ActionIcon, Anchor, Group, Menu, Stack, Table, Text, Tooltip } from '@mantine/core';
-import {
-  IconArrowRight,
-  IconDotsVertical,
-  IconPlayerPause,
-  IconPlayerPlay,
-  IconPlayerStop,
-  IconRefresh,
-} from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
-import { memo } from 'react';
+/** One connection in the list: plain elements, and no menu of its own. */
+import { IconArrowRight, IconDotsVertical, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
+import { lazy, memo, Suspense } from 'react';
 
 import type { ConnectionOverview } from '../api/schema.gen';
+import { ConnectorIcon } from '../catalog/ConnectorIcon';
+import styles from '../list/list.module.css';
+import { Tags } from '../list/Tags';
+import { ANONYMOUS } from '../session/anonymous';
 import { StatusBadge } from '../shell/StatusBadge';
-import { Time } from '../shell/Time';
-import { LastSync } from './LastSync';
+import { useNow } from '../shell/Time';
+import { t } from '../text';
+import { freshnessOf } from './freshness';
+import { syncFigures, SyncTime } from './LastSync';
 import { ACTIVE, conditionOf } from './overviews';
 import { inWords } from './schedule';
-import { useActions } from './useActions';
 
-export const ConnectionRow = memo(function ConnectionRow({ connection, may }: { connection: ConnectionOverview; may: { run: boolean; edit: boolean } }) {
-  const { sync, cancel, pause, resume } = useActions(connection);
-  const running = connection.job !== null && ACTIVE.includes(connection.job.status);
+const SyncProgress = lazy(() => import('../job/SyncProgress').then((all) => ({ default: all.SyncProgress })));
+
+export interface Rights {
+  run: boolean;
+  edit: boolean;
+}
+
+/** What a row asks its list to do. */
+export interface RowHandlers {
+  select: (connection: ConnectionOverview, selected: boolean, range: boolean) => void;
+  run: (connection: ConnectionOverview, action: 'sync' | 'cancel') => void;
+  menu: (connection: ConnectionOverview, button: HTMLElement) => void;
+}
+
+export const ConnectionRow = memo(function ConnectionRow({
+  connection,
+  rights,
+  selected,
+  busy,
+  handlers,
+}: {
+  connection: ConnectionOverview;
+  rights: Rights;
+  selected: boolean;
+  busy: boolean;
+  handlers: RowHandlers;
+}) {
+  const { name, job } = connection;
+  const running = job !== null && ACTIVE.includes(job.status);
   const paused = connection.status !== 'active';
-  const reason = paused ? connection.statusReason : connection.job?.status === 'failed' ? connection.job.error?.message : undefined;
+  const reason = paused ? connection.statusReason : job?.status === 'failed' ? job.error?.message : undefined;
   return (
-    <Table.Tr>
-      <Table.Td maw={360}>
-        <Stack gap={2}>
-          <Anchor
-            component={Link}
-            to={`/connections/${connection.connectionId}`}
-            fw={600}
-            size="sm"
-            style={{ overflowWrap: 'anywhere' }}
-          >
-            {connection.name}
-          </Anchor>
-          <Group gap={4} c="dimmed">
-            <Text size="xs">{connection.source.name}</Text>
-            <IconArrowRight size={12} aria-label="to" />
-            <Text size="xs">{connection.destination.name}</Text>
-          </Group>
-        </Stack>
-      </Table.Td>
-      <Table.Td maw={260}>
+    <tr role="row" className={styles.row} data-row={connection.connectionId} data-selected={selected || undefined} aria-selected={selected}>
+      <td role="cell" className={styles.check}>
+        {rights.run && (
+          <input
+            type="checkbox"
+            aria-label={t('Select {name}', { name })}
+            checked={selected}
+            onChange={(event) => handlers.select(connection, event.currentTarget.checked, (event.nativeEvent as MouseEvent).shiftKey)}
+          />
+        )}
+      </td>
+      <td role="cell" className={styles.name}>
+        <a href={`/connections/${connection.connectionId}`} className={styles.link} title={name.length > 60 ? name : undefined}>
+          {name}
+        </a>
+        <div className={`${styles.ends} ${styles.dim}`}>
+          <ConnectorIcon type={connection.source.connector} name={connection.source.name} size={16} />
+          <span>{connection.source.name}</span>
+          <IconArrowRight size={12} aria-label={t('to')} />
+          <ConnectorIcon type={connection.destination.connector} name={connection.destination.name} size={16} />
+          <span>{connection.destination.name}</span>
+        </div>
+      </td>
+      <td role="cell">
         <StatusBadge status={conditionOf(connection)} />
         {reason && (
-          <Tooltip label={reason} multiline maw={420} withArrow>
-            <Text size="xs" c="dimmed" lineClamp={2} mt={4}>
-              {reason}
-            </Text>
-          </Tooltip>
+          <span className={`${styles.clipped} ${styles.dim}`} title={reason}>
+            {reason}
+          </span>
         )}
-      </Table.Td>
-      <Table.Td visibleFrom="sm">
-        <LastSync connection={connection} />
-      </Table.Td>
-      <Table.Td visibleFrom="md">
-        <Text size="sm">{inWords(connection.schedule)}</Text>
-        {connection.nextRunAtMs && !paused && (
-          <Text size="xs" c="dimmed">
-            next <Time ms={connection.nextRunAtMs} />
-          </Text>
+      </td>
+      <td role="cell" className="numbers">
+        {job && running && (
+          <Suspense fallback={<SyncTime job={job} />}>
+            <SyncProgress job={job} compact />
+          </Suspense>
         )}
-      </Table.Td>
-      <Table.Td w={84}>
-        <Group gap={4} wrap="nowrap" justify="flex-end">
-          {may.run &&
-            (running ? (
-              <Tooltip label="Cancel">
-                <ActionIcon
-                  variant="subtle"
-                  color="gray"
-                  aria-label={`Cancel the job of ${connection.name}`}
-                  loading={cancel.isPending}
-                  disabled={connection.job?.cancelRequested}
-                  onClick={() => cancel.mutate()}
-                >
-                  <IconPlayerStop size={17} aria-hidden />
-                </ActionIcon>
-              </Tooltip>
-            ) : (
-              <Tooltip label="Sync now">
-                <ActionIcon
-                  variant="subtle"
-                  aria-label={`Sync ${connection.name} now`}
-                  loading={sync.isPending}
-                  onClick={() => sync.mutate()}
-                >
-                  <IconRefresh size={17} aria-hidden />
-                </ActionIcon>
-              </Tooltip>
-            ))}
-          {may.edit && (
-            <Menu position="bottom-end">
-              <Menu.Target>
-                <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${connection.name}`}>
-                  <IconDotsVertical size={17} aria-hidden />
-                </ActionIcon>
-              </Menu.Target>
-              <Menu.Dropdown>
-                {paused ? (
-                  <Menu.Item leftSection={<IconPlayerPlay size={15} aria-hidden />} onClick={() => resume.mutate()}>
-                    Resume
-                  </Menu.Item>
-                ) : (
-                  <Menu.Item leftSection={<IconPlayerPause size={15} aria-hidden />} onClick={() => pause.mutate()}>
-                    Pause
-                  </Menu.Item>
-                )}
-              </Menu.Dropdown>
-            </Menu>
-          )}
-        </Group>
-      </Table.Td>
-    </Table.Tr>
+        {job && !running && (
+          <>
+            <span className={styles.label}>{t('Last sync')} </span>
+            <SyncTime job={job} />
+            <div className={`${styles.clipped} ${styles.dim}`} title={syncFigures(job)}>
+              {syncFigures(job, true)}
+            </div>
+          </>
+        )}
+      </td>
+      <td role="cell" className={styles.narrow}>
+        <Fresh connection={connection} running={running} />
+      </td>
+      <td role="cell" className={styles.medium}>
+        <Tags tags={connection.tags} />
+      </td>
+      <td role="cell" className={styles.wide}>
+        {connection.owner && connection.owner !== ANONYMOUS && (
+          <span className={`${styles.clipped} ${styles.dim}`} title={t('Created by {owner}', { owner: connection.owner })}>
+            {connection.owner}
+          </span>
+        )}
+      </td>
+      <td role="cell" className={styles.actions}>
+        {rights.run && (
+          <button
+            type="button"
+            className={styles.action}
+            disabled={busy || (running ? job.cancelRequested : paused)}
+            title={running ? t('Cancel') : t('Sync now')}
+            aria-label={running ? t('Cancel the job of {name}', { name }) : t('Sync {name} now', { name })}
+            onClick={() => handlers.run(connection, running ? 'cancel' : 'sync')}
+          >
+            {running ? <IconPlayerStop size={17} aria-hidden /> : <IconRefresh size={17} aria-hidden />}
+          </button>
+        )}
+        {rights.edit && (
+          <button
+            type="button"
+            className={styles.action}
+            aria-haspopup="menu"
+            aria-label={t('Actions for {name}', { name })}
+            onClick={(event) => handlers.menu(connection, event.currentTarget)}
+          >
+            <IconDotsVertical size={17} aria-hidden />
+          </button>
+        )}
+      </td>
+    </tr>
   );
 });
+
+function Fresh({ connection, running }: { connection: ConnectionOverview; running: boolean }) {
+  const { age, late } = freshnessOf(connection, running, useNow());
+  return (
+    <>
+      {age && (
+        <div className="numbers">
+          <span className={styles.label}>{t('Freshness')} </span>
+          {age}
+        </div>
+      )}
+      <div className={styles.dim}>{inWords(connection.schedule)}</div>
+      {late && <div className={`${styles.dim} ${styles.overdue}`}>{t('The next sync is late')}</div>}
+    </>
+  );
+}

@@ -1,12 +1,13 @@
-/** The result of a connection's last job, in two lines or, with `line`, in one. */
+/** The result of a connection's last job in one line. */
 import { Text } from '@mantine/core';
 
-import type { ConnectionOverview } from '../api/schema.gen';
+import type { ConnectionOverview, LastJob } from '../api/schema.gen';
 import { duration, short } from '../shell/format';
 import { Time } from '../shell/Time';
+import { t } from '../text';
 import { ACTIVE } from './overviews';
 
-export function LastSync({ connection, line = false }: { connection: ConnectionOverview; line?: boolean }) {
+export function LastSync({ connection }: { connection: ConnectionOverview }) {
   const job = connection.job;
   if (!job)
     return (
@@ -14,34 +15,36 @@ export function LastSync({ connection, line = false }: { connection: ConnectionO
         –
       </Text>
     );
-  const figures = job.figures;
+  const figures = syncFigures(job);
+  return (
+    <Text span size="sm" className="numbers">
+      {t('Last sync')} <SyncTime job={job} />
+      {figures && ` · ${figures}`}
+    </Text>
+  );
+}
+
+/** When a job began, or how long ago it ended. */
+export function SyncTime({ job }: { job: LastJob }) {
   const running = ACTIVE.includes(job.status);
-  const parts = [
-    figures.read !== undefined ? `${short(figures.read)} records` : undefined,
-    figures.chunks_embedded !== undefined ? `${short(figures.chunks_embedded)} chunks embedded` : undefined,
-    figures.chunks_reused ? `${short(figures.chunks_reused)} reused` : undefined,
-    !running && job.startedAtMs && job.endedAtMs ? duration(job.endedAtMs - job.startedAtMs) : undefined,
-  ].filter(Boolean);
-  const when = (
+  return (
     <>
-      {running && 'started '}
+      {running && `${t('started')} `}
       <Time ms={running ? (job.startedAtMs ?? job.createdAtMs) : (job.endedAtMs ?? job.createdAtMs)} />
       {job.kind !== 'sync' && ` · ${job.kind}`}
     </>
   );
-  if (line)
-    return (
-      <Text span size="sm" className="numbers">
-        Last sync {when}
-        {parts.length > 0 && ` · ${parts.join(' · ')}`}
-      </Text>
-    );
-  return (
-    <>
-      <Text size="sm">{when}</Text>
-      <Text size="xs" c="dimmed" className="numbers">
-        {parts.join(' · ')}
-      </Text>
-    </>
-  );
+}
+
+/** “1,204 records · 96 chunks embedded · 12 s”; with `brief` without the chunks. */
+export function syncFigures(job: LastJob, brief = false): string {
+  const { figures } = job;
+  const running = ACTIVE.includes(job.status);
+  const parts = [
+    figures.read !== undefined ? t('{number} records', { number: short(figures.read) }) : undefined,
+    !brief && figures.chunks_embedded !== undefined ? t('{number} chunks embedded', { number: short(figures.chunks_embedded) }) : undefined,
+    !brief && figures.chunks_reused ? t('{number} reused', { number: short(figures.chunks_reused) }) : undefined,
+    !running && job.startedAtMs && job.endedAtMs ? duration(job.endedAtMs - job.startedAtMs) : undefined,
+  ];
+  return parts.filter(Boolean).join(' · ');
 }

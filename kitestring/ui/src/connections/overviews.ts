@@ -2,27 +2,31 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { api, OWN } from '../api/client';
-import type { ConnectionDetail, ConnectionOverview, ConnectionOverviews } from '../api/schema.gen';
+import type { ConnectionCounts, ConnectionDetail, ConnectionOverview, ConnectionOverviews } from '../api/schema.gen';
 
 export const ACTIVE = ['pending', 'running', 'incomplete'];
 export const PAGE = 50;
+const BATCH = 200;
 
-export const CONDITIONS = [
-  { value: 'running', label: 'Running' },
-  { value: 'succeeded', label: 'Last succeeded' },
-  { value: 'suspicious', label: 'Last suspicious' },
-  { value: 'failed', label: 'Last failed' },
-  { value: 'cancelled', label: 'Last cancelled' },
-  { value: 'never', label: 'Not run yet' },
-  { value: 'paused', label: 'Paused' },
-  { value: 'deciding', label: 'Needs a decision' },
-];
+/** The conditions of a connection, in the order of the tabs. */
+export const CONDITIONS = ['running', 'deciding', 'failed', 'suspicious', 'paused', 'succeeded', 'cancelled', 'never'] as const;
 
+/** What narrows the list, as the address has it. */
 export interface Filter {
   text?: string;
   condition?: string;
+  tag?: string;
+  owner?: string;
+  order?: string;
   page?: number;
 }
+
+const parametersOf = (workspaceId: string | undefined, { text, tag, owner }: Filter) => ({
+  workspaceIds: workspaceId,
+  text,
+  tagIds: tag,
+  owner,
+});
 
 export function overviewsQuery(workspaceId: string | undefined, filter: Filter) {
   return queryOptions({
@@ -33,9 +37,9 @@ export function overviewsQuery(workspaceId: string | undefined, filter: Filter) 
       api.get<ConnectionOverviews>(
         `${OWN}/connections`,
         {
-          workspaceIds: workspaceId,
-          text: filter.text,
+          ...parametersOf(workspaceId, filter),
           condition: filter.condition,
+          order: filter.order,
           limit: PAGE,
           offset: ((filter.page ?? 1) - 1) * PAGE,
         },
@@ -44,6 +48,29 @@ export function overviewsQuery(workspaceId: string | undefined, filter: Filter) 
     refetchInterval: (query) =>
       query.state.data?.data.some((connection) => connection.job && ACTIVE.includes(connection.job.status)) ? 2_000 : 10_000,
   });
+}
+
+/** How many connections match the filters, by condition; the owners and the tags that there are. */
+export function countsQuery(workspaceId: string | undefined, { text, tag, owner }: Filter) {
+  const filter = { text, tag, owner };
+  return queryOptions({
+    queryKey: ['connections', workspaceId, 'counts', filter],
+    enabled: workspaceId !== undefined,
+    placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => api.get<ConnectionCounts>(`${OWN}/connections/counts`, parametersOf(workspaceId, filter), signal),
+    refetchInterval: 10_000,
+  });
+}
+
+/** Every connection that matches the filters, by id, with its name. */
+export async function allMatching(workspaceId: string, filter: Filter): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  for (let offset = 0; ; offset += BATCH) {
+    const query = { ...parametersOf(workspaceId, filter), condition: filter.condition, limit: BATCH, offset };
+    const { data } = await api.get<ConnectionOverviews>(`${OWN}/connections`, query);
+    for (const connection of data) names.set(connection.connectionId, connection.name);
+    if (data.length < BATCH) return names;
+  }
 }
 
 export function connectionQuery(connectionId: string) {

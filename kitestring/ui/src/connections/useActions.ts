@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, OWN, PUBLIC } from '../api/client';
 import type { ConnectionOverview, JobSummary } from '../api/schema.gen';
 import { notifySuccess, notifyError } from '../shell/notify';
+import { t } from '../text';
 
 export function useActions(connection: Pick<ConnectionOverview, 'connectionId' | 'name' | 'job'>) {
   const client = useQueryClient();
@@ -18,7 +19,7 @@ export function useActions(connection: Pick<ConnectionOverview, 'connectionId' |
   const sync = useMutation({
     mutationFn: () => api.post<JobSummary>(`${OWN}/connections/${connection.connectionId}/sync`),
     onSuccess: async () => {
-      notifySuccess(`Sync of ${connection.name} started.`);
+      notifySuccess(t('Sync of {name} started.', { name: connection.name }));
       await invalidate();
     },
     onError: notifyError,
@@ -26,7 +27,7 @@ export function useActions(connection: Pick<ConnectionOverview, 'connectionId' |
   const cancel = useMutation({
     mutationFn: () => api.post(`${OWN}/jobs/${connection.job?.jobId}/cancel`),
     onSuccess: async () => {
-      notifySuccess('The job stops at the next checkpoint.');
+      notifySuccess(t('The job stops at the next checkpoint.'));
       await invalidate();
     },
     onError: notifyError,

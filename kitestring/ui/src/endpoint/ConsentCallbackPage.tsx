@@ -2,6 +2,7 @@
 import { Center, Stack, Text, Title } from '@mantine/core';
 import { useEffect } from 'react';
 
+import { t } from '../text';
 import { CONSENT_CHANNEL } from './consentChannel';
 
 export function ConsentCallbackPage() {
@@ -20,9 +21,9 @@ export function ConsentCallbackPage() {
     <Center mih="60vh" p="md">
       <Stack gap="xs" ta="center">
         <Title order={1} size="h3">
-          {error ? 'Access was not granted' : 'Access granted'}
+          {error ? t('Access was not granted') : t('Access granted')}
         </Title>
-        <Text c="dimmed">{error ? `Error from the vendor: ${error}.` : 'You can close this window.'}</Text>
+        <Text c="dimmed">{error ? t('Error from the vendor: {error}.', { error }) : t('You can close this window.')}</Text>
       </Stack>
     </Center>
   );

@@ -3,6 +3,7 @@ import { Alert, Text } from '@mantine/core';
 import { IconKey } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 
+import { currentLanguage, plural, t } from '../text';
 import { credentialExpiryQuery } from './endpoints';
 
 const SOON_DAYS = 30;
@@ -10,7 +11,7 @@ const SOON_DAYS = 30;
 export function CredentialExpiry({ sourceId }: { sourceId: string }) {
   const credentials = useQuery(credentialExpiryQuery(sourceId));
   return credentials.data?.map(({ name, endsAt, daysLeft, hint }) => {
-    const day = new Date(endsAt).toLocaleDateString(undefined, { dateStyle: 'long' });
+    const day = new Date(endsAt).toLocaleDateString(currentLanguage(), { dateStyle: 'long' });
     const expired = daysLeft < 0;
     return (
       <Alert
@@ -19,7 +20,11 @@ export function CredentialExpiry({ sourceId }: { sourceId: string }) {
         variant="light"
         icon={<IconKey aria-hidden />}
         role="status"
-        title={expired ? `${name} expired on ${day}` : `${name} expires on ${day}, in ${daysLeft} days`}
+        title={
+          expired
+            ? t('{name} expired on {day}', { name, day })
+            : plural(daysLeft, '{name} expires on {day}, in {count} day', '{name} expires on {day}, in {count} days', { name, day })
+        }
       >
         {hint && (
           <Text size="sm" c="var(--mantine-color-text)">

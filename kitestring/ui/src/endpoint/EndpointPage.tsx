@@ -1,18 +1,26 @@
 /** A source or destination: its form, its connections, check and delete. */
-import { Anchor, Box, Breadcrumbs, Button, Card, List, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { Anchor, Breadcrumbs, Button, Card, Group, List, Stack, Text, Title } from '@mantine/core';
 import { IconPlus, IconTrash } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 
+import { SourceVersion } from './SourceVersion';
+import { ConnectorIcon } from '../catalog/ConnectorIcon';
+import { ConfigurationButton } from '../configuration/ConfigurationButton';
+import { FormSkeleton } from '../form/FormSkeleton';
 import { useWorkspace } from '../session/session';
 import { type Confirmation, Confirm } from '../shell/Confirm';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
 import { notifySuccess } from '../shell/notify';
+import { plural, t } from '../text';
 import { EndpointForm } from './EndpointForm';
 import { CredentialExpiry } from './CredentialExpiry';
-import { type EndpointKind, endpointQuery, change, remove, specQuery, workspaceConnectionsQuery } from './endpoints';
+import { change, type EndpointKind, endpointQuery, overviewQuery, remove, specQuery, usesQuery } from './endpoints';
+import { FormGuide, useWide } from './FormGuide';
+import guide from './guide.module.css';
+import { LastTest } from './LastTest';
 
 export const SourcePage = () => <EndpointPage kind="source" />;
 export const DestinationPage = () => <EndpointPage kind="destination" />;
@@ -22,44 +30,56 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
   const navigate = useNavigate();
   const { may } = useWorkspace();
   const endpoint = useQuery(endpointQuery(kind, id));
-  const spec = useQuery({ ...specQuery(kind, endpoint.data?.definitionId ?? ''), enabled: endpoint.data !== undefined });
-  const workspaceConnections = useQuery(workspaceConnectionsQuery(endpoint.data?.workspaceId));
-  const connections = workspaceConnections.data?.filter((connection) => connection[`${kind}Id`] === id) ?? [];
+  const overview = useQuery(overviewQuery(kind, id));
+  // The form of a low-code source is of the version that it runs.
+  const version = overview.data?.connectorVersion ?? undefined;
+  const spec = useQuery({
+    ...specQuery(kind, endpoint.data?.definitionId ?? '', version),
+    enabled: endpoint.data !== undefined && !overview.isPending,
+  });
+  const uses = useQuery(usesQuery(kind, id));
+  const connections = uses.data?.data ?? [];
+  const total = uses.data?.total ?? 0;
+  const [path, setPath] = useState('');
+  const wide = useWide();
   const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
 
   const breadcrumbs = (
     <Breadcrumbs>
       <Anchor component={Link} to={`/${kind}s`} size="sm">
-        {kind === 'source' ? 'Sources' : 'Destinations'}
+        {kind === 'source' ? t('Sources') : t('Destinations')}
       </Anchor>
     </Breadcrumbs>
   );
   if (endpoint.error) return <ErrorNote error={endpoint.error} retry={() => void endpoint.refetch()} />;
-  if (!endpoint.data) return <Skeleton height={320} />;
-  const { name, configuration, workspaceId } = endpoint.data;
+  if (!endpoint.data) return <FormSkeleton />;
+  const { name, configuration, workspaceId, type } = endpoint.data;
 
   function askToDelete() {
     setConfirmation({
-      title: `Delete ${name}?`,
+      title: t('Delete {name}?', { name }),
       danger: true,
-      action: `Delete the ${kind}`,
-      type: connections.length ? name : undefined,
-      body: connections.length ? (
+      action: kind === 'source' ? t('Delete the source') : t('Delete the destination'),
+      type: total ? name : undefined,
+      body: total ? (
         <>
-          {connections.length === 1 ? 'This connection uses it and is' : `These ${connections.length} connections use it and are`} deleted with it:
+          {plural(total, 'This connection uses it and is deleted with it:', 'These {count} connections use it and are deleted with it:')}
           <List size="sm" mt="xs">
             {connections.slice(0, 10).map((connection) => (
               <List.Item key={connection.connectionId}>{connection.name}</List.Item>
             ))}
           </List>
-          {connections.length > 10 && <Text size="sm">and {connections.length - 10} more.</Text>}
+          {total > 10 && <Text size="sm">{t('and {count} more.', { count: total - 10 })}</Text>}
+          <Text size="sm" mt="xs">
+            {t('The synced data stays in the destination.')}
+          </Text>
         </>
       ) : (
-        'No connection uses it.'
+        t('No connection uses it.')
       ),
       run: async () => {
         await remove(kind, id);
-        notifySuccess(`${name} was deleted`);
+        notifySuccess(t('{name} was deleted', { name }));
         await navigate({ to: `/${kind}s` });
       },
     });
@@ -67,7 +87,17 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
 
   return (
     <>
-      <PageHeader title={name} note={spec.data?.name ?? endpoint.data.type} above={breadcrumbs}>
+      <PageHeader
+        title={name}
+        note={
+          <Group gap="xs">
+            <ConnectorIcon type={type} name={spec.data?.name} svg={spec.data?.icon} size={20} />
+            {spec.data?.name ?? type}
+          </Group>
+        }
+        above={breadcrumbs}
+      >
+        <ConfigurationButton workspaceId={workspaceId} part={{ kind, name }} />
         {may('editor') && (
           <Button
             component={Link}
@@ -76,27 +106,37 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
             variant="default"
             leftSection={<IconPlus size={16} aria-hidden />}
           >
-            New connection
+            {t('New connection')}
           </Button>
         )}
       </PageHeader>
-      <Box maw={760}>
+      <div className={guide.beside}>
         <Stack>
           {kind === 'source' && <CredentialExpiry sourceId={id} />}
+          {overview.data && (
+            <Group gap="xs">
+              <Text size="sm" fw={600}>
+                {t('Last test')}
+              </Text>
+              <LastTest check={overview.data.lastCheck} sentence />
+            </Group>
+          )}
+          {kind === 'source' && spec.data && !spec.data.native && /^\d+$/.test(spec.data.version) && <SourceVersion sourceId={id} mayEdit={may('editor')} />}
           {spec.error && <ErrorNote error={spec.error} retry={() => void spec.refetch()} />}
-          {spec.isPending && <Skeleton height={320} />}
+          {spec.isPending && <FormSkeleton />}
+          {spec.data && !wide && <FormGuide connector={spec.data} path={path} />}
           {spec.data && (
             <EndpointForm
-              key={`${id} ${endpoint.dataUpdatedAt > 0 ? JSON.stringify(configuration) : ''}`}
+              key={`${id} ${version ?? ''}`}
               kind={kind}
               connector={spec.data}
               workspaceId={workspaceId}
               saved={{ id, name, configuration }}
               mayEdit={may('editor')}
-              action="Save"
-              save={async (values) => {
-                await change(kind, id, values.name, values.configuration);
-                notifySuccess('The changes were saved');
+              onFocusField={setPath}
+              save={async (values, kept) => {
+                await change(kind, endpoint.data, values.name, values.configuration, kept);
+                notifySuccess(t('The changes were saved'));
               }}
             >
               <Button
@@ -104,20 +144,20 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
                 c="var(--mantine-color-error)"
                 leftSection={<IconTrash size={16} aria-hidden />}
                 onClick={askToDelete}
-                disabled={!workspaceConnections.data}
+                disabled={!uses.data}
               >
-                Delete
+                {t('Delete')}
               </Button>
             </EndpointForm>
           )}
           <Card withBorder padding="lg">
             <Title order={2} size="h5" mb="xs">
-              Connections
+              {t('Connections')}
             </Title>
-            {workspaceConnections.error && <ErrorNote error={workspaceConnections.error} />}
-            {workspaceConnections.data && connections.length === 0 && (
+            {uses.error && <ErrorNote error={uses.error} />}
+            {uses.data && total === 0 && (
               <Text size="sm" c="dimmed">
-                No connection uses it yet.
+                {t('No connection uses it yet.')}
               </Text>
             )}
             <Stack gap={4}>
@@ -127,10 +167,11 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
                 </Anchor>
               ))}
             </Stack>
-            {connections.length > 50 && <Text size="sm">and {connections.length - 50} more.</Text>}
+            {total > 50 && <Text size="sm">{t('and {count} more.', { count: total - 50 })}</Text>}
           </Card>
         </Stack>
-      </Box>
+        {spec.data && wide && <FormGuide connector={spec.data} path={path} />}
+      </div>
       <Confirm confirmation={confirmation} onClose={() => setConfirmation(null)} />
     </>
   );

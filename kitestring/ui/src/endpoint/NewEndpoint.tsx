@@ -1,13 +1,19 @@
 /** Create a source or destination in two steps; used by its own page and by the connection wizard. */
-import { Anchor, Box, Button, Card, Group, Skeleton, Stack, Text } from '@mantine/core';
+import { Button, Card, Group, Stack, Text } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 
+import { ConnectorIcon } from '../catalog/ConnectorIcon';
+import { FormSkeleton } from '../form/FormSkeleton';
 import { sessionQuery } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { EndpointForm } from './EndpointForm';
 import { type Endpoint, type EndpointKind, connectorsQuery, create, install, specQuery } from './endpoints';
+import { t } from '../text';
 import { ConnectorChoice } from './ConnectorChoice';
+import { FormGuide, useWide } from './FormGuide';
+import guide from './guide.module.css';
 
 export function NewEndpoint({
   kind,
@@ -15,6 +21,7 @@ export function NewEndpoint({
   chosen,
   onChosen,
   onCreated,
+  asksToLeave = false,
 }: {
   kind: EndpointKind;
   workspaceId: string;
@@ -22,6 +29,8 @@ export function NewEndpoint({
   chosen: string | undefined;
   onChosen: (connectorKey: string | undefined) => void;
   onCreated: (endpoint: Endpoint) => void;
+  /** Ask before a form with unsaved work is left; the wizard asks by itself. */
+  asksToLeave?: boolean;
 }) {
   if (!chosen)
     return (
@@ -31,7 +40,7 @@ export function NewEndpoint({
         onChoose={(candidate) => onChosen(candidate.native ? candidate.type : candidate.definitionId)}
       />
     );
-  return <ChosenConnector kind={kind} workspaceId={workspaceId} connectorKey={chosen} onOther={() => onChosen(undefined)} onCreated={onCreated} />;
+  return <ChosenConnector kind={kind} workspaceId={workspaceId} connectorKey={chosen} onOther={() => onChosen(undefined)} onCreated={onCreated} asksToLeave={asksToLeave} />;
 }
 
 function ChosenConnector({
@@ -40,42 +49,43 @@ function ChosenConnector({
   connectorKey,
   onOther,
   onCreated,
+  asksToLeave,
 }: {
   kind: EndpointKind;
   workspaceId: string;
   connectorKey: string;
   onOther: () => void;
   onCreated: (endpoint: Endpoint) => void;
+  asksToLeave: boolean;
 }) {
   const connectors = useQuery(connectorsQuery(kind, workspaceId));
   const listing = connectors.data?.find((candidate) => candidate.definitionId === connectorKey || (candidate.native && candidate.type === connectorKey));
   const spec = useQuery({ ...specQuery(kind, connectorKey), enabled: listing === undefined ? !connectors.isPending : listing.installed });
   const connector = spec.data ?? listing;
+  const [path, setPath] = useState('');
+  const wide = useWide();
   return (
-    <Box maw={760}>
+    <div className={guide.beside}>
       <Stack>
-        <Group justify="space-between">
-          <Text>
-            <b>{connector?.name ?? connectorKey}</b>
-            {connector && (
-              <Text span size="sm" c="dimmed">
-                {' '}
-                {connector.native ? 'comes with Kitestring' : connector.version}
-                {connector.documentationUrl && (
-                  <>
-                    {' · '}
-                    <Anchor href={connector.documentationUrl} target="_blank" rel="noreferrer" size="sm">
-                      documentation
-                    </Anchor>
-                  </>
-                )}
+        <Group justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap" miw={0}>
+            <ConnectorIcon type={connector?.type ?? connectorKey} name={connector?.name} svg={connector?.icon} size={36} />
+            <div>
+              <Text fw={650} style={{ overflowWrap: 'anywhere' }}>
+                {connector?.name ?? connectorKey}
               </Text>
-            )}
-          </Text>
-          <Button size="xs" variant="default" onClick={onOther}>
-            Choose another
+              {connector && (
+                <Text size="sm" c="dimmed">
+                  {connector.native ? sentence(connector.summary) || t('Part of Kitestring') : connector.custom ? t('A connector of this workspace, version {version}', { version: connector.version }) : ['Airbyte', connector.version].join(' · ')}
+                </Text>
+              )}
+            </div>
+          </Group>
+          <Button size="xs" variant="default" onClick={onOther} style={{ flexShrink: 0 }}>
+            {t('Choose another')}
           </Button>
         </Group>
+        {spec.data && !wide && <FormGuide connector={spec.data} path={path} />}
         {listing && !listing.installed && !spec.data ? (
           <Install kind={kind} definitionId={listing.definitionId} name={listing.name} onDone={() => void spec.refetch()} />
         ) : spec.error ? (
@@ -86,24 +96,21 @@ function ChosenConnector({
             kind={kind}
             connector={spec.data}
             workspaceId={workspaceId}
-            action={`Create the ${kind}`}
-            save={async ({ name, configuration, secretId }) =>
-              onCreated(
-                await create(kind, {
-                  name,
-                  workspaceId,
-                  definitionId: spec.data.definitionId,
-                  configuration,
-                  ...(secretId && { secretId }),
-                }),
-              )
-            }
+            onFocusField={setPath}
+            asksToLeave={asksToLeave}
+            save={async ({ name, configuration, secretId }, kept) => {
+              const body = { name, workspaceId, definitionId: spec.data.definitionId, configuration, ...(secretId && { secretId }) };
+              const endpoint = await create(kind, body);
+              kept();
+              onCreated(endpoint);
+            }}
           />
         ) : (
-          <Skeleton height={320} />
+          <FormSkeleton />
         )}
       </Stack>
-    </Box>
+      {spec.data && wide && <FormGuide connector={spec.data} path={path} />}
+    </div>
   );
 }
 
@@ -125,8 +132,10 @@ function Install({
     <Card withBorder padding="lg">
       <Stack align="flex-start">
         <Text>
-          {name} is one of Airbyte's public connectors and is not installed on this server. Kitestring downloads it from the
-          registry, verifies its checksum and runs it outside its own processes.
+          {t(
+            "{name} is one of Airbyte's public connectors and is not installed on this server. Kitestring downloads it from the registry, verifies its checksum and runs it outside its own processes.",
+            { name },
+          )}
         </Text>
         {installing.error && <ErrorNote error={installing.error} />}
         {isInstanceAdmin ? (
@@ -135,12 +144,16 @@ function Install({
             loading={installing.isPending}
             onClick={() => installing.mutate()}
           >
-            Install {name}
+            {t('Install {name}', { name })}
           </Button>
         ) : (
-          <Text c="dimmed">Ask a server admin to install it.</Text>
+          <Text c="dimmed">{t('Ask a server admin to install it.')}</Text>
         )}
       </Stack>
     </Card>
   );
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -5,6 +5,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useWorkspace } from '../session/session';
 import { PageHeader } from '../shell/PageHeader';
 import { notifySuccess } from '../shell/notify';
+import { t } from '../text';
 import type { EndpointKind } from './endpoints';
 import { NewEndpoint } from './NewEndpoint';
 
@@ -18,11 +19,11 @@ function NewEndpointPage({ kind }: { kind: EndpointKind }) {
   return (
     <>
       <PageHeader
-        title={`New ${kind}`}
+        title={kind === 'source' ? t('New source') : t('New destination')}
         above={
           <Breadcrumbs>
             <Anchor component={Link} to={`/${kind}s`} size="sm">
-              {kind === 'source' ? 'Sources' : 'Destinations'}
+              {kind === 'source' ? t('Sources') : t('Destinations')}
             </Anchor>
           </Breadcrumbs>
         }
@@ -33,9 +34,10 @@ function NewEndpointPage({ kind }: { kind: EndpointKind }) {
           kind={kind}
           workspaceId={workspaceId}
           chosen={connector}
+          asksToLeave
           onChosen={(connectorKey) => void navigate({ to: `/${kind}s/new`, search: connectorKey ? { connector: connectorKey } : {} })}
           onCreated={(endpoint) => {
-            notifySuccess(`${endpoint.name} was created`);
+            notifySuccess(t('{name} was created', { name: endpoint.name }));
             void navigate({ to: `/${kind}s/${endpoint.id}` });
           }}
         />

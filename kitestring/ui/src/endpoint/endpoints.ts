@@ -1,9 +1,9 @@
 /** API calls and queries for sources and destinations. */
-import { queryOptions } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
-import type { CheckResult, Connection, ConnectorDetail, ConnectorSummaries, CredentialEnds } from '../api/schema.gen';
+import type { CheckResult, ConnectionOverviews, ConnectorDetail, ConnectorSummaries, CredentialEnds, EndpointOverview, EndpointOverviews } from '../api/schema.gen';
 import type { Values } from '../form/schema';
 
 export type EndpointKind = 'source' | 'destination';
@@ -16,45 +16,30 @@ export interface Endpoint {
   workspaceId: string;
   configuration: Values;
   createdAt: number;
+  /** For the `If-Match` of a change. */
+  version: string;
 }
 
 type Answer = Values & { name: string; definitionId: string; workspaceId: string; configuration: Values; createdAt: number };
 
-function endpointOf(kind: EndpointKind, answer: Answer): Endpoint {
+function endpointOf(kind: EndpointKind, answer: Answer, version = ''): Endpoint {
   const { name, definitionId, workspaceId, configuration, createdAt } = answer;
   // The configuration holds the type for Airbyte's clients; the form gets it from the connector.
   const { [`${kind}Type`]: _, ...config } = configuration;
   return {
     id: String(answer[`${kind}Id`]),
     type: String(answer[`${kind}Type`]),
-    ...{ name, definitionId, workspaceId, createdAt, configuration: config },
+    ...{ name, definitionId, workspaceId, createdAt, version, configuration: config },
   };
 }
-
-const MAX_ITEMS = 5_000;
-
-/** All pages of a list of the public API. */
-async function all<T>(path: string, workspaceId: string): Promise<T[]> {
-  const items: T[] = [];
-  for (let offset = 0; offset < MAX_ITEMS; offset += 100) {
-    const page = await api.get<{ data: T[] }>(path, { workspaceIds: workspaceId, limit: 100, offset });
-    items.push(...page.data);
-    if (page.data.length < 100) break;
-  }
-  return items;
-}
-
-export const endpointsQuery = (kind: EndpointKind, workspaceId: string | undefined) =>
-  queryOptions({
-    queryKey: ['endpoints', kind, workspaceId],
-    queryFn: async () => (await all<Answer>(`${PUBLIC}/${kind}s`, workspaceId!)).map((answer) => endpointOf(kind, answer)),
-    enabled: workspaceId !== undefined,
-  });
 
 export const endpointQuery = (kind: EndpointKind, id: string) =>
   queryOptions({
     queryKey: ['endpoints', kind, 'one', id],
-    queryFn: async () => endpointOf(kind, await api.get<Answer>(`${PUBLIC}/${kind}s/${id}`)),
+    queryFn: async () => {
+      const { value, version } = await api.getVersion<Answer>(`${PUBLIC}/${kind}s/${id}`);
+      return endpointOf(kind, value, version);
+    },
   });
 
 export const credentialExpiryQuery = (sourceId: string) =>
@@ -63,11 +48,39 @@ export const credentialExpiryQuery = (sourceId: string) =>
     queryFn: async () => (await api.get<CredentialEnds>(`${OWN}/sources/${sourceId}/credentials`)).data,
   });
 
-export const workspaceConnectionsQuery = (workspaceId: string | undefined) =>
+/** How many sources or destinations a page of their list has. */
+export const PAGE = 50;
+
+/** Which of them are listed, as the address has it. */
+export interface EndpointFilter {
+  text?: string;
+  order?: string;
+  page?: number;
+  /** Only destinations whose data can be looked at. */
+  browsable?: boolean;
+}
+
+/** Sources or destinations with their connectors, connections and last tests: a page of them, found by the server. */
+export const overviewsQuery = (kind: EndpointKind, workspaceId: string | undefined, { text, order, page = 1, browsable }: EndpointFilter, limit = PAGE) =>
   queryOptions({
-    queryKey: ['endpoints', 'used', workspaceId],
-    queryFn: () => all<Connection>(`${PUBLIC}/connections`, workspaceId!),
+    queryKey: ['endpoints', kind, 'overviews', workspaceId, text, order, page, limit, browsable],
+    queryFn: ({ signal }) =>
+      api.get<EndpointOverviews>(`${OWN}/${kind}s`, { workspaceIds: workspaceId, text, order, limit, offset: (page - 1) * limit, browsable }, signal),
+    placeholderData: keepPreviousData,
     enabled: workspaceId !== undefined,
+  });
+
+export const overviewQuery = (kind: EndpointKind, id: string) =>
+  queryOptions({
+    queryKey: ['endpoints', kind, 'overview', id],
+    queryFn: () => api.get<EndpointOverview>(`${OWN}/${kind}s/${id}`),
+  });
+
+/** The connections that use a source or destination: the first of them, and how many there are. */
+export const usesQuery = (kind: EndpointKind, id: string) =>
+  queryOptions({
+    queryKey: ['endpoints', kind, 'uses', id],
+    queryFn: () => api.get<ConnectionOverviews>(`${OWN}/connections`, { [`${kind}Id`]: id, limit: 50 }),
   });
 
 export const connectorsQuery = (kind: EndpointKind, workspaceId: string | undefined) =>
@@ -79,10 +92,11 @@ export const connectorsQuery = (kind: EndpointKind, workspaceId: string | undefi
   });
 
 /** A connector with its form; its `definitionId` or its type. */
-export const specQuery = (kind: EndpointKind, connectorKey: string) =>
+/** A connector with the form of its configuration; `version`: of a custom low-code source, a published version. */
+export const specQuery = (kind: EndpointKind, connectorKey: string, version?: number) =>
   queryOptions({
-    queryKey: ['connectors', kind, 'spec', connectorKey],
-    queryFn: () => api.get<ConnectorDetail>(`${OWN}/connectors/${kind}/${encodeURIComponent(connectorKey)}`),
+    queryKey: ['connectors', kind, 'spec', connectorKey, version ?? null],
+    queryFn: () => api.get<ConnectorDetail>(`${OWN}/connectors/${kind}/${encodeURIComponent(connectorKey)}`, { version }),
     staleTime: 60_000,
   });
 
@@ -104,16 +118,10 @@ export function checkDraft(kind: EndpointKind, draft: Draft): Promise<CheckResul
   return api.post<CheckResult>(`${OWN}/check`, { kind, ...rest, ...(id && { [`${kind}Id`]: id }) });
 }
 
-export interface LastCheck extends CheckResult {
-  atMs: number;
-}
-
-export const lastCheckKey = (kind: EndpointKind, id: string) => ['checked', kind, id];
-
-/** Check a saved endpoint. The result is cached while the pages are open. */
-export async function check(kind: EndpointKind, id: string): Promise<LastCheck> {
-  const result = { ...(await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`)), atMs: Date.now() };
-  queryClient.setQueryData(lastCheckKey(kind, id), result);
+/** Test a saved endpoint. The server keeps the result. */
+export async function check(kind: EndpointKind, id: string): Promise<CheckResult> {
+  const result = await api.post<CheckResult>(`${OWN}/${kind}s/${id}/check`);
+  await refresh(kind);
   return result;
 }
 
@@ -126,11 +134,14 @@ export async function create(
   return endpoint;
 }
 
-export async function change(kind: EndpointKind, id: string, name: string, configuration: Values): Promise<Endpoint> {
-  const endpoint = endpointOf(kind, await api.put<Answer>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }));
-  queryClient.removeQueries({ queryKey: lastCheckKey(kind, id) });
-  await refresh(kind);
-  return endpoint;
+/** Save a changed endpoint; refused where somebody has changed it since this version. The present state is loaded then. */
+export async function change(kind: EndpointKind, { id, version }: Pick<Endpoint, 'id' | 'version'>, name: string, configuration: Values, onSaved?: () => void): Promise<void> {
+  try {
+    await api.put<Answer>(`${PUBLIC}/${kind}s/${id}`, { name, configuration }, version);
+    onSaved?.();
+  } finally {
+    await refresh(kind);
+  }
 }
 
 export async function remove(kind: EndpointKind, id: string): Promise<void> {
@@ -139,5 +150,8 @@ export async function remove(kind: EndpointKind, id: string): Promise<void> {
 }
 
 async function refresh(kind: EndpointKind): Promise<void> {
-  await queryClient.invalidateQueries({ queryKey: ['endpoints', kind] });
+  await Promise.all([
+    queryClient.invalidateQueries({ queryKey: ['endpoints', kind] }),
+    queryClient.invalidateQueries({ queryKey: ['connectors', kind], refetchType: 'none' }),
+  ]);
 }

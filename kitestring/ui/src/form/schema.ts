@@ -5,6 +5,9 @@
  * checks each configuration with the connector itself and decides what is valid.
  */
 
+import { t } from '../text';
+import { patternProblem } from './pattern';
+
 export interface Schema {
   type?: string | string[];
   title?: string;
@@ -149,25 +152,37 @@ export function variantIndex(schema: Schema, value: unknown): number {
   return variants.findIndex((variant) => matches(variant) && names.every((name) => name in (variant.properties ?? {})));
 }
 
-/** The initial value of a field: defaults and constants of required fields. */
-export function initialValue(schema: Schema, needed = true): unknown {
+/** The initial value of a field: suggested values, else defaults and constants of required fields. */
+export function initialValue(schema: Schema, needed = true, suggested?: unknown): unknown {
   const kind = kindOf(schema);
   if (kind === 'group') {
-    if (!needed) return undefined;
+    if (!needed && suggested === undefined) return undefined;
     const values = constants(schema);
     for (const [name, property] of fieldsOf(schema)) {
-      const inner = initialValue(property, schema.required?.includes(name) ?? false);
+      const inner = initialValue(property, schema.required?.includes(name) ?? false, (suggested as Values | undefined)?.[name]);
       if (inner !== undefined) values[name] = inner;
     }
     return values;
   }
   if (kind === 'choice') {
-    const defaults = schema.default as Values | undefined;
-    if (!needed) return undefined;
+    const defaults = (suggested ?? schema.default) as Values | undefined;
+    if (!needed && suggested === undefined) return undefined;
     const variant = schema.oneOf?.[Math.max(0, variantIndex(schema, defaults))];
     return variant && { ...(initialValue({ ...variant, type: 'object', properties: variant.properties ?? {} }) as Values), ...defaults };
   }
-  return needed && schema.default !== undefined ? schema.default : undefined;
+  return suggested ?? (needed && schema.default !== undefined ? schema.default : undefined);
+}
+
+/** The schema of the field at a path; of a choice the first variant that has it. */
+export function schemaAt(schema: Schema, path: string): Schema | undefined {
+  const [name = '', ...rest] = path.split('.');
+  const child = /^\d+$/.test(name) ? schema.items : [schema, ...(schema.oneOf ?? [])].map((part) => part.properties?.[name]).find(Boolean);
+  return child && rest.length > 0 ? schemaAt(child, rest.join('.')) : child;
+}
+
+/** The value at a path (`credentials.api_token`). */
+export function valueAt(value: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((node, key) => (node as Values | undefined | null)?.[key], value);
 }
 
 function isEmpty(value: unknown): boolean {
@@ -207,7 +222,7 @@ export function validate(schema: Schema, value: unknown, needed = true, path = '
   if (kind === 'group' || kind === 'choice') {
     if (value === undefined && !needed) return {};
     const objectSchema = kind === 'choice' ? schema.oneOf?.[variantIndex(schema, value)] : schema;
-    if (!objectSchema) return { [path]: 'Choose an option.' };
+    if (!objectSchema) return { [path]: t('Choose an option.') };
     const errors: Record<string, string> = {};
     for (const [name, property] of fieldsOf(objectSchema)) {
       const inside = (value as Values | undefined)?.[name];
@@ -220,23 +235,23 @@ export function validate(schema: Schema, value: unknown, needed = true, path = '
   }
   if (isEmpty(value)) {
     if (!needed) return {};
-    if (kind === 'texts' || kind === 'items') return schema.minItems ? { [path]: 'Enter at least one value.' } : {};
-    return kind === 'boolean' || schema.default !== undefined || kind === 'json' ? {} : { [path]: 'This field is required.' };
+    if (kind === 'texts' || kind === 'items') return schema.minItems ? { [path]: t('Enter at least one value.') } : {};
+    return kind === 'boolean' || schema.default !== undefined || kind === 'json' ? {} : { [path]: t('This field is required.') };
   }
   if (kind === 'json' && typeof value === 'string' && schema.type !== undefined) {
-    return { [path]: 'This is not valid JSON.' };
+    return { [path]: t('This is not valid JSON.') };
   }
   if (kind === 'number') {
     const number = Number(value);
-    if (schema.minimum !== undefined && number < schema.minimum) return { [path]: `At least ${schema.minimum}.` };
+    if (schema.minimum !== undefined && number < schema.minimum) return { [path]: t('At least {number}.', { number: schema.minimum }) };
     if (schema.exclusiveMinimum !== undefined && number <= schema.exclusiveMinimum)
-      return { [path]: `More than ${schema.exclusiveMinimum}.` };
-    if (schema.maximum !== undefined && number > schema.maximum) return { [path]: `At most ${schema.maximum}.` };
+      return { [path]: t('More than {number}.', { number: schema.exclusiveMinimum }) };
+    if (schema.maximum !== undefined && number > schema.maximum) return { [path]: t('At most {number}.', { number: schema.maximum }) };
   }
   if (kind === 'text' && schema.pattern && value !== MASK && !/^\$\{\w+:.+\}$/.test(String(value))) {
     try {
       if (!new RegExp(schema.pattern, 'u').test(String(value)))
-        return { [path]: schema.pattern_descriptor ? `Expected format: ${schema.pattern_descriptor}.` : `The value must match ${schema.pattern}.` };
+        return { [path]: patternProblem(schema) };
     } catch {
       // A pattern in another regular expression dialect: the server checks it.
     }

@@ -1,24 +1,31 @@
-/** A job: its status, its attempts with the figures of each stream, and their logs. */
-import { Alert, Anchor, Button, Group, List, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconAlertTriangle, IconPlayerStop } from '@tabler/icons-react';
+/** A job: how far it is or why it failed, its streams, and its log. */
+import { Anchor, Button, Group, Paper, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { IconPlayerStop } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Link, useParams } from '@tanstack/react-router';
-import { useState } from 'react';
+import { getRouteApi, Link, useParams } from '@tanstack/react-router';
 
 import { api, OWN } from '../api/client';
-import type { AttemptRead, JobDetail, StreamResult } from '../api/schema.gen';
+import type { JobDetail } from '../api/schema.gen';
 import { ACTIVE, connectionQuery } from '../connections/overviews';
+import { DataLink } from '../data/DataLink';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
+import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { duration } from '../shell/format';
 import { PageHeader } from '../shell/PageHeader';
 import { StatusBadge } from '../shell/StatusBadge';
 import { notifySuccess, notifyError } from '../shell/notify';
 import { Time } from '../shell/Time';
+import { t } from '../text';
 import { useJob } from './job';
 import { JobLog } from './JobLog';
+import { JobProblem, Suspicions } from './JobProblem';
 import { causeWords, kindWord } from './JobRow';
-import { StreamFigures } from './StreamFigures';
+import { streamsOf } from './streams';
+import { StreamTable } from './StreamTable';
+import { SyncProgress } from './SyncProgress';
+
+const route = getRouteApi('/shell/jobs/$jobId');
 
 export function JobPage() {
   const { jobId } = useParams({ strict: false }) as { jobId: string };
@@ -31,7 +38,7 @@ export function JobPage() {
     ) : (
       <Stack>
         <Skeleton h={44} w={320} />
-        <Skeleton h={300} />
+        <RowsSkeleton />
       </Stack>
     );
   return <JobView key={jobId} job={job} run={may('runner')} />;
@@ -40,21 +47,16 @@ export function JobPage() {
 function JobView({ job, run }: { job: JobDetail; run: boolean }) {
   const running = ACTIVE.includes(job.status);
   const connection = useQuery({ ...connectionQuery(job.connectionId), refetchInterval: false, retry: false });
-  const [chosen, setChosen] = useState<number | null>(null);
+  const { attempt: chosen, line } = route.useSearch();
+  const navigate = route.useNavigate();
   const attempt = job.history.find((entry) => entry.number === chosen) ?? job.history.at(-1);
-  const cancel = useMutation({
-    mutationFn: () => api.post(`${OWN}/jobs/${job.jobId}/cancel`),
-    onSuccess: () => notifySuccess('The job stops at the next checkpoint.'),
-    onError: notifyError,
-  });
-  const stopping = job.cancelRequested || cancel.isSuccess;
   return (
     <>
       <PageHeader
         title={`${kindWord(job.kind)} ${job.jobId}`}
         above={
           <Anchor component={Link} to={`/connections/${job.connectionId}`} size="sm">
-            {connection.data?.name ?? 'The connection'}
+            {connection.data?.name ?? t('The connection')}
           </Anchor>
         }
         note={
@@ -62,83 +64,69 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
             <StatusBadge status={job.status} />
             <span>{causeWords(job.cause)}</span>
             <span>
-              started <Time ms={job.startedAtMs ?? job.createdAtMs} />
+              {t('started')} <Time ms={job.startedAtMs ?? job.createdAtMs} />
             </span>
-            {job.startedAtMs && job.endedAtMs && <span>took {duration(job.endedAtMs - job.startedAtMs)}</span>}
-            {job.status === 'incomplete' && job.runAfterMs && (
-              <span>
-                retry <Time ms={job.runAfterMs} />
-              </span>
-            )}
+            {job.startedAtMs && job.endedAtMs && <span>{t('took {time}', { time: duration(job.endedAtMs - job.startedAtMs) })}</span>}
           </Group>
         }
       >
-        {run && running && (
-          <Button
-            color="red.8"
-            leftSection={<IconPlayerStop size={16} aria-hidden />}
-            loading={cancel.isPending}
-            disabled={stopping}
-            onClick={() => cancel.mutate()}
-          >
-            {stopping ? 'Stopping …' : 'Cancel'}
-          </Button>
-        )}
+        {run && running && <CancelButton job={job} />}
       </PageHeader>
       <Stack>
-        {job.error && job.status !== 'succeeded' && (
-          <Alert
-            color={job.status === 'failed' ? 'red' : 'yellow'}
-            variant="light"
-            icon={<IconAlertTriangle aria-hidden />}
-            title={job.error.message}
-          >
-            {job.error.hint && <Text size="sm">{job.error.hint}</Text>}
-          </Alert>
+        {running && (
+          <Paper withBorder p="md">
+            <SyncProgress job={job} />
+          </Paper>
         )}
-        {attempt && <Suspicions streams={streamsOf(attempt)} />}
-        {job.history.length === 0 && (
-          <Text c="dimmed" size="sm">
-            Not started. Waiting for a worker with a free slot.
-          </Text>
-        )}
+        <JobProblem job={job} attempt={attempt} connection={connection.data} />
+        {attempt && <Suspicions attempt={attempt} />}
         {job.history.length > 1 && attempt && (
           <Group gap="sm">
             <Text size="sm" fw={600} id="attempts">
-              Attempt
+              {t('Attempt')}
             </Text>
             <SegmentedControl
               aria-labelledby="attempts"
               size="xs"
               value={String(attempt.number)}
-              onChange={(value) => setChosen(Number(value))}
+              onChange={(value) => void navigate({ search: { attempt: Number(value) }, replace: true })}
               data={job.history.map((entry) => ({ value: String(entry.number), label: String(entry.number) }))}
             />
             <StatusBadge status={attempt.status} />
             <Text size="sm" c="dimmed">
-              on {attempt.worker}
+              {t('on {worker}', { worker: attempt.worker })}
               {attempt.endedAtMs && `, ${duration(attempt.endedAtMs - attempt.startedAtMs)}`}
             </Text>
           </Group>
         )}
         {attempt?.error && attempt.error.message !== job.error?.message && (
-          <Text size="sm">
-            This attempt: {attempt.error.message} {attempt.error.hint}
+          <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+            {t('This attempt: {message}', { message: `${attempt.error.message} ${attempt.error.hint}` })}
           </Text>
         )}
-        {attempt && running && attempt.progress?.waiting && (
-          <Text size="sm" role="status">
-            Waiting{attempt.progress.waiting.reason ? `: ${attempt.progress.waiting.reason}` : ''} (
-            {duration(attempt.progress.waiting.seconds * 1000)}).
-          </Text>
+        {attempt && (
+          <StreamTable
+            streams={streamsOf(attempt)}
+            link={
+              running || !connection.data
+                ? undefined
+                : (stream) => <DataLink size="xs" destinationId={connection.data.destination.id} connectionId={job.connectionId} stream={stream} />
+            }
+          />
         )}
-        {attempt && <StreamFigures streams={streamsOf(attempt)} />}
         {attempt && (
           <Paper withBorder p="md">
             <Title order={2} size="h5" mb="sm">
-              Log
+              {t('Log')}
             </Title>
-            <JobLog key={attempt.number} jobId={job.jobId} attempt={attempt.number} running={attempt.endedAtMs === null && running} />
+            <JobLog
+              key={attempt.number}
+              jobId={job.jobId}
+              attempt={attempt.number}
+              running={attempt.endedAtMs === null && running}
+              failed={attempt.error !== null}
+              line={line}
+            />
           </Paper>
         )}
       </Stack>
@@ -146,22 +134,22 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
   );
 }
 
-function streamsOf(attempt: AttemptRead): Record<string, StreamResult> {
-  return attempt.streams ?? attempt.progress?.streams ?? {};
-}
-
-function Suspicions({ streams }: { streams: Record<string, StreamResult> }) {
-  const reasons = Object.entries(streams).flatMap(([key, result]) => (result.suspicions ?? []).map((reason) => [key, reason] as const));
-  if (reasons.length === 0) return null;
+function CancelButton({ job }: { job: JobDetail }) {
+  const cancel = useMutation({
+    mutationFn: () => api.post(`${OWN}/jobs/${job.jobId}/cancel`),
+    onSuccess: () => notifySuccess(t('The job stops at the next checkpoint.')),
+    onError: notifyError,
+  });
+  const stopping = job.cancelRequested || cancel.isSuccess;
   return (
-    <Alert color="yellow" variant="light" icon={<IconAlertTriangle aria-hidden />} title="Two numbers disagree">
-      <List size="sm">
-        {reasons.slice(0, 50).map(([key, reason]) => (
-          <List.Item key={`${key} ${reason}`}>
-            <b>{key}</b>: {reason}
-          </List.Item>
-        ))}
-      </List>
-    </Alert>
+    <Button
+      color="red.8"
+      leftSection={<IconPlayerStop size={16} aria-hidden />}
+      loading={cancel.isPending}
+      disabled={stopping}
+      onClick={() => cancel.mutate()}
+    >
+      {stopping ? t('Stopping …') : t('Cancel')}
+    </Button>
   );
 }

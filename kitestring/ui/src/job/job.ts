@@ -26,6 +26,10 @@ export function useJob(jobId: string) {
     events.addEventListener('job', (event) => {
       client.setQueryData(['job', jobId], JSON.parse(event.data) as JobDetail);
     });
+    events.addEventListener('progress', (event) => {
+      const progress = JSON.parse(event.data) as JobDetail['progress'];
+      client.setQueryData<JobDetail>(['job', jobId], (job) => job && { ...job, progress });
+    });
     events.addEventListener('end', () => {
       events.close();
       void client.invalidateQueries({ queryKey: ['connection'] });

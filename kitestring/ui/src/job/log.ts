@@ -2,7 +2,7 @@
 import type { LogEntry } from '../api/schema.gen';
 
 /** Fields that the page shows elsewhere. */
-const HIDDEN_FIELDS = new Set(['at', 'at_ms', 'level', 'logger', 'message', 'attempt', 'job_id', 'connection_id', 'streams']);
+const HIDDEN_FIELDS = new Set(['at', 'at_ms', 'level', 'logger', 'message', 'attempt', 'place', 'job_id', 'connection_id', 'streams']);
 
 export function logTime(ms: number): string {
   const date = new Date(ms);

@@ -3,8 +3,10 @@ import { queryOptions, useQuery } from '@tanstack/react-query';
 import { useCallback, useSyncExternalStore } from 'react';
 
 import { api, ApiError, OWN, PUBLIC, setCsrf } from '../api/client';
+import { signedIn, untilSignedIn } from '../api/expiry';
 import { queryClient } from '../api/queries';
 import type { LoginWays, SessionRead, Workspace, Workspaces } from '../api/schema.gen';
+import { t } from '../text';
 
 export type Role = 'reader' | 'runner' | 'editor' | 'admin';
 export const ROLES: Role[] = ['reader', 'runner', 'editor', 'admin'];
@@ -24,23 +26,67 @@ export const sessionQuery = queryOptions({
       setCsrf(session.csrfToken);
       return session;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return null;
-      throw error;
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      const session = queryClient.getQueryData<SessionRead | null>(['session']);
+      if (!session) return null;
+      // It has expired while a page is open: the page keeps what it knows until the user has signed in again.
+      void untilSignedIn();
+      return session;
     }
   },
   staleTime: 60_000,
 });
 
-export async function signIn(email: string, password: string): Promise<void> {
-  const session = await api.post<SessionRead>(`${OWN}/session/login`, { email, password });
+/** Begin a session. Throws an error in words for the person who signs in. */
+export async function signIn(email: string, password: string): Promise<SessionRead> {
+  try {
+    return await api.post<SessionRead>(`${OWN}/session/login`, { email, password });
+  } catch (error) {
+    throw error instanceof ApiError ? signInError(error) : error;
+  }
+}
+
+/** What the server says to programs, for people. */
+export function signInError(error: ApiError): ApiError {
+  if (error.status === 401) {
+    return new ApiError(401, t('The e-mail address or the password is wrong'), t('Check both, and try again.'), error.data);
+  }
+  if (error.status === 429) {
+    return new ApiError(429, t('There were too many attempts to sign in'), t('Wait a minute, then try again.'), error.data);
+  }
+  return error;
+}
+
+/** Show the pages to this session; they know nothing yet. */
+export function startSession(session: SessionRead): void {
   setCsrf(session.csrfToken);
   queryClient.clear();
   queryClient.setQueryData(sessionQuery.queryKey, session);
+  signedIn();
+}
+
+/** Go on with the pages that are open: the same user has a new session. Another user begins anew. */
+export function resumeSession(session: SessionRead): void {
+  const former = queryClient.getQueryData<SessionRead | null>(['session']);
+  if (former?.userId && former.userId !== session.userId) {
+    sessionStorage.clear();
+    window.location.assign('/');
+    return;
+  }
+  setCsrf(session.csrfToken);
+  queryClient.setQueryData(sessionQuery.queryKey, session);
+  signedIn();
+  void queryClient.invalidateQueries();
 }
 
 export async function signOut(): Promise<void> {
-  await api.post(`${OWN}/session/logout`);
+  try {
+    await api.post(`${OWN}/session/logout`);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 401)) throw error;
+  }
   setCsrf(null);
+  sessionStorage.clear();
   queryClient.clear();
 }
 

@@ -1,84 +1,100 @@
-/** Who changed what, and when; secrets are masked. */
-import { Button, Card, Center, Code, Skeleton, Stack, Table, Text } from '@mantine/core';
-import { useInfiniteQuery } from '@tanstack/react-query';
+/** Who changed what, and when, in sentences; the fields behind a sentence on demand. Secrets are masked. */
+import { Button, Center, Group, Paper, Select, Stack, Text, TextInput } from '@mantine/core';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
 
 import { api, OWN } from '../api/client';
-import type { AuditEntries } from '../api/schema.gen';
+import type { AuditActors, AuditEntries } from '../api/schema.gen';
+import { useLinkClicks } from '../list/useLinkClicks';
+import { actorName } from '../session/anonymous';
 import { ErrorNote } from '../shell/ErrorNote';
-import { Time } from '../shell/Time';
+import { RowsSkeleton } from '../shell/OutlineSkeleton';
+import { t } from '../text';
+import { AuditLine } from './AuditLine';
+import { nounOf } from './auditSentence';
 
-const MAX_FIELDS = 6;
+const route = getRouteApi('/shell/settings');
+const PAGE = 50;
+const DAY_MS = 86_400_000;
+const KINDS = ['connection', 'source', 'destination', 'job', 'connection_tag', 'state', 'workspace', 'user', 'permission', 'application', 'definition', 'builder_project'];
 
-const formatValue = (value: unknown) => {
-  const text = value === null || value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+const KIND_LABELS: Record<string, () => string> = {
+  connection_tag: () => t('tags of connections'),
+  state: () => t('states of streams'),
+  job: () => t('syncs and other jobs'),
+  permission: () => t('roles of users'),
 };
 
+/** The midnight at which a day of a date field begins here. */
+const dayMs = (day: string | undefined) => (day && !Number.isNaN(Date.parse(`${day}T00:00`)) ? Date.parse(`${day}T00:00`) : undefined);
+
 export function AuditTab({ workspaceId }: { workspaceId: string }) {
+  const { actor, kind, since, until } = route.useSearch();
+  const navigate = route.useNavigate();
+  const change = (changes: Partial<Record<'actor' | 'kind' | 'since' | 'until', string | undefined>>) =>
+    void navigate({ search: (previous) => ({ ...previous, tab: 'audit', ...changes }), replace: true });
+  const follow = useLinkClicks();
+  const last = dayMs(until);
+  const filter = { workspaceId, actor, kind, sinceMs: dayMs(since), untilMs: last === undefined ? undefined : last + DAY_MS };
   const query = useInfiniteQuery({
-    queryKey: ['audit', workspaceId],
-    queryFn: ({ pageParam, signal }) =>
-      api.get<AuditEntries>(`${OWN}/audit`, { workspaceId, limit: 50, before: pageParam }, signal),
+    queryKey: ['audit', filter],
+    queryFn: ({ pageParam, signal }) => api.get<AuditEntries>(`${OWN}/audit`, { ...filter, limit: PAGE, before: pageParam }, signal),
     initialPageParam: undefined as number | undefined,
-    getNextPageParam: (last) => last.next ?? undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
   });
-  if (query.error) return <ErrorNote error={query.error} retry={() => void query.refetch()} />;
-  if (!query.data) return <Skeleton h={240} />;
-  const entries = query.data.pages.flatMap((page) => page.data);
-  if (entries.length === 0) return <Text c="dimmed">No changes yet.</Text>;
+  const actors = useQuery({
+    queryKey: ['audit actors', workspaceId],
+    queryFn: async () => (await api.get<AuditActors>(`${OWN}/audit/actors`, { workspaceId })).data,
+  }).data;
+  const entries = query.data?.pages.flatMap((page) => page.data);
+  const filtered = Boolean(actor || kind || since || until);
   return (
-    <Stack>
-      <Card withBorder padding={0}>
-        <Table.ScrollContainer minWidth={560} scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'group', 'aria-label': 'Audit log' } }}>
-          <Table horizontalSpacing="md" verticalSpacing="xs">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>When</Table.Th>
-                <Table.Th>Who</Table.Th>
-                <Table.Th>What</Table.Th>
-                <Table.Th>Fields</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {entries.map((entry) => {
-                const fields = Object.entries(entry.changes);
-                return (
-                  <Table.Tr key={entry.id} style={{ verticalAlign: 'top' }}>
-                    <Table.Td style={{ whiteSpace: 'nowrap' }}>
-                      <Time ms={Date.parse(entry.at)} />
-                    </Table.Td>
-                    <Table.Td style={{ overflowWrap: 'anywhere' }}>{entry.actor}</Table.Td>
-                    <Table.Td>
-                      {entry.action} {entry.kind.replaceAll('_', ' ')}
-                      <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
-                        {entry.resourceId}
-                      </Text>
-                    </Table.Td>
-                    <Table.Td>
-                      {fields.slice(0, MAX_FIELDS).map(([path, [before, after]]) => (
-                        <div key={path}>
-                          <Code style={{ overflowWrap: 'anywhere' }}>
-                            {path}: {entry.action === 'create' ? formatValue(after) : `${formatValue(before)} → ${formatValue(after)}`}
-                          </Code>
-                        </div>
-                      ))}
-                      {fields.length > MAX_FIELDS && (
-                        <Text size="xs" c="dimmed">
-                          and {fields.length - MAX_FIELDS} more
-                        </Text>
-                      )}
-                    </Table.Td>
-                  </Table.Tr>
-                );
-              })}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
-      </Card>
+    <Stack gap="sm">
+      <Group gap="xs" align="flex-end">
+        <Select
+          label={t('Who')}
+          placeholder={t('Anyone')}
+          data={(actors ?? (actor ? [actor] : [])).map((name) => ({ value: name, label: actorName(name) }))}
+          value={actor ?? null}
+          onChange={(value) => change({ actor: value ?? undefined })}
+          clearable
+          clearButtonProps={{ 'aria-label': t('Anyone') }}
+          style={{ flex: '1 1 200px' }}
+          maw={280}
+        />
+        <Select
+          label={t('What')}
+          placeholder={t('Anything')}
+          data={KINDS.map((value) => ({ value, label: KIND_LABELS[value]?.() ?? nounOf(value) }))}
+          value={kind ?? null}
+          onChange={(value) => change({ kind: value ?? undefined })}
+          clearable
+          clearButtonProps={{ 'aria-label': t('Anything') }}
+          style={{ flex: '1 1 160px' }}
+          maw={220}
+        />
+        <TextInput type="date" label={t('From')} value={since ?? ''} onChange={(event) => change({ since: event.currentTarget.value || undefined })} />
+        <TextInput type="date" label={t('To')} value={until ?? ''} onChange={(event) => change({ until: event.currentTarget.value || undefined })} />
+        {filtered && (
+          <Button variant="subtle" onClick={() => change({ actor: undefined, kind: undefined, since: undefined, until: undefined })}>
+            {t('Clear the filters')}
+          </Button>
+        )}
+      </Group>
+      {query.error && <ErrorNote error={query.error} retry={() => void query.refetch()} />}
+      {query.isPending && <RowsSkeleton />}
+      {entries?.length === 0 && <Text c="dimmed">{filtered ? t('No entry matches the filters.') : t('No changes yet.')}</Text>}
+      {entries && entries.length > 0 && (
+        <Paper withBorder component="ol" aria-label={t('Audit log')} m={0} p={0} style={{ listStyle: 'none' }} onClick={follow}>
+          {entries.map((entry) => (
+            <AuditLine key={entry.id} entry={entry} />
+          ))}
+        </Paper>
+      )}
       {query.hasNextPage && (
         <Center>
           <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            Older entries
+            {t('Older entries')}
           </Button>
         </Center>
       )}

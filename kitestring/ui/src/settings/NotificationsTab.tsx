@@ -1,173 +1,214 @@
-/** Notification channels of a workspace by event: webhook, e-mail or any Apprise service, each with a test. */
-import { Button, Card, Group, Skeleton, Stack, Switch, Text, TextInput, Title } from '@mantine/core';
+/** Notifications of a workspace: each channel is set and tested once, and ticked for the events that it is told of. */
+import { Alert, Button, Checkbox, Group, Paper, Stack, Text, TextInput, Title } from '@mantine/core';
+import { IconAlertTriangle, IconBrandSlack, IconMail, IconSend } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { api, OWN, PUBLIC } from '../api/client';
 import type { CheckResult, Workspace } from '../api/schema.gen';
+import list from '../list/list.module.css';
 import { ErrorNote } from '../shell/ErrorNote';
-import { notifySuccess, notifyError } from '../shell/notify';
+import { RowsSkeleton } from '../shell/OutlineSkeleton';
+import { notifyError, notifySuccess } from '../shell/notify';
+import { t } from '../text';
+import { addresses, type Channel, channelOf, type Event, EVENTS, type Stored, type Way, WAYS, withChannel } from './channels';
 
-interface Channel {
-  enabled?: boolean;
-  url?: string;
-  urls?: string[];
-  to?: string[];
-}
-type Way = 'webhook' | 'email' | 'apprise';
-type Channels = Record<string, Partial<Record<Way, Channel>>>;
+const EVENT_TEXTS: Record<Event, () => [string, string]> = {
+  failure: () => [t('A job failed'), t('After all its attempts.')],
+  suspicious: () => [t('A job ended as suspicious'), t('Two numbers disagree.')],
+  success: () => [t('A job succeeded'), t('Every success: many messages.')],
+  connectionUpdate: () => [t('The schema of a source changed'), t('The connection applied the change.')],
+  connectionUpdateActionRequired: () => [t('The schema changed and needs a decision'), t('The connection is paused.')],
+  syncDisabledWarning: () => [t('A connection will be paused soon'), t('It failed several times in a row.')],
+  syncDisabled: () => [t('A connection was paused'), t('Refused credentials, or too many failures in a row.')],
+  replicationSlot: () => [t('A replication slot needs attention'), t('A database retains much of its log, or is about to remove it.')],
+};
 
-const EVENTS = [
-  ['failure', 'A job failed', 'After all its attempts.'],
-  ['suspicious', 'A job ended suspicious', 'Two numbers disagree. Without a channel here, the channels for failures are used.'],
-  ['success', 'A job succeeded', ''],
-  ['connectionUpdate', 'The schema of a source changed', 'The connection applied the change.'],
-  ['connectionUpdateActionRequired', 'The schema changed and needs a decision', 'The connection is paused.'],
-  ['syncDisabledWarning', 'A connection will be paused soon', 'It failed several times in a row.'],
-  ['syncDisabled', 'A connection was paused', 'Refused credentials, or too many failures in a row.'],
-] as const;
+const WAY_TEXTS: Record<Way, () => { label: string; address: string; placeholder: string; note: string; icon: typeof IconMail }> = {
+  webhook: () => ({
+    label: t('Slack or webhook'),
+    address: t('Address of the webhook'),
+    placeholder: 'https://hooks.slack.com/services/…',
+    note: t('The message has the format of Slack. Other receivers can use the details in its field data.'),
+    icon: IconBrandSlack,
+  }),
+  email: () => ({
+    label: t('E-mail'),
+    address: t('Addresses, separated by commas'),
+    placeholder: 'ops@example.com',
+    note: t('Without an address, all users of the workspace get the message.'),
+    icon: IconMail,
+  }),
+  apprise: () => ({
+    label: t('Apprise'),
+    address: t('Addresses of Apprise, separated by commas'),
+    placeholder: 'tgram://…',
+    note: t('Telegram, Teams, PagerDuty and about a hundred other services.'),
+    icon: IconSend,
+  }),
+};
 
-const WAYS = [
-  ['webhook', 'Webhook', 'https://hooks.slack.com/services/…'],
-  ['email', 'E-mail', 'ops@example.com, …; empty: all users of the workspace'],
-  ['apprise', 'Apprise', 'tgram://…'],
-] as const;
-
-const splitList = (text: string) => text.split(/[\s,]+/).filter(Boolean);
-
-export function channelOf(way: Way, text: string, enabled: boolean): Channel {
-  if (way === 'webhook') return { enabled, url: text.trim() };
-  return way === 'email' ? { enabled, to: splitList(text) } : { enabled, urls: splitList(text) };
-}
-
-export function textOf(channel: Channel | undefined): string {
-  return channel?.url ?? (channel?.to ?? channel?.urls ?? []).join(', ');
+interface Saving {
+  way: Way;
+  change: (channel: Channel) => Channel;
 }
 
 export function NotificationsTab({ workspaceId }: { workspaceId: string }) {
   const client = useQueryClient();
   const key = ['notifications', workspaceId];
+  const fetchStored = async () => (await api.get<Workspace>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications as Stored;
   const notifications = useQuery({
     queryKey: key,
-    queryFn: async () => (await api.get<Workspace>(`${PUBLIC}/workspaces/${workspaceId}`)).notifications as Channels,
+    queryFn: fetchStored,
   });
+  // A tick is shown at once, in the event of its click, and taken back if the server refuses it.
+  const [pending, setPending] = useState<Saving | null>(null);
   const saving = useMutation({
-    mutationFn: (channels: Channels) => api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: channels }),
-    onSuccess: async () => {
-      notifySuccess('The notifications were saved.');
-      await client.invalidateQueries({ queryKey: key });
+    mutationFn: async ({ way, change }: Saving) => {
+      // All events are sent: as they are now, which others may have changed since this page was loaded.
+      const stored = await fetchStored();
+      await api.patch(`${PUBLIC}/workspaces/${workspaceId}`, { notifications: withChannel(stored, change(channelOf(stored, way))) });
     },
+    onSuccess: () => notifySuccess(t('The notifications were saved.')),
     onError: notifyError,
+    onSettled: async () => {
+      await client.invalidateQueries({ queryKey: key });
+      setPending(null);
+    },
   });
   if (notifications.error) return <ErrorNote error={notifications.error} retry={() => void notifications.refetch()} />;
-  if (!notifications.data) return <Skeleton h={240} />;
+  if (!notifications.data) return <RowsSkeleton />;
+  const channels = WAYS.map((way) => {
+    const channel = channelOf(notifications.data, way);
+    return pending?.way === way ? pending.change(channel) : channel;
+  });
+  const save = (way: Way, change: Saving['change']) => {
+    setPending({ way, change });
+    saving.mutate({ way, change });
+  };
   return (
-    <Stack maw={820}>
+    <Stack maw={900}>
       <Text size="sm" c="dimmed">
-        Addresses are encrypted on the server and shown only to workspace admins.
+        {t('Set a channel once, then tick its events. Addresses are encrypted on the server and shown only to workspace admins.')}
       </Text>
-      {EVENTS.map(([event, title, note]) => (
-        <Card withBorder key={event} component="section" aria-label={title}>
-          <Title order={2} size="h5">
-            {title}
-          </Title>
-          {note && (
-            <Text size="sm" c="dimmed">
-              {note}
-            </Text>
-          )}
-          <Stack gap="xs" mt="sm">
-            {WAYS.map(([way, label, placeholder]) => (
-              <Line
-                key={`${way} ${JSON.stringify(notifications.data[event]?.[way])}`}
-                {...{ way, label, placeholder, title, workspaceId }}
-                channel={notifications.data[event]?.[way]}
-                busy={saving.isPending}
-                onSave={(channel) => saving.mutate({ [event]: { ...notifications.data[event], [way]: channel } })}
-              />
-            ))}
-          </Stack>
-        </Card>
+      {channels.map((channel) => (
+        <ChannelCard
+          key={`${channel.way} ${channel.address}`}
+          channel={channel}
+          workspaceId={workspaceId}
+          pending={pending?.way === channel.way}
+          onSave={(address) =>
+            save(channel.way, (before) => {
+              // A channel that is set for the first time reports what needs somebody.
+              const first = before.events.length === 0 && before.address === '';
+              return { ...before, address, events: first ? EVENTS.filter((event) => event !== 'success' && event !== 'connectionUpdate') : before.events };
+            })
+          }
+        />
       ))}
+      <Matrix channels={channels} saving={pending !== null} onChange={save} />
     </Stack>
   );
 }
 
-function Line({
-  way,
-  label,
-  placeholder,
-  title,
-  channel,
-  workspaceId,
-  busy,
-  onSave,
-}: {
-  way: Way;
-  label: string;
-  placeholder: string;
-  title: string;
-  channel: Channel | undefined;
-  workspaceId: string;
-  busy: boolean;
-  onSave: (channel: Channel) => void;
-}) {
-  const [enabled, setEnabled] = useState(channel?.enabled ?? false);
-  const [text, setText] = useState(textOf(channel));
-  const changed = enabled !== (channel?.enabled ?? false) || text.trim() !== textOf(channel);
-  const incomplete = enabled && way !== 'email' && text.trim() === '';
-  const trying = useMutation({
+function ChannelCard({ channel, workspaceId, pending, onSave }: { channel: Channel; workspaceId: string; pending: boolean; onSave: (address: string) => void }) {
+  const { way } = channel;
+  const { label, address, placeholder, note, icon: Icon } = WAY_TEXTS[way]();
+  const [text, setText] = useState(channel.address);
+  const empty = way !== 'email' && text.trim() === '';
+  const changed = text.trim() !== channel.address || (way === 'email' && channel.address === '' && channel.events.length === 0);
+  const testing = useMutation({
     mutationFn: async () => {
-      const urls = way === 'apprise' ? splitList(text) : [text.trim()];
-      for (const url of urls) {
-        const body = way === 'email' ? { workspaceId, way, to: splitList(text) } : { workspaceId, way, url };
-        const result = await api.post<CheckResult>(`${OWN}/notifications/test`, body);
-        if (result.status !== 'succeeded') throw new Error(`${result.message ?? 'The message was not delivered'}. ${result.hint ?? ''}`.trim());
+      const bodies = way === 'email' ? [{ to: addresses(way, text) }] : addresses(way, text).map((url) => ({ url }));
+      for (const body of bodies) {
+        const result = await api.post<CheckResult>(`${OWN}/notifications/test`, { workspaceId, way, ...body });
+        if (result.status !== 'succeeded') throw new Error(`${result.message || t('The message was not delivered')}. ${result.hint ?? ''}`.trim());
       }
     },
-    onSuccess: () => notifySuccess('The test was sent.'),
-    onError: notifyError,
+    onSuccess: () => notifySuccess(t('The test was sent.')),
   });
   return (
-    <Group gap="xs" align="center">
-      <Switch
-        label={label}
-        aria-label={`${label}: ${title}`}
-        checked={enabled}
-        onChange={(event) => setEnabled(event.currentTarget.checked)}
-        w={120}
-      />
-      <TextInput
-        aria-label={`Address by ${label}: ${title}`}
-        placeholder={placeholder}
-        value={text}
-        onChange={(event) => setText(event.currentTarget.value)}
-        style={{ flex: '1 1 240px' }}
-        autoComplete="off"
-      />
-      {(enabled || text) && (
-        <Button
-          size="xs"
-          variant="default"
-          loading={trying.isPending}
-          disabled={way !== 'email' && text.trim() === ''}
-          aria-label={`Test ${label}: ${title}`}
-          onClick={() => trying.mutate()}
-        >
-          Test
+    <Paper withBorder p="md" component="section" aria-label={label}>
+      <Group gap="xs" mb={4}>
+        <Icon size={18} aria-hidden />
+        <Title order={2} size="h5">
+          {label}
+        </Title>
+      </Group>
+      <Group gap="xs" align="flex-end">
+        <TextInput
+          label={address}
+          description={note}
+          placeholder={placeholder}
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          style={{ flex: '1 1 260px' }}
+        />
+        <Button variant="default" loading={testing.isPending} disabled={empty} aria-label={t('Test {channel}', { channel: label })} onClick={() => testing.mutate()}>
+          {t('Test')}
         </Button>
-      )}
-      {changed && (
-        <Button
-          size="xs"
-          loading={busy}
-          disabled={incomplete}
-          aria-label={`Save ${label}: ${title}`}
-          onClick={() => onSave(channelOf(way, text, enabled))}
-        >
-          Save
+        <Button loading={pending} disabled={!changed || (empty && channel.address === '')} aria-label={t('Save {channel}', { channel: label })} onClick={() => onSave(text.trim())}>
+          {t('Save')}
         </Button>
+      </Group>
+      {testing.error && (
+        <Alert mt="xs" color="red" variant="light" role="alert" icon={<IconAlertTriangle size={18} aria-hidden />}>
+          {testing.error.message}
+        </Alert>
       )}
-    </Group>
+    </Paper>
+  );
+}
+
+/** Which channel is told of which event. */
+function Matrix({ channels, saving, onChange }: { channels: Channel[]; saving: boolean; onChange: (way: Way, change: (channel: Channel) => Channel) => void }) {
+  const usable = (channel: Channel) => channel.way === 'email' || channel.address !== '' || channel.events.length > 0;
+  const toggle = (channel: Channel, event: Event, ticked: boolean) =>
+    onChange(channel.way, (before) => {
+      const others = before.events.filter((other) => other !== event);
+      return { ...before, events: ticked ? [...others, event] : others };
+    });
+  return (
+    <Paper withBorder component="section" aria-label={t('Events')} style={{ overflow: 'hidden' }}>
+      <table className={list.matrix}>
+        <thead>
+          <tr>
+            <th scope="col">{t('Event')}</th>
+            {channels.map((channel) => (
+              <th scope="col" key={channel.way}>
+                {WAY_TEXTS[channel.way]().label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {EVENTS.map((event) => {
+            const [title, note] = EVENT_TEXTS[event]();
+            return (
+              <tr key={event}>
+                <th scope="row">
+                  {title}
+                  <div className={list.dim}>{note}</div>
+                </th>
+                {channels.map((channel) => {
+                  const { label } = WAY_TEXTS[channel.way]();
+                  return (
+                    <td key={channel.way}>
+                      <Checkbox
+                        aria-label={t('{channel}: {event}', { channel: label, event: title })}
+                        checked={channel.events.includes(event)}
+                        disabled={saving || !usable(channel)}
+                        onChange={(change) => toggle(channel, event, change.currentTarget.checked)}
+                      />
+                      {channel.differing.includes(event) && <div className={list.dim}>{t('another address')}</div>}
+                    </td>
+                  );
+                })}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </Paper>
   );
 }

@@ -3,6 +3,8 @@ import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { type ReactNode, useState } from 'react';
 
 import { ErrorNote } from './ErrorNote';
+import { isTypedName } from './typedName';
+import { t } from '../text';
 
 export interface Confirmation {
   title: string;
@@ -16,7 +18,7 @@ export interface Confirmation {
 
 export function Confirm({ confirmation, onClose }: { confirmation: Confirmation | null; onClose: () => void }) {
   return (
-    <Modal opened={confirmation !== null} onClose={onClose} title={confirmation?.title} centered closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={confirmation !== null} onClose={onClose} title={confirmation?.title} centered closeButtonProps={{ 'aria-label': t('Close') }}>
       {confirmation && <Question key={confirmation.title} confirmation={confirmation} onClose={onClose} />}
     </Modal>
   );
@@ -47,7 +49,8 @@ function Question({ confirmation, onClose }: { confirmation: Confirmation; onClo
       </Text>
       {confirmation.type && (
         <TextInput
-          label={`Type “${confirmation.type}” to continue`}
+          label={t('Type “{name}” to continue', { name: confirmation.type })}
+          description={confirmation.type.includes('→') ? t('You can type -> for the arrow.') : undefined}
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
           autoComplete="off"
@@ -56,12 +59,12 @@ function Question({ confirmation, onClose }: { confirmation: Confirmation; onClo
       {error !== null && <ErrorNote error={error} />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onClose}>
-          Cancel
+          {t('Cancel')}
         </Button>
         <Button
           color={confirmation.danger ? 'red.8' : undefined}
           loading={busy}
-          disabled={confirmation.type !== undefined && typed.trim() !== confirmation.type}
+          disabled={confirmation.type !== undefined && !isTypedName(typed, confirmation.type)}
           onClick={() => void run()}
         >
           {confirmation.action}

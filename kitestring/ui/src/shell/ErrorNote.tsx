@@ -3,6 +3,7 @@ import { Alert, Button, Group, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 
 import { ApiError } from '../api/client';
+import { t } from '../text';
 
 export function ErrorNote({ error, retry }: { error: unknown; retry?: () => void }) {
   const message = error instanceof Error ? error.message : String(error);
@@ -18,7 +19,7 @@ export function ErrorNote({ error, retry }: { error: unknown; retry?: () => void
           )}
           {retry && (
             <Button size="xs" variant="default" onClick={retry}>
-              Try again
+              {t('Try again')}
             </Button>
           )}
         </Group>

@@ -1,8 +1,10 @@
-/** Pages for an unexpected error and for an unknown address. */
+/** Pages for an unexpected error, for code that did not load, and for an unknown address. */
 import { Button, Container } from '@mantine/core';
-import { IconMapOff } from '@tabler/icons-react';
+import { IconMapOff, IconRefresh } from '@tabler/icons-react';
 import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router';
+import { useEffect } from 'react';
 
+import { t } from '../text';
 import { EmptyState } from './EmptyState';
 import { ErrorNote } from './ErrorNote';
 
@@ -21,18 +23,34 @@ export function ErrorPage({ error, reset }: ErrorComponentProps) {
   );
 }
 
+/** A part of the interface is not on the server any more: only a reload brings the new one. */
+export function OutdatedPage() {
+  return (
+    <EmptyState
+      icon={<IconRefresh size={28} aria-hidden />}
+      title={t('This page did not load')}
+      action={<Button onClick={() => window.location.reload()}>{t('Reload')}</Button>}
+    >
+      {t('The server may have been upgraded since the interface was opened. Reload it.')}
+    </EmptyState>
+  );
+}
+
 export function NotFoundPage() {
+  useEffect(() => {
+    document.title = `${t('Page not found')} · Kitestring`;
+  }, []);
   return (
     <EmptyState
       icon={<IconMapOff size={28} aria-hidden />}
-      title="Page not found"
+      title={t('Page not found')}
       action={
         <Button component={Link} to="/connections" variant="light">
-          Go to connections
+          {t('Go to connections')}
         </Button>
       }
     >
-      It may have been deleted, or the address is wrong.
+      {t('It may have been deleted, or the address is wrong.')}
     </EmptyState>
   );
 }

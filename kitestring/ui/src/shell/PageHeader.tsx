@@ -2,6 +2,8 @@
 import { Box, Group, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode, useEffect } from 'react';
 
+import classes from './pageHeader.module.css';
+
 export function PageHeader({
   title,
   note,
@@ -17,7 +19,7 @@ export function PageHeader({
     document.title = `${title} · Kitestring`;
   }, [title]);
   return (
-    <Group justify="space-between" align="flex-end" mb="lg" gap="sm">
+    <div className={classes.header}>
       <Stack gap={2} miw={0}>
         {above && <Box>{above}</Box>}
         <Title order={1} size="h2" style={{ overflowWrap: 'anywhere' }}>
@@ -29,7 +31,7 @@ export function PageHeader({
           </Text>
         )}
       </Stack>
-      <Group gap="xs">{children}</Group>
-    </Group>
+      {children && <Group gap="xs">{children}</Group>}
+    </div>
   );
 }

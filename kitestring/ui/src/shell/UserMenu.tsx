@@ -1,61 +1,29 @@
-/** The user menu: signed-in user, colour scheme and sign-out. */
-import { ActionIcon, Menu, useMantineColorScheme } from '@mantine/core';
-import { IconDeviceDesktop, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+/** The button of the user menu; what it opens is loaded when it is first opened. */
+import { ActionIcon, type ActionIconProps } from '@mantine/core';
+import { IconUser } from '@tabler/icons-react';
+import { type ComponentPropsWithRef, lazy, Suspense, useState } from 'react';
 
-import { sessionQuery, signOut } from '../session/session';
-import { notifyError } from './notify';
+import { loadModule } from '../lazyPage';
+import { t } from '../text';
+
+const UserMenuList = lazy(() => loadModule(async () => ({ default: (await import('./UserMenuList')).UserMenuList })));
+
+export function UserButton(props: ActionIconProps & ComponentPropsWithRef<'button'>) {
+  return (
+    <ActionIcon variant="default" size="lg" radius="xl" aria-label={t('User menu')} aria-haspopup="menu" {...props}>
+      <IconUser size={18} aria-hidden />
+    </ActionIcon>
+  );
+}
 
 export function UserMenu() {
-  const session = useQuery(sessionQuery).data;
-  const navigate = useNavigate();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-
-  async function leave() {
-    try {
-      await signOut();
-      await navigate({ to: '/sign-in' });
-    } catch (error) {
-      notifyError(error);
-    }
-  }
-
-  return (
-    <Menu position="bottom-end" width={230}>
-      <Menu.Target>
-        <ActionIcon variant="default" size="lg" radius="xl" aria-label="User menu">
-          <IconUser size={18} aria-hidden />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {session?.userId && <Menu.Label>{session.name}</Menu.Label>}
-        <Menu.Label>Colours</Menu.Label>
-        {(
-          [
-            ['light', 'Light', IconSun],
-            ['dark', 'Dark', IconMoon],
-            ['auto', 'System', IconDeviceDesktop],
-          ] as const
-        ).map(([value, label, Icon]) => (
-          <Menu.Item
-            key={value}
-            leftSection={<Icon size={16} aria-hidden />}
-            onClick={() => setColorScheme(value)}
-            fw={colorScheme === value ? 700 : undefined}
-          >
-            {label}
-          </Menu.Item>
-        ))}
-        {session?.userId && (
-          <>
-            <Menu.Divider />
-            <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => void leave()}>
-              Sign out
-            </Menu.Item>
-          </>
-        )}
-      </Menu.Dropdown>
-    </Menu>
+  const [opened, setOpened] = useState(false);
+  const button = <UserButton onClick={() => setOpened(true)} />;
+  return opened ? (
+    <Suspense fallback={button}>
+      <UserMenuList />
+    </Suspense>
+  ) : (
+    button
   );
 }

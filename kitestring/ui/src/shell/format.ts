@@ -1,14 +1,27 @@
-/** Numbers, sizes and durations as people read them. */
+/** Numbers, sizes, durations and times as people read them, in the viewer's language. */
+import { currentLanguage } from '../text';
+import { currentPreferences } from './preferences';
+
+// A formatter costs far more to make than to use, and a list uses hundreds: one of each for a language and a zone.
+const formatters = new Map<string, unknown>();
+
+function formatter<Formatter>(key: string, make: (language: string) => Formatter): Formatter {
+  const language = currentLanguage();
+  const known = formatters.get(`${language} ${key}`) as Formatter | undefined;
+  if (known) return known;
+  const created = make(language);
+  formatters.set(`${language} ${key}`, created);
+  return created;
+}
 
 export function count(value: number): string {
-  return value.toLocaleString('en');
+  return formatter('count', (language) => new Intl.NumberFormat(language)).format(value);
 }
 
 /** 950, 12.3k, 4.5M: where a column has no room for all digits. */
 export function short(value: number): string {
-  return new Intl.NumberFormat('en', { notation: value < 10_000 ? 'standard' : 'compact', maximumFractionDigits: 1 }).format(
-    value,
-  );
+  const notation = value < 10_000 ? 'standard' : 'compact';
+  return formatter(notation, (language) => new Intl.NumberFormat(language, { notation, maximumFractionDigits: 1 })).format(value);
 }
 
 export function size(bytes: number): string {
@@ -20,6 +33,13 @@ export function size(bytes: number): string {
     unit += 1;
   }
   return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** $12.34, $0.0018: as many digits as a small bill needs. */
+export function money(usd: number): string {
+  const digits = usd >= 1 || usd === 0 ? 2 : usd >= 0.0001 ? 4 : 6;
+  const options = { style: 'currency', currency: 'USD', minimumFractionDigits: digits, maximumFractionDigits: digits } as const;
+  return formatter(`money ${digits}`, (language) => new Intl.NumberFormat(language, options)).format(usd);
 }
 
 /** 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. */
@@ -37,17 +57,40 @@ export function duration(ms: number): string {
 /** “3 minutes ago”, “in 2 hours”, “now”. */
 export function relative(atMs: number, nowMs: number): string {
   const s = Math.round((atMs - nowMs) / 1000);
-  const formatter = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
-  if (Math.abs(s) < 5) return 'now';
-  if (Math.abs(s) < 60) return formatter.format(s, 'second');
-  if (Math.abs(s) < 3600) return formatter.format(Math.round(s / 60), 'minute');
-  if (Math.abs(s) < 86_400) return formatter.format(Math.round(s / 3600), 'hour');
-  return formatter.format(Math.round(s / 86_400), 'day');
+  const times = formatter('relative', (language) => new Intl.RelativeTimeFormat(language, { numeric: 'auto' }));
+  if (Math.abs(s) < 5) return times.format(0, 'second');
+  if (Math.abs(s) < 60) return times.format(s, 'second');
+  if (Math.abs(s) < 3600) return times.format(Math.round(s / 60), 'minute');
+  if (Math.abs(s) < 86_400) return times.format(Math.round(s / 3600), 'hour');
+  return times.format(Math.round(s / 86_400), 'day');
 }
 
-/** The exact moment in the viewer's zone. */
+/** The language of dates. English dates have the day first and 24 hours. */
+function dateLanguage(): string {
+  return currentLanguage() === 'en' ? 'en-GB' : currentLanguage();
+}
+
+/** The zone of times for `Intl`: the viewer's own where it is undefined. */
+export function timeZone(): string | undefined {
+  return currentPreferences().zone === 'utc' ? 'UTC' : undefined;
+}
+
+/** The exact moment with its zone: “29 Nov 2026, 14:05:09 CET”. */
 export function exact(atMs: number): string {
-  return new Date(atMs).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+  const zone = timeZone();
+  const moments = formatter(`exact ${zone ?? ''}`, () =>
+    new Intl.DateTimeFormat(dateLanguage(), {
+      day: 'numeric',
+      month: 'short',
+      year: 'numeric',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+      timeZoneName: 'short',
+      timeZone: zone,
+    }),
+  );
+  return moments.format(atMs);
 }
 
 const NAMES: Record<string, string> = { cost_usd: 'cost in US$' };

@@ -1,16 +1,15 @@
-/** Toasts for successes and errors. */
-import { notifications } from '@mantine/notifications';
-
+/** Short messages about what has succeeded or failed. */
 import { ApiError } from '../api/client';
-
-const CLOSE = { 'aria-label': 'Close' };
+import { showToast } from './toasts';
 
 export function notifySuccess(message: string): void {
-  notifications.show({ message, color: 'kite', autoClose: 4000, closeButtonProps: CLOSE });
+  showToast({ tone: 'success', title: message });
 }
 
 export function notifyError(error: unknown): void {
-  const title = error instanceof Error ? error.message : String(error);
-  const message = error instanceof ApiError ? error.hint : '';
-  notifications.show({ title, message, color: 'red', autoClose: 10_000, closeButtonProps: CLOSE });
+  showToast({
+    tone: 'error',
+    title: error instanceof Error ? error.message : String(error),
+    hint: error instanceof ApiError ? error.hint : undefined,
+  });
 }

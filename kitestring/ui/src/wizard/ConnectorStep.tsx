@@ -1,72 +1,120 @@
 /** A step of a new connection: choose an existing source (or destination), or create one. */
-import { Button, Card, Group, SimpleGrid, Skeleton, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
+import { Button, Card, Group, SimpleGrid, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
 import { IconPlus, IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 
-import { type Endpoint, type EndpointKind, endpointsQuery, connectorsQuery } from '../endpoint/endpoints';
+import { ConnectorIcon } from '../catalog/ConnectorIcon';
+import { type EndpointKind, overviewsQuery } from '../endpoint/endpoints';
 import { NewEndpoint } from '../endpoint/NewEndpoint';
+import { FormSkeleton } from '../form/FormSkeleton';
+import { SuggestionsContext } from '../form/suggestions';
 import { ErrorNote } from '../shell/ErrorNote';
+import { CardsSkeleton } from '../shell/OutlineSkeleton';
+import { suggestedFieldsQuery, suggestionsOf } from '../streams/embedded';
+import { t } from '../text';
 
 const MAX_CARDS = 60;
 
-export function ConnectorStep({ kind, workspaceId, onChosen }: { kind: EndpointKind; workspaceId: string; onChosen: (endpoint: Endpoint) => void }) {
-  const endpoints = useQuery(endpointsQuery(kind, workspaceId));
-  const connectors = useQuery(connectorsQuery(kind, workspaceId));
-  const [creating, setCreating] = useState(false);
-  const [connector, setConnector] = useState<string>();
-  const [searchText, setSearchText] = useState('');
-  if (endpoints.error) return <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />;
-  if (!endpoints.data) return <Skeleton height={200} />;
+/** The address says so while a connector is chosen; then it has the connector. */
+const CHOOSING = 'new';
 
-  if (creating || endpoints.data.length === 0)
+export function ConnectorStep({
+  kind,
+  workspaceId,
+  sourceId,
+  connector,
+  onConnector,
+  onChosen,
+}: {
+  kind: EndpointKind;
+  workspaceId: string;
+  /** For a destination, the source whose fields it is offered. */
+  sourceId?: string;
+  /** The connector whose form is open; undefined while an existing source or destination is chosen. */
+  connector: string | undefined;
+  onConnector: (connector: string | undefined) => void;
+  onChosen: (endpoint: { id: string }) => void;
+}) {
+  const [searchText, setSearchText] = useState('');
+  const [text] = useDebouncedValue(searchText.trim(), 250);
+  const endpoints = useQuery(overviewsQuery(kind, workspaceId, { text }, MAX_CARDS));
+  const suggested = useQuery({ ...suggestedFieldsQuery(sourceId ?? ''), enabled: sourceId !== undefined });
+  const suggestions = useMemo(() => suggestionsOf(suggested.data), [suggested.data]);
+  if (endpoints.error) return <ErrorNote error={endpoints.error} retry={() => void endpoints.refetch()} />;
+  if (!endpoints.data) return <CardsSkeleton />;
+
+  const any = endpoints.data.total > 0 || text !== '';
+  if (connector !== undefined || !any)
     return (
       <Stack>
-        {endpoints.data.length > 0 && (
+        {any && (
           <Group>
-            <Button size="xs" variant="default" onClick={() => setCreating(false)}>
-              Choose an existing {kind}
+            <Button size="xs" variant="default" onClick={() => onConnector(undefined)}>
+              {kind === 'source' ? t('Choose an existing source') : t('Choose an existing destination')}
             </Button>
           </Group>
         )}
-        <NewEndpoint kind={kind} workspaceId={workspaceId} chosen={connector} onChosen={setConnector} onCreated={onChosen} />
+        {connector !== undefined && connector !== CHOOSING && sourceId && suggested.isPending ? (
+          <FormSkeleton />
+        ) : (
+          <SuggestionsContext value={suggestions}>
+            <NewEndpoint
+              kind={kind}
+              workspaceId={workspaceId}
+              chosen={connector === CHOOSING ? undefined : connector}
+              onChosen={(chosen) => onConnector(chosen ?? (any ? CHOOSING : undefined))}
+              onCreated={onChosen}
+            />
+          </SuggestionsContext>
+        )}
       </Stack>
     );
 
-  const nameOf = (endpoint: Endpoint) => connectors.data?.find((other) => other.definitionId === endpoint.definitionId)?.name ?? endpoint.type;
-  const matches = endpoints.data.filter((endpoint) => `${endpoint.name} ${nameOf(endpoint)}`.toLowerCase().includes(searchText.trim().toLowerCase()));
+  const searchLabel = kind === 'source' ? t('Search the sources') : t('Search the destinations');
+  const { data: matches, total } = endpoints.data;
   return (
     <Stack>
       <Group gap="sm">
         <TextInput
-          aria-label={`Search the ${kind}s`}
-          placeholder={`Search the ${kind}s`}
+          aria-label={searchLabel}
+          placeholder={searchLabel}
           leftSection={<IconSearch size={16} aria-hidden />}
           value={searchText}
           onChange={(event) => setSearchText(event.currentTarget.value)}
           flex={1}
           miw={200}
         />
-        <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setCreating(true)}>
-          New {kind}
+        <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => onConnector(CHOOSING)}>
+          {kind === 'source' ? t('New source') : t('New destination')}
         </Button>
       </Group>
       <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
-        {matches.slice(0, MAX_CARDS).map((endpoint) => (
+        {matches.map((endpoint) => (
           <UnstyledButton key={endpoint.id} onClick={() => onChosen(endpoint)}>
             <Card withBorder padding="sm" h="100%">
-              <Text fw={600} size="sm" style={{ overflowWrap: 'anywhere' }}>
-                {endpoint.name}
-              </Text>
-              <Text size="xs" c="dimmed">
-                {nameOf(endpoint)}
-              </Text>
+              <Group gap="sm" wrap="nowrap">
+                <ConnectorIcon type={endpoint.type} name={endpoint.connectorName} svg={endpoint.icon} size={28} />
+                <div style={{ minWidth: 0 }}>
+                  <Text fw={600} size="sm" lineClamp={2} style={{ overflowWrap: 'anywhere' }}>
+                    {endpoint.name}
+                  </Text>
+                  <Text size="xs" c="dimmed">
+                    {endpoint.connectorName}
+                  </Text>
+                </div>
+              </Group>
             </Card>
           </UnstyledButton>
         ))}
       </SimpleGrid>
-      {matches.length > MAX_CARDS && <Text size="sm" c="dimmed">Showing {MAX_CARDS} of {matches.length}. Search to find the rest.</Text>}
-      {matches.length === 0 && <Text c="dimmed">No match for “{searchText}”.</Text>}
+      {total > matches.length && (
+        <Text size="sm" c="dimmed">
+          {t('Showing {count} of {all}. Search to find the rest.', { count: matches.length, all: total })}
+        </Text>
+      )}
+      {matches.length === 0 && <Text c="dimmed">{t('No match for “{text}”.', { text })}</Text>}
     </Stack>
   );
 }

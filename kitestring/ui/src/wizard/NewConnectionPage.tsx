@@ -1,75 +1,80 @@
-/** A new connection: source, destination, streams, schedule and name; then an estimate of the first sync. */
-import { Anchor, Breadcrumbs, Button, Card, Group, Loader, NativeSelect, Skeleton, Stack, Stepper, Text, TextInput, VisuallyHidden } from '@mantine/core';
-import { useMutation, useQuery } from '@tanstack/react-query';
-import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+/** A new connection: source, destination, streams, schedule and name; then an estimate of the first sync.
+ *
+ * The step is in the address and the choices are kept in this browser tab: Back, a reload and a look at another page
+ * lose nothing. */
+import { Anchor, Breadcrumbs, Stack, Stepper, Text, VisuallyHidden } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { type ReactNode, useMemo } from 'react';
 
-import { endpointQuery } from '../endpoint/endpoints';
 import { api, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
 import type { Connection } from '../api/schema.gen';
+import { connectionQuery } from '../connections/overviews';
+import { endpointQuery } from '../endpoint/endpoints';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
+import { LeaveGuard } from '../shell/LeaveGuard';
+import { CardsSkeleton } from '../shell/OutlineSkeleton';
 import { PageHeader } from '../shell/PageHeader';
+import { keepAll, useDraft } from '../shell/useDraft';
+import type { Choice, StreamConfig } from '../streams/streams';
+import { plural, t } from '../text';
 import { ConnectorStep } from './ConnectorStep';
+import { FinishStep, type FinishSettings } from './FinishStep';
 import { FirstSync } from './FirstSync';
-import { ScheduleFields, scheduleBody, DEFAULT_SCHEDULE } from './ScheduleFields';
-import { defaultConfig, missingSetting, offeredKey, offeredQuery } from './streams';
-import { type Choice, StreamsTable } from './StreamsTable';
+import { StreamsStep } from './StreamsStep';
 
-interface ConnectionParams {
-  source?: string;
-  destination?: string;
+const route = getRouteApi('/shell/connections/new');
+const PATH = '/connections/new';
+
+interface Choices extends FinishSettings {
+  streams?: [string, StreamConfig][];
 }
+
+const NOTHING: Choices = {};
 
 export function NewConnectionPage() {
   const { workspaceId } = useWorkspace();
-  const navigate = useNavigate();
-  const params = useSearch({ strict: false }) as ConnectionParams;
-  const [scheduling, setScheduling] = useState(false);
-  const [created, setCreated] = useState<{ connectionId: string; name: string }>();
-  const [choice, setChoice] = useState<Choice>();
+  const navigate = route.useNavigate();
+  const params = route.useSearch();
   const source = useQuery({ ...endpointQuery('source', params.source ?? ''), enabled: !!params.source });
   const destination = useQuery({ ...endpointQuery('destination', params.destination ?? ''), enabled: !!params.destination });
-  const step = !params.source ? 0 : !params.destination ? 1 : scheduling ? 3 : 2;
-  const go = (search: ConnectionParams) => {
-    setScheduling(false);
-    setChoice(undefined);
-    void navigate({ to: '/connections/new', search: search as never });
+  const draft = useDraft<Choices>(`connection ${params.source} ${params.destination}`, NOTHING, keepAll);
+  const { streams } = draft.value;
+  const choice: Choice | undefined = useMemo(() => streams && new Map(streams), [streams]);
+  const created = params.created;
+  const connection = useQuery({ ...connectionQuery(created ?? ''), enabled: !!created }).data;
+  const step = created ? 4 : !params.source ? 0 : !params.destination ? 1 : params.step === 'schedule' && choice ? 3 : 2;
+  const go = (search: typeof params, replace = false) => void navigate({ to: PATH, search, replace });
+  const { source: sourceId, destination: destinationId } = params;
+  const chosen = connection?.streams.length ?? choice?.size;
+  const steps = [
+    { label: t('Source'), note: connection?.source.name ?? source.data?.name, search: {} },
+    { label: t('Destination'), note: connection?.destination.name ?? destination.data?.name, search: { source: sourceId } },
+    { label: t('Streams'), note: step > 2 && chosen !== undefined ? plural(chosen, '{count} chosen', '{count} chosen') : undefined, search: { source: sourceId, destination: destinationId } },
+    { label: t('Schedule'), note: undefined, search: { source: sourceId, destination: destinationId, step: 'schedule' } },
+  ];
+  const toSchedule = (next: Choice) => {
+    draft.set({ ...draft.value, streams: [...next] });
+    go({ source: sourceId, destination: destinationId, step: 'schedule' });
   };
 
   return (
     <>
       <PageHeader
-        title="New connection"
+        title={t('New connection')}
         above={
           <Breadcrumbs>
             <Anchor component={Link} to="/connections" size="sm">
-              Connections
+              {t('Connections')}
             </Anchor>
           </Breadcrumbs>
         }
       />
       <Stack gap="lg">
-        <Stepper
-          active={created ? 4 : step}
-          size="sm"
-          iconSize={32}
-          wrap={false}
-          onStepClick={(to) => {
-            if (created) return;
-            if (to === 0) go({});
-            else if (to === 1) go({ source: params.source });
-            else setScheduling(to === 3);
-          }}
-          styles={{ stepBody: { minWidth: 0 }, stepLabel: { whiteSpace: 'nowrap' } }}
-        >
-          {[
-            ['Source', source.data?.name],
-            ['Destination', destination.data?.name],
-            ['Streams', step > 2 && choice ? `${choice.size} chosen` : undefined],
-            ['Schedule', undefined],
-          ].map(([label, description], n) => (
+        <Stepper active={step} size="sm" iconSize={32} wrap={false} onStepClick={(to) => go(steps[to]!.search)} styles={{ stepBody: { minWidth: 0 }, stepLabel: { whiteSpace: 'nowrap' } }}>
+          {steps.map(({ label, note }, n) => (
             <Stepper.Step
               key={label}
               label={
@@ -80,53 +85,91 @@ export function NewConnectionPage() {
                   <VisuallyHidden hiddenFrom="sm">{label}</VisuallyHidden>
                 </>
               }
-              description={<Text span size="xs" visibleFrom="md">{description}</Text>}
+              description={
+                note && (
+                  <Text span size="xs" visibleFrom="md" lineClamp={1} maw={220} title={note}>
+                    {note}
+                  </Text>
+                )
+              }
               allowStepSelect={!created && n < step}
             />
           ))}
         </Stepper>
+        {!created && (
+          <Text size="sm" c="dimmed" hiddenFrom="sm" mb={-12}>
+            {t('Step {number} of {all}: {name}', { number: step + 1, all: steps.length, name: steps[step]!.label })}
+          </Text>
+        )}
         {created ? (
-          <FirstSync connectionId={created.connectionId} name={created.name} />
+          <FirstSync connectionId={created} />
         ) : !workspaceId ? (
-          <Skeleton height={200} />
+          <CardsSkeleton />
         ) : step === 0 ? (
-          <Step title="Where does the data come from?">
-            <ConnectorStep key="source" kind="source" workspaceId={workspaceId} onChosen={(endpoint) => go({ ...params, source: endpoint.id })} />
+          <Step title={t('Where does the data come from?')}>
+            <ConnectorStep
+              key="source"
+              kind="source"
+              workspaceId={workspaceId}
+              connector={params.connector}
+              onConnector={(connector) => go({ connector })}
+              // Back leads to the sources, not to a form that would make the same one again.
+              onChosen={(endpoint) => go({ source: endpoint.id }, params.connector !== undefined)}
+            />
           </Step>
         ) : step === 1 ? (
-          <Step title="Where does it go?">
-            <ConnectorStep key="destination" kind="destination" workspaceId={workspaceId} onChosen={(endpoint) => go({ ...params, destination: endpoint.id })} />
+          <Step title={t('Where does it go?')}>
+            <ConnectorStep
+              key="destination"
+              kind="destination"
+              workspaceId={workspaceId}
+              sourceId={sourceId}
+              connector={params.connector}
+              onConnector={(connector) => go({ source: sourceId, connector })}
+              onChosen={(endpoint) => go({ source: sourceId, destination: endpoint.id }, params.connector !== undefined)}
+            />
           </Step>
         ) : source.error || destination.error ? (
           <ErrorNote error={source.error ?? destination.error} />
         ) : step === 2 ? (
-          <Step title="Which streams, and how?">
-            <Streams sourceId={params.source!} destinationId={params.destination!} choice={choice} onChange={setChoice} onNext={() => setScheduling(true)} />
+          <Step title={t('Which streams, and how?')}>
+            <StreamsStep
+              sourceId={sourceId!}
+              destination={destination.data}
+              draft={choice}
+              onChange={(next) => draft.set({ ...draft.value, streams: [...next] })}
+              onBack={() => go({ source: sourceId })}
+              onNext={toSchedule}
+            />
           </Step>
         ) : (
-          <Step title="Schedule and name">
-            <Finish
-              name={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
-              onBack={() => setScheduling(false)}
+          <Step title={t('Schedule and name')}>
+            <FinishStep
+              suggestedName={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
+              settings={draft.value}
+              onChange={(settings) => draft.set({ ...draft.value, ...settings })}
+              onBack={() => go({ source: sourceId, destination: destinationId })}
               save={async (settings) => {
                 const connection = await api.post<Connection>(`${PUBLIC}/connections`, {
-                  sourceId: params.source,
-                  destinationId: params.destination,
+                  sourceId,
+                  destinationId,
                   configurations: { streams: [...choice!.values()] },
                   ...settings,
                 });
+                draft.clear();
                 void queryClient.invalidateQueries();
-                setCreated(connection);
+                go({ created: connection.connectionId }, true);
               }}
             />
           </Step>
         )}
       </Stack>
+      {!created && <LeaveGuard draft={draft} />}
     </>
   );
 }
 
-function Step({ title, children }: { title: string; children: React.ReactNode }) {
+function Step({ title, children }: { title: string; children: ReactNode }) {
   return (
     <Stack gap="sm">
       <Text component="h2" size="lg" fw={650} m={0}>
@@ -134,114 +177,5 @@ function Step({ title, children }: { title: string; children: React.ReactNode })
       </Text>
       {children}
     </Stack>
-  );
-}
-
-function Streams({
-  sourceId,
-  destinationId,
-  choice,
-  onChange,
-  onNext,
-}: {
-  sourceId: string;
-  destinationId: string;
-  choice: Choice | undefined;
-  onChange: (choice: Choice) => void;
-  onNext: () => void;
-}) {
-  const offered = useQuery(offeredQuery(sourceId, destinationId, true));
-  useEffect(() => {
-    // All streams, each with its best sync mode.
-    if (offered.data && !choice) onChange(new Map(offered.data.map((stream) => [offeredKey(stream), defaultConfig(stream)])));
-  }, [offered.data, choice, onChange]);
-  if (offered.error) return <ErrorNote error={offered.error} retry={() => void offered.refetch()} />;
-  if (!offered.data || !choice)
-    return (
-      <Card withBorder padding="xl">
-        <Group justify="center">
-          <Loader size="sm" aria-hidden />
-          <Text role="status">Reading the streams of the source…</Text>
-        </Group>
-      </Card>
-    );
-  const incomplete = offered.data.filter((stream) => {
-    const chosen = choice.get(offeredKey(stream));
-    return chosen && missingSetting(stream, chosen);
-  }).length;
-  return (
-    <Stack>
-      <StreamsTable offered={offered.data} choice={choice} onChange={onChange} />
-      <Group justify="flex-end">
-        {incomplete > 0 && (
-          <Text size="sm" c="var(--mantine-color-error)">
-            {incomplete === 1 ? 'One stream lacks' : `${incomplete} streams lack`} a cursor or a key.
-          </Text>
-        )}
-        <Button disabled={choice.size === 0 || incomplete > 0} onClick={onNext}>
-          Next
-        </Button>
-      </Group>
-    </Stack>
-  );
-}
-
-function Finish({ name: suggested, onBack, save }: { name: string; onBack: () => void; save: (settings: object) => Promise<unknown> }) {
-  const [name, setName] = useState(suggested);
-  const [schedule, setSchedule] = useState(DEFAULT_SCHEDULE);
-  const [prefix, setPrefix] = useState('');
-  const [policy, setPolicy] = useState('propagate_columns');
-  const saving = useMutation({
-    mutationFn: () =>
-      save({
-        name: name.trim(),
-        schedule: scheduleBody(schedule),
-        nonBreakingSchemaUpdatesBehavior: policy,
-        ...(prefix && { prefix }),
-      }),
-  });
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        saving.mutate();
-      }}
-    >
-      <Stack maw={760}>
-        <Card withBorder padding="lg">
-          <Stack>
-            <TextInput label="Name" withAsterisk required value={name} onChange={(event) => setName(event.currentTarget.value)} />
-            <ScheduleFields schedule={schedule} onChange={setSchedule} />
-            <NativeSelect
-              label="When the source's schema changes"
-              description="The schema is read before each sync. A breaking change always pauses the connection."
-              value={policy}
-              onChange={(event) => setPolicy(event.currentTarget.value)}
-              data={[
-                { value: 'propagate_columns', label: 'Add new fields' },
-                { value: 'propagate_fully', label: 'Add new fields and streams' },
-                { value: 'ignore', label: 'Ignore new fields and streams' },
-                { value: 'disable_connection', label: 'Pause the connection and ask' },
-              ]}
-            />
-            <TextInput
-              label="Prefix"
-              description="Prepended to the name of each stream in the destination."
-              value={prefix}
-              onChange={(event) => setPrefix(event.currentTarget.value)}
-            />
-          </Stack>
-        </Card>
-        {saving.error && <ErrorNote error={saving.error} />}
-        <Group justify="space-between">
-          <Button variant="default" onClick={onBack}>
-            Back
-          </Button>
-          <Button type="submit" loading={saving.isPending} disabled={name.trim() === ''}>
-            Create the connection
-          </Button>
-        </Group>
-      </Stack>
-    </form>
   );
 }

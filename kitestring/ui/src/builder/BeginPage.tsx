@@ -1,0 +1,256 @@
+/** The beginning of a connector: what one has of the API, then its streams, then the project. */
+import { Anchor, Breadcrumbs, Button, Card, FileButton, Group, Stack, Text, Textarea, TextInput, UnstyledButton } from '@mantine/core';
+import { IconApi, IconFile, IconFileCode, IconFileUpload, IconLink, IconPuzzle, IconTerminal2, IconWorldWww } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { type KeyboardEvent, type ReactNode, useState } from 'react';
+
+import { api } from '../api/client';
+import { ConnectorChoice } from '../endpoint/ConnectorChoice';
+import { useWorkspace } from '../session/session';
+import { ErrorNote } from '../shell/ErrorNote';
+import { PageHeader } from '../shell/PageHeader';
+import { t } from '../text';
+import classes from './builder.module.css';
+import { type BeginKind, BUILDER, createProject, EMPTY_MANIFEST, type Beginning, type Project, PROJECTS } from './projects';
+import { keepNotes } from './beginningNotes';
+import { slimHar } from './slimHar';
+import { StreamChoice } from './StreamChoice';
+
+type Kind = BeginKind | 'connector' | 'empty';
+const MIB = 1024 * 1024;
+/** The most that the server takes. */
+const MAX_FILE = 16 * MIB;
+/** A HAR file is reduced in the browser to its calls with JSON answers. */
+const MAX_HAR = 256 * MIB;
+
+function kinds(): { kind: Kind; icon: typeof IconLink; title: string; what: string }[] {
+  return [
+    { kind: 'url', icon: IconLink, title: t('An address'), what: t('Of one list of the API. Its answer is looked at.') },
+    { kind: 'curl', icon: IconTerminal2, title: t('A cURL line'), what: t('From the documentation or the browser. Secrets become inputs.') },
+    { kind: 'openapi', icon: IconApi, title: t('An OpenAPI document'), what: t('Version 2 or 3. Its list endpoints become streams.') },
+    { kind: 'har', icon: IconWorldWww, title: t('A HAR file'), what: t('Requests that a browser recorded.') },
+    { kind: 'manifest', icon: IconFileCode, title: t('A manifest'), what: t('YAML of Kitestring or of Airbyte’s low-code language.') },
+    { kind: 'connector', icon: IconPuzzle, title: t('A connector'), what: t('A copy of an installed connector, for your changes.') },
+    { kind: 'empty', icon: IconFile, title: t('Nothing yet'), what: t('One stream, to fill in by hand.') },
+  ];
+}
+
+export function BeginPage() {
+  const { workspaceId } = useWorkspace();
+  const navigate = useNavigate();
+  const [kind, setKind] = useState<Kind>('url');
+  const [text, setText] = useState('');
+  const [beginning, setBeginning] = useState<Beginning>();
+
+  const create = useMutation({
+    mutationFn: async (begun: Beginning) => {
+      const { name, manifest, testConfiguration } = begun;
+      const project = await createProject({ workspaceId: workspaceId!, name, manifest, origin: { kind }, testConfiguration });
+      keepNotes(project.projectId, begun.notes);
+      return project;
+    },
+    onSuccess: ({ projectId }) => void navigate({ to: '/builder/$projectId', params: { projectId } }),
+  });
+  const begin = useMutation({
+    mutationFn: async (streams?: string[]): Promise<void> => {
+      if (kind === 'empty') return create.mutate({ manifest: EMPTY_MANIFEST, name: text.trim() || t('New connector'), streams: [], notes: [], testConfiguration: {} });
+      const body = { workspaceId, kind, ...bodyOf(kind as BeginKind, text), ...(streams && { streams }) };
+      const begun = await api.ask<Beginning>(`${BUILDER}/begin`, body);
+      if (!streams && begun.streams.length > 1 && kind !== 'manifest') setBeginning(begun);
+      else create.mutate(begun);
+    },
+  });
+  const copy = useMutation({
+    mutationFn: (definitionId: string) => api.post<Project>(`${PROJECTS}/from-connector`, { workspaceId, definitionId }),
+    onSuccess: ({ projectId }) => void navigate({ to: '/builder/$projectId', params: { projectId } }),
+  });
+  const error = begin.error ?? create.error ?? copy.error;
+  const busy = begin.isPending || create.isPending || copy.isPending;
+
+  return (
+    <>
+      <PageHeader
+        title={t('New connector')}
+        note={beginning ? t('Which of its lists become streams? Each can be removed later, and others added.') : t('What do you have of the API?')}
+        above={
+          <Breadcrumbs>
+            <Anchor component={Link} to="/builder" size="sm">
+              {t('Builder')}
+            </Anchor>
+          </Breadcrumbs>
+        }
+      />
+      {beginning ? (
+        <StreamChoice
+          beginning={beginning}
+          busy={busy}
+          error={error}
+          back={() => setBeginning(undefined)}
+          create={(names) => (isIncluded(beginning, names) ? create.mutate(beginning) : begin.mutate(names))}
+        />
+      ) : (
+        <Stack gap="lg">
+          <Kinds
+            kind={kind}
+            choose={(next) => {
+              setKind(next);
+              setText('');
+              begin.reset();
+              create.reset();
+              copy.reset();
+            }}
+          />
+          {kind === 'connector' ? (
+            <>
+              {error && <ErrorNote error={error} />}
+              <ConnectorChoice kind="source" workspaceId={workspaceId} onChoose={({ definitionId }) => copy.mutate(definitionId)} />
+            </>
+          ) : (
+            <Card withBorder padding="lg" component="form" onSubmit={(event: React.FormEvent) => (event.preventDefault(), begin.mutate(undefined))}>
+              <Stack>
+                <Material key={kind} kind={kind} text={text} change={setText} />
+                {error && <ErrorNote error={error} />}
+                <Group>
+                  <Button type="submit" loading={busy} disabled={!workspaceId || (kind !== 'empty' && text.trim() === '')}>
+                    {t('Continue')}
+                  </Button>
+                </Group>
+              </Stack>
+            </Card>
+          )}
+        </Stack>
+      )}
+    </>
+  );
+}
+
+/** Cards to choose from, with the keys of a radio group. */
+function Kinds({ kind, choose }: { kind: Kind; choose: (kind: Kind) => void }) {
+  const all = kinds();
+  function key(event: KeyboardEvent<HTMLDivElement>) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const next = all[(all.findIndex((option) => option.kind === kind) + step + all.length) % all.length]!;
+    choose(next.kind);
+    event.currentTarget.querySelector<HTMLElement>(`[data-kind=${next.kind}]`)?.focus();
+  }
+  return (
+    <div className={classes.kinds} role="radiogroup" aria-label={t('What you have of the API')} onKeyDown={key}>
+      {all.map((option) => (
+        <UnstyledButton
+          key={option.kind}
+          role="radio"
+          aria-checked={option.kind === kind}
+          tabIndex={option.kind === kind ? 0 : -1}
+          data-kind={option.kind}
+          className={classes.kind}
+          onClick={() => choose(option.kind)}
+        >
+          <option.icon size={22} stroke={1.7} aria-hidden />
+          <span>
+            <Text component="span" display="block" fw={600}>
+              {option.title}
+            </Text>
+            <Text component="span" display="block" size="sm" c="dimmed">
+              {option.what}
+            </Text>
+          </span>
+        </UnstyledButton>
+      ))}
+    </div>
+  );
+}
+
+function Material({ kind, text, change }: { kind: Kind; text: string; change: (text: string) => void }): ReactNode {
+  switch (kind) {
+    case 'url':
+      return (
+        <TextInput
+          label={t('Address')}
+          description={t('The full address of a list, without secrets. Parameters behind “?” are kept.')}
+          placeholder="https://api.example.com/v1/tickets"
+          value={text}
+          onChange={(event) => change(event.currentTarget.value)}
+          autoComplete="off"
+          inputMode="url"
+        />
+      );
+    case 'empty':
+      return <TextInput label={t('Name')} placeholder={t('New connector')} value={text} onChange={(event) => change(event.currentTarget.value)} autoComplete="off" />;
+    case 'curl':
+      return (
+        <Textarea
+          label={t('cURL line')}
+          description={t('Tokens and passwords in it are kept sealed as inputs of the test. They are not written into the manifest.')}
+          placeholder={t("curl https://api.example.com/v1/tickets -H 'Authorization: Bearer …'")}
+          value={text}
+          onChange={(event) => change(event.currentTarget.value)}
+          autosize
+          minRows={4}
+          maxRows={14}
+          spellCheck={false}
+          styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
+        />
+      );
+    default:
+      return <Document kind={kind} text={text} change={change} />;
+  }
+}
+
+/** A document: pasted, from a file, or (OpenAPI, a manifest) from an address. */
+function Document({ kind, text, change }: { kind: Kind; text: string; change: (text: string) => void }) {
+  const [problem, setProblem] = useState('');
+  const labels: Partial<Record<Kind, string>> = { openapi: t('OpenAPI document'), har: t('HAR file'), manifest: t('Manifest') };
+  async function read(file: File | null) {
+    if (!file) return;
+    const most = kind === 'har' ? MAX_HAR : MAX_FILE;
+    if (file.size > most) return setProblem(t('{name} has {size} MiB: at most {most} MiB are read.', { name: file.name, size: Math.ceil(file.size / MIB), most: most / MIB }));
+    const whole = await file.text();
+    const sent = kind === 'har' ? slimHar(whole) : whole;
+    if (sent.length > MAX_FILE)
+      return setProblem(
+        t('{name} has {size} MiB of answers in JSON: at most {most} MiB are read. Record fewer pages.', { name: file.name, size: Math.ceil(sent.length / MIB), most: MAX_FILE / MIB }),
+      );
+    setProblem('');
+    change(sent);
+  }
+  return (
+    <Stack gap="xs" align="flex-start">
+      <Textarea
+        w="100%"
+        label={labels[kind]}
+        description={kind === 'har' ? t('Paste it, or choose the file. Cookies and tokens in it do not reach the manifest.') : t('Paste its text or its address, or choose a file.')}
+        placeholder={kind === 'openapi' ? 'https://api.example.com/openapi.json' : undefined}
+        value={text}
+        error={problem || undefined}
+        onChange={(event) => change(event.currentTarget.value)}
+        autosize
+        minRows={4}
+        maxRows={14}
+        spellCheck={false}
+        styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
+      />
+      <FileButton onChange={(file) => void read(file)} accept=".json,.yaml,.yml,.har">
+        {(props) => (
+          <Button {...props} variant="default" size="xs" leftSection={<IconFileUpload size={15} aria-hidden />}>
+            {t('Choose a file')}
+          </Button>
+        )}
+      </FileButton>
+    </Stack>
+  );
+}
+
+/** Whether these are the streams that the manifest has already. */
+function isIncluded({ streams }: Beginning, names: readonly string[]): boolean {
+  return streams.every((stream) => stream.included === names.includes(stream.name));
+}
+
+/** A single address is fetched by the server; everything else is the document itself. */
+export function bodyOf(kind: BeginKind, text: string): { text: string } | { url: string } {
+  const trimmed = text.trim();
+  if (kind === 'url' || ((kind === 'openapi' || kind === 'manifest') && /^https?:\/\/\S+$/.test(trimmed))) return { url: trimmed };
+  return { text };
+}

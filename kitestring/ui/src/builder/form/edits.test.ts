@@ -1,0 +1,144 @@
+/** What the special forms write. */
+import { describe, expect, it } from 'vitest';
+
+import { type Doc, parse, type Splice, spliced } from '../document/document';
+import { authenticated, authenticatedLike, authentications } from './authentications';
+import { inputNames, inputsOf, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
+import { paginationKind, PAGINATIONS } from './paginations';
+import { parentRouter, parents } from './PartitionFields';
+
+const after = (doc: Doc, splices: Splice[]) => parse(spliced(doc.text, splices));
+const BEARER = { type: 'BearerAuthenticator', api_token: "{{ config['api_key'] }}" };
+
+const SHARED = `definitions:
+  requester:
+    type: HttpRequester
+    url_base: https://a # base
+streams:
+  - {type: DeclarativeStream, name: a, retriever: {type: SimpleRetriever, requester: {$ref: "#/definitions/requester", path: /a}}}
+  - type: DeclarativeStream
+    name: b
+    retriever:
+      type: SimpleRetriever
+      requester:
+        $ref: "#/definitions/requester"
+        path: /b
+`;
+const OWN = `version: 6.0.0
+streams:
+  - type: DeclarativeStream
+    name: a
+    retriever:
+      type: SimpleRetriever
+      requester: {type: HttpRequester, url: https://a/a}
+  - type: DeclarativeStream
+    name: b
+    retriever:
+      type: SimpleRetriever
+      requester:
+        type: HttpRequester
+        url: https://a/b`;
+
+describe('authentication', () => {
+  it.each([SHARED, OWN, OWN + '\n'])('is written once for all streams, with its input', (text) => {
+    const doc = parse(text);
+    const [bare, ...others] = authentications(doc);
+    expect(others).toEqual([]);
+    expect(bare).toMatchObject({ path: undefined, streams: ['a', 'b'] });
+    const next = after(doc, authenticated(doc, bare!.requesters, BEARER));
+    expect(next.problems, next.text).toEqual([]);
+    expect(authentications(next)).toMatchObject([{ streams: ['a', 'b'], path: [...(text === SHARED ? ['definitions', 'requester'] : ['definitions']), 'authenticator'] }]);
+    for (const stream of [0, 1]) expect(next.get(['streams', stream, 'retriever', 'requester', 'authenticator', 'api_token'])).toBe(BEARER.api_token);
+    expect(next.get(['spec', 'connection_specification'])).toMatchObject({ required: ['api_key'], properties: { api_key: { type: 'string', airbyte_secret: true } } });
+    expect(next.text.match(/BearerAuthenticator/g)).toHaveLength(1);
+    if (text === SHARED) expect(next.text).toContain('url_base: https://a # base');
+  });
+
+  it('of some streams is given to the others', () => {
+    const text = OWN.replace('https://a/a}', 'https://a/a, authenticator: {type: BearerAuthenticator, api_token: x}}');
+    const doc = parse(text);
+    const places = authentications(doc);
+    const bare = places.find((place) => !place.path)!;
+    const next = after(doc, authenticatedLike(doc, bare.requesters, places.find((place) => place.path)!.path!));
+    expect(next.get(['streams', 1, 'retriever', 'requester', 'authenticator', 'api_token'])).toBe('x');
+    expect(authentications(next).every((place) => place.path)).toBe(true);
+  });
+});
+
+describe('inputs', () => {
+  const doc = parse(`streams:
+  - path: "/{{ config['shop'] }}/{{ config.shop }}" # why
+    other: "{{ config.get('since') or config['credentials']['token'] }}"
+spec:
+  type: Spec
+  connection_specification:
+    type: object
+    required: [shop]
+    properties:
+      shop: {type: string, order: 1} # the shop
+      since: {type: string, order: 0}
+`);
+
+  it('are those that templates read', () => {
+    expect(inputsOf(doc.get(['streams']))).toEqual(['shop', 'since', 'credentials']);
+    expect(inputNames(doc)).toEqual(['since', 'shop']);
+  });
+
+  it('are added once, secrets marked', () => {
+    const next = after(doc, withInputs(doc, ['shop', 'api_key']));
+    expect(next.get(['spec', 'connection_specification', 'required'])).toEqual(['shop', 'api_key']);
+    expect(next.get(['spec', 'connection_specification', 'properties', 'api_key', 'airbyte_secret'])).toBe(true);
+    expect(next.text).toContain('# the shop');
+    expect(withInputs(next, ['shop', 'api_key'])).toEqual([]);
+    expect(after(parse(''), withInputs(parse(''), ['a'])).get(['spec', 'connection_specification', 'properties', 'a', 'type'])).toBe('string');
+  });
+
+  it('are renamed with the templates that read them', () => {
+    const next = after(doc, renamedInput(doc, 'shop', 'store'));
+    expect(next.get(['streams', 0, 'path'])).toBe("/{{ config['store'] }}/{{ config.store }}");
+    expect(next.get(['spec', 'connection_specification', 'required'])).toEqual(['store']);
+    expect(next.text).toContain('# why');
+    expect(renamedInput(doc, 'shop', 'since')).toEqual([]);
+  });
+
+  it('that nothing reads are named, those of a choice of authentication not', () => {
+    expect(unreadInputs(doc)).toEqual([]);
+    const next = parse(`definitions:
+  form: {type: object, required: [old_key], properties: {old_key: {type: string}, how: {type: string}, nested: {type: object}}}
+streams:
+  - authenticator: {type: SelectiveAuthenticator, authenticator_selection_path: [how]}
+    path: "{{ config.nested.key }}"
+spec: {type: Spec, connection_specification: {$ref: "#/definitions/form"}}
+`);
+    expect(unreadInputs(next)).toEqual(['old_key']);
+    expect(unreadInputs(after(doc, withInputs(doc, ['shopping'])))).toEqual(['shopping']);
+    expect(unreadInputs(parse(''))).toEqual([]);
+  });
+
+  it('are removed and ordered', () => {
+    const next = after(doc, removedInput(doc, 'shop'));
+    expect(next.get(['spec', 'connection_specification'])).toEqual({ type: 'object', properties: { since: { type: 'string', order: 0 } } });
+    expect(inputNames(after(doc, orderedInputs(doc, ['shop', 'since'])))).toEqual(['shop', 'since']);
+  });
+});
+
+it('each kind of pagination is recognised as itself', () => {
+  for (const [kind, value] of Object.entries(PAGINATIONS)) {
+    const doc = after(parse('a: 1\n'), parse('a: 1\n').set(['paginator'], value));
+    expect(paginationKind((...keys) => doc.get(['paginator', ...keys]))).toBe(kind);
+  }
+  expect(paginationKind(() => undefined)).toBe('none');
+});
+
+it('a parent is referred to by its definition, or by its place', () => {
+  const doc = parse('definitions:\n  users: {name: users}\nstreams:\n  - "#/definitions/users"\n  - {name: groups, primary_key: [group_no]}\n  - {name: mine}\n');
+  expect(parents(doc, ['streams', 2])).toEqual([
+    { name: 'users', reference: '#/definitions/users', key: 'id' },
+    { name: 'groups', reference: '#/streams/1', key: 'group_no' },
+  ]);
+  expect(parentRouter({ name: 'companies', reference: '#/x', key: 'company_no' })).toMatchObject({ parent_stream_configs: [{ parent_key: 'company_no', partition_field: 'company_id' }] });
+});
+
+it('the title of an input writes the usual abbreviations in capitals', () => {
+  expect(['api_key', 'base_url', 'account_id', 'paid_until'].map((name) => newInput(name, 0).title)).toEqual(['API key', 'Base URL', 'Account ID', 'Paid until']);
+});

@@ -1,0 +1,323 @@
+/** Reads a stream of the manifest on the real API, with inputs that the server keeps sealed, and shows what comes. */
+import { Alert, Button, Card, Collapse, Group, Loader, NumberInput, Popover, Select, SimpleGrid, Stack, Text, Title, UnstyledButton } from '@mantine/core';
+import { IconAdjustments, IconAlertTriangle, IconChevronRight, IconPlayerPlay, IconPlayerStop, IconSparkles } from '@tabler/icons-react';
+import { useEffect, useMemo, useRef, useState } from 'react';
+
+import { cleanValue, initialValue, resolveSchema, type Schema, validate, type Values } from '../../form/schema';
+import { SpecForm } from '../../form/SpecForm';
+import { ErrorNote } from '../../shell/ErrorNote';
+import { duration } from '../../shell/format';
+import { plural, t } from '../../text';
+import { PROJECTS } from '../projects';
+import type { Saving } from '../useSaving';
+import type { UsesOf } from './JsonTree';
+import type { Reading } from './reading';
+import { ReadingView } from './ReadingView';
+import { useReading } from './useReading';
+import { useReadingChoice } from './useReadingChoice';
+
+interface Limits {
+  slices: number;
+  pages: number;
+  records: number;
+}
+
+const LIMITS: Limits = { slices: 5, pages: 5, records: 1000 };
+const MOST: Limits = { slices: 1000, pages: 1000, records: 100_000 };
+
+interface Props {
+  spec: Schema;
+  streams: string[];
+  stream: string | undefined;
+  /** The place of the stream in the manifest: it stays the same stream under another name. */
+  place: string | undefined;
+  choose: (stream: string) => void;
+  saving: Saving;
+  uses?: UsesOf;
+  useRecords?: (path: string[]) => void;
+  recordsPath?: unknown;
+  declare?: (schema: Values) => void;
+  propose?: () => void;
+}
+
+export function TestPane({ spec, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose }: Props) {
+  const schema = useMemo(() => resolveSchema(spec), [spec]);
+  const inputs = useInputs(schema, saving);
+  const [opened, setOpened] = useState<boolean | null>(null);
+  const [limits, setLimits] = useState(LIMITS);
+  const { reading: lastReading, running, startedMs, error, start, stop } = useReading();
+  // What was read of another stream is not shown as if it were of this one.
+  const [readPlace, setReadPlace] = useState<string>();
+  const reading = readPlace === place ? lastReading : null;
+  const choosing = useReadingChoice(startedMs);
+  const [failure, setFailure] = useState<unknown>(null);
+  // The text is saved before it is read.
+  const [starting, setStarting] = useState(false);
+  const expanded = opened ?? inputs.missing > 0;
+  const fields = Object.keys(schema.properties ?? {}).length;
+
+  // Where the records are was chosen: read again with it.
+  const readsNext = useRef(false);
+  useEffect(() => {
+    if (!readsNext.current) return;
+    readsNext.current = false;
+    void read();
+  });
+
+  async function read(state?: Values) {
+    if (inputs.missing > 0) {
+      inputs.touch();
+      setOpened(true);
+      return;
+    }
+    setFailure(null);
+    setStarting(true);
+    setReadPlace(place);
+    try {
+      const project = await saving.save(inputs.change());
+      setOpened(null);
+      setStarting(false);
+      await start(`${PROJECTS}/${project.projectId}/read/events`, { manifest: project.manifest, stream, ...limits, ...(state && { state }) });
+    } catch (reason) {
+      setFailure(reason);
+      setStarting(false);
+    }
+  }
+
+  return (
+    <Card withBorder padding="md" component="section" aria-label={t('Test')}>
+      <Stack gap="sm">
+        <Group justify="space-between" gap="xs">
+          <Title order={2} size="h5">
+            {t('Test')}
+          </Title>
+          <Group gap={6}>
+            <LimitsButton limits={limits} change={setLimits} />
+            {propose && (
+              <Button size="xs" variant="default" leftSection={<IconSparkles size={15} aria-hidden />} onClick={propose} disabled={!stream}>
+                {t('Suggest settings')}
+              </Button>
+            )}
+          </Group>
+        </Group>
+        <Group gap="xs" wrap="nowrap">
+          <Select
+            aria-label={t('Stream to read')}
+            placeholder={t('Choose a stream')}
+            data={[...new Set(streams)]}
+            value={stream ?? null}
+            onChange={(value) => value !== null && choose(value)}
+            allowDeselect={false}
+            searchable={streams.length > 8}
+            limit={100}
+            flex={1}
+            miw={120}
+          />
+          {running ? (
+            <Button variant="default" leftSection={<IconPlayerStop size={16} aria-hidden />} onClick={stop}>
+              {t('Stop')}
+            </Button>
+          ) : (
+            <Button leftSection={<IconPlayerPlay size={16} aria-hidden />} disabled={!stream} loading={starting} onClick={() => void read()}>
+              {t('Read')}
+            </Button>
+          )}
+        </Group>
+        {fields > 0 && (
+          <div>
+            <UnstyledButton onClick={() => setOpened(!expanded)} aria-expanded={expanded} py={4}>
+              <Group gap={6} wrap="nowrap">
+                <IconChevronRight size={16} aria-hidden style={{ transform: expanded ? 'rotate(90deg)' : undefined, flex: 'none' }} />
+                <Text size="sm" fw={600}>
+                  {t('Inputs of the test')}
+                  <Text span size="sm" c="dimmed" fw={400}>
+                    {' · '}
+                    {inputs.missing > 0 ? plural(inputs.missing, '{count} is missing', '{count} are missing') : t('kept sealed on the server')}
+                  </Text>
+                </Text>
+              </Group>
+            </UnstyledButton>
+            <Collapse expanded={expanded}>
+              {expanded && (
+                <Stack pt="xs" gap="sm">
+                  <SpecForm schema={schema} value={inputs.value} errors={inputs.errors} onChange={inputs.set} />
+                  {inputs.change() !== undefined && (
+                    <Group>
+                      <Button size="xs" variant="default" loading={saving.pending} onClick={() => void saving.save(inputs.change()).catch(setFailure)}>
+                        {t('Keep the inputs')}
+                      </Button>
+                    </Group>
+                  )}
+                </Stack>
+              )}
+            </Collapse>
+          </div>
+        )}
+        {(failure !== null || error !== null) && <ErrorNote error={failure ?? error} />}
+        {reading && <Progress reading={reading} running={running || starting} startedMs={startedMs} raise={() => setLimits(raised(limits, reading.limited))} />}
+        {reading && (reading.slices.length > 0 || reading.other.length > 0 || reading.logs.length > 0) && (
+          <ReadingView
+            choosing={choosing}
+            reading={reading}
+            running={running}
+            uses={uses}
+            recordsPath={recordsPath}
+            useRecords={
+              useRecords &&
+              ((path) => {
+                useRecords(path);
+                readsNext.current = true;
+              })
+            }
+            declare={declare}
+            readOn={reading.state ? () => void read(reading.state as Values) : undefined}
+          />
+        )}
+        {!reading && (
+          <Text size="sm" c="dimmed">
+            {running
+              ? t('Another stream is being read.')
+              : t('Read sends real requests, at most {pages} pages of each slice, and writes nothing anywhere.', { pages: limits.pages })}
+          </Text>
+        )}
+      </Stack>
+    </Card>
+  );
+}
+
+/** The inputs of the test: the server keeps them, a stored secret is masked. */
+function useInputs(schema: Schema, saving: Saving) {
+  const stored = saving.project.testConfiguration;
+  const base = JSON.stringify(stored);
+  const [draft, setDraft] = useState<{ base: string; value: Values } | null>(null);
+  const [touched, setTouched] = useState(false);
+  const value = draft && draft.base === base ? draft.value : { ...((initialValue(schema) ?? {}) as Values), ...stored };
+  const problems = useMemo(() => validate(schema, value), [schema, value]);
+  const cleaned = cleanValue(schema, value) as Values;
+  return {
+    value,
+    missing: Object.keys(problems).length,
+    errors: touched ? problems : {},
+    touch: () => setTouched(true),
+    set: (next: Values) => setDraft({ base, value: next }),
+    /** What has to be saved, if anything. */
+    change: () => (JSON.stringify(cleaned) === JSON.stringify(cleanValue(schema, stored)) ? undefined : { testConfiguration: cleaned }),
+  };
+}
+
+/** What happens while it runs, and how it ended. */
+function Progress({ reading, running, startedMs, raise }: { reading: Reading; running: boolean; startedMs: number; raise: () => void }) {
+  const elapsedMs = useElapsed(running, startedMs);
+  const figures = `${plural(reading.records, '{count} record', '{count} records')} · ${plural(reading.pages, '{count} page', '{count} pages')}${
+    reading.slices.length > 1 ? ` · ${plural(reading.slices.length, '{count} slice', '{count} slices')}` : ''
+  } · ${duration(elapsedMs)}`;
+  const limits = reading.limited.filter((limit) => limit in MOST);
+  return (
+    <Stack gap={6}>
+      <Group gap={8} role="status">
+        {running && <Loader size={14} aria-hidden />}
+        <Text size="sm" fw={600}>
+          {running ? t('Reading…') : reading.error ? t('Ended with an error') : reading.limited.includes('stopped') ? t('Stopped') : limits.length > 0 ? t('Read as far as the limits') : t('Read to its end')}
+        </Text>
+        <Text size="sm" c="dimmed">
+          {figures}
+        </Text>
+        {!running && limits.length > 0 && (
+          <Button size="compact-xs" variant="subtle" onClick={raise}>
+            {t('Raise the limits')}
+          </Button>
+        )}
+      </Group>
+      {reading.limited.includes('bytes') && (
+        <Text size="sm" c="dimmed">
+          {t('The answers of a test may have 50 MB together.')}
+        </Text>
+      )}
+      {!running && <Warnings reading={reading} />}
+      {reading.error && (
+        <Alert color="red" variant="light" role="alert" icon={<IconAlertTriangle aria-hidden />} title={sentence(reading.error)}>
+          {reading.hint && (
+            <Text size="sm" c="var(--mantine-color-text)">
+              {reading.hint}
+            </Text>
+          )}
+        </Alert>
+      )}
+    </Stack>
+  );
+}
+
+/** What makes a read doubtful that ended without an error; the log has all of it. */
+function Warnings({ reading }: { reading: Reading }) {
+  const warnings = [...new Set(reading.logs.filter(({ level }) => level === 'warning').map(({ message }) => message))].slice(0, 3);
+  if (warnings.length === 0) return null;
+  return (
+    <Alert color="yellow" variant="light" role="alert" icon={<IconAlertTriangle aria-hidden />} title={t('Look at this before you publish')}>
+      <Stack gap={4}>
+        {warnings.map((warning) => (
+          <Text key={warning} size="sm" c="var(--mantine-color-text)" style={{ overflowWrap: 'anywhere' }}>
+            {sentence(warning)}
+          </Text>
+        ))}
+      </Stack>
+    </Alert>
+  );
+}
+
+function useElapsed(running: boolean, startedMs: number): number {
+  const [nowMs, setNow] = useState(Date.now());
+  const last = useRef(nowMs);
+  useEffect(() => {
+    setNow(Date.now());
+    if (!running) return;
+    const timer = window.setInterval(() => setNow(Date.now()), 500);
+    return () => window.clearInterval(timer);
+  }, [running, startedMs]);
+  last.current = nowMs;
+  return Math.max(0, nowMs - startedMs);
+}
+
+function LimitsButton({ limits, change }: { limits: Limits; change: (limits: Limits) => void }) {
+  const names: [keyof Limits, string][] = [
+    ['slices', t('Slices')],
+    ['pages', t('Pages of a slice')],
+    ['records', t('Records')],
+  ];
+  return (
+    <Popover position="bottom-end" withArrow trapFocus shadow="md">
+      <Popover.Target>
+        <Button size="xs" variant="default" leftSection={<IconAdjustments size={15} aria-hidden />}>
+          {t('Limits')}
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown aria-label={t('Limits of the test')}>
+        <SimpleGrid cols={1} spacing="xs" w={200}>
+          {names.map(([name, label]) => (
+            <NumberInput
+              key={name}
+              size="xs"
+              label={label}
+              description={t('At most {count}', { count: MOST[name] })}
+              min={1}
+              max={MOST[name]}
+              clampBehavior="strict"
+              value={limits[name]}
+              onChange={(value) => typeof value === 'number' && change({ ...limits, [name]: value })}
+            />
+          ))}
+        </SimpleGrid>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+/** Ten times as much of what ended the read. */
+export function raised(limits: Limits, limited: readonly string[]): Limits {
+  const next = { ...limits };
+  for (const name of Object.keys(limits) as (keyof Limits)[]) if (limited.includes(name)) next[name] = Math.min(limits[name] * 10, MOST[name]);
+  return next;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,118 @@
+/** OAuth consent at the vendor, for sources that support it: opens in a popup, which reports the result. */
+import { Alert, Button, Group, Stack, Text } from '@mantine/core';
+import { IconKey } from '@tabler/icons-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+
+import { api, OWN } from '../api/client';
+import type { ConnectorDetail, ConsentRead, ConsentVendors } from '../api/schema.gen';
+import type { Values } from '../form/schema';
+import { useWorkspace } from '../session/session';
+import { ErrorNote } from '../shell/ErrorNote';
+import { t } from '../text';
+import { CONSENT_CHANNEL } from './consentChannel';
+import { OAuthClient } from './OAuthClient';
+
+/** The vendors whose sources can sign in by consent. */
+function useVendors(workspaceId: string) {
+  return useQuery({
+    queryKey: ['consents', workspaceId],
+    queryFn: () => api.get<ConsentVendors>(`${OWN}/consents`, { workspaceId }),
+    staleTime: 300_000,
+  });
+}
+
+/** The offer to register an OAuth client, while there is none. It stands behind the fields: one admin needs it once. */
+export function ConsentOffer({ connector, workspaceId }: { connector: ConnectorDetail; workspaceId: string }) {
+  const { may } = useWorkspace();
+  const vendors = useVendors(workspaceId);
+  const vendor = vendors.data?.data.find((candidate) => candidate.connector === connector.connector);
+  if (!vendor || !vendors.data || vendor.client || !may('admin')) return null;
+  return <OAuthClient connector={connector} workspaceId={workspaceId} redirectUri={vendors.data.redirectUri} registered={false} onChanged={() => void vendors.refetch()} />;
+}
+
+export function Consent({
+  connector,
+  workspaceId,
+  sourceId,
+  configuration,
+  onDone,
+  done,
+}: {
+  connector: ConnectorDetail;
+  workspaceId: string;
+  sourceId?: string;
+  configuration: () => Values;
+  onDone: (secretId: string | undefined) => void;
+  done: boolean;
+}) {
+  const { may } = useWorkspace();
+  const vendors = useVendors(workspaceId);
+  const vendor = vendors.data?.data.find((candidate) => candidate.connector === connector.connector);
+  const [renewed, setRenewed] = useState(false);
+  const [started, setStarted] = useState(false);
+  useEffect(() => {
+    // Every page of this browser receives the message: only the page that started the consent uses it.
+    if (!started) return;
+    const channel = new BroadcastChannel(CONSENT_CHANNEL);
+    channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
+      if (sourceId) setRenewed(true);
+      else onDone(event.data.secretId);
+    };
+    return () => channel.close();
+  }, [started, onDone, sourceId]);
+  const begin = useMutation({
+    mutationFn: async () => {
+      setStarted(true);
+      // Opened before any await: browsers allow a popup from a click, not from a response.
+      const popup = window.open('', '_blank', 'popup,width=720,height=820');
+      try {
+        const { consentUrl } = await api.post<ConsentRead>(`${OWN}/consents`, {
+          ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
+          configuration: sourceId ? {} : configuration(),
+          redirectUrl: `${window.location.origin}/consented`,
+        });
+        if (popup) popup.location.href = consentUrl;
+        else window.location.href = consentUrl;
+      } catch (error) {
+        popup?.close();
+        throw error;
+      }
+    },
+  });
+  if (!vendor || !vendors.data) return null;
+  const client = may('admin') && vendor.client !== 'organization' && (
+    <OAuthClient
+      connector={connector}
+      workspaceId={workspaceId}
+      redirectUri={vendors.data.redirectUri}
+      registered={vendor.client === 'workspace'}
+      onChanged={() => void vendors.refetch()}
+    />
+  );
+  if (!vendor.client) return null;
+  const granted = done || renewed;
+  const needs = vendor.needs.join(', ');
+  return (
+    <Alert variant="light" color="kite" icon={<IconKey aria-hidden />} title={t('Grant access at {vendor}', { vendor: connector.name })}>
+      <Stack gap="xs" align="flex-start">
+        <Text size="sm">
+          {done
+            ? t('Access granted. Save the source to keep it; the credentials below are not required.')
+            : renewed
+              ? t('Access granted. The new tokens are saved.')
+              : needs
+                ? t('Sign in at {vendor} instead of entering a token; enter {fields} below first.', { vendor: connector.name, fields: needs })
+                : t('Sign in at {vendor} instead of entering a token.', { vendor: connector.name })}
+        </Text>
+        {begin.error && <ErrorNote error={begin.error} />}
+        <Group gap="sm">
+          <Button size="xs" variant={granted ? 'default' : 'filled'} loading={begin.isPending} onClick={() => begin.mutate()}>
+            {granted ? t('Grant access again') : t('Grant access')}
+          </Button>
+          {client}
+        </Group>
+      </Stack>
+    </Alert>
+  );
+}
