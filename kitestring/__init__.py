@@ -14,7 +14,7 @@ from kitestring import moved
 if TYPE_CHECKING:
     from kitestring.batch import Batch
     from kitestring.config import Config, choice, option, secret
-    from kitestring.destination import Counts, Deletes, Destination, Estimates, Marks, Searches, Truncates
+    from kitestring.destination import Counts, Deletes, Destination, Estimates, ListsKeys, Marks, Searches, Truncates
     from kitestring.engine import Estimate, Progress, Result, Selection, StreamResult
     from kitestring.errors import (
         AuthError,
@@ -68,6 +68,7 @@ __all__ = [
     "Estimates",
     "Facts",
     "KitestringError",
+    "ListsKeys",
     "Marks",
     "Partition",
     "Progress",
@@ -105,7 +106,7 @@ __all__ = [
 _WHERE = {
     "batch": ("Batch",),
     "config": ("Config", "choice", "option", "secret"),
-    "destination": ("Counts", "Deletes", "Destination", "Estimates", "Marks", "Searches", "Truncates"),
+    "destination": ("Counts", "Deletes", "Destination", "Estimates", "ListsKeys", "Marks", "Searches", "Truncates"),
     "engine": ("Estimate", "Progress", "Result", "Selection", "StreamResult"),
     "errors": (
         *("AuthError", "Cancelled", "ConfigError", "ConnectorError"),

@@ -37,7 +37,7 @@ class Endpoint(NamedTuple):
 
 def endpoints(hosts: str, port: int | str) -> list[Endpoint]:
     """The endpoints of a list as `a,b:5433,[::1]:5434`; `port` is for those without one: a number, or one for each as
-    `5432,5433`. A host that is left out is `localhost`. `ConfigError` for what is none."""
+    `5432,5433`. A host that is left out is `localhost`. `ConfigError` for an invalid address."""
     names = hosts.split(",")
     ports = str(port).split(",")
     if len(ports) not in (1, len(names)):
@@ -83,7 +83,7 @@ class ConnectionUrl:
         match = URL.fullmatch(url)
         if match is None:
             raise ConfigError(
-                "the connection URL is none", hint="Write it as scheme://user:password@host:port/database."
+                "the connection URL is invalid", hint="Write it as scheme://user:password@host:port/database."
             )
         parameters: dict[str, str] = {}
         hosts: dict[str, list[str]] = {"host": [], "port": []}

@@ -8,7 +8,7 @@ The rules, for a field of the schema and the value of a record:
   nothing else turns into a number or a boolean;
 - `date-time` is a timestamp in microseconds, UTC (a text without an offset is read as UTC, one with an offset in a
   field without time zones is moved to UTC; finer digits are cut), and `date` a date; years outside of 1 to 9999 are
-  read as `arrow_values` writes them; a time may be 24:00:00;
+  read as `arrow_values` writes them, and so are `infinity` and `-infinity`; a time may be 24:00:00;
 - in a `string` field a text is itself, and every other value is its JSON text: `12`, `true`, `{"a": 1}`;
 - an array is a list if the schema says what it holds, an object is a struct if the schema says what it holds and allows
   nothing else (`additionalProperties: false`); all others are JSON text, since a column that drops unknown inner
@@ -28,10 +28,10 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from kitestring.arrow_values import DAY_S, EPOCH_DAY, UNITS, ticks_of, time_ticks_of
+from kitestring.arrow_values import DAY_S, ENDLESS, ENDLESS_DAY, EPOCH_DAY, UNITS, ticks_of, time_ticks_of
 from kitestring.json_codec import (
     SPECIAL_FLOATS,
     JsonError,
@@ -56,6 +56,19 @@ class Misfit(Exception):
     """A value that a type cannot hold. The argument says what was wanted."""
 
 
+class MisfitValue(NamedTuple):
+    """A value that its field's type cannot hold: its row and field, and why."""
+
+    row: int
+    field: str
+    value: Any
+    wanted: str
+
+    @property
+    def reason(self) -> str:
+        return f"field {self.field}: {excerpt(self.value)} does not fit {self.wanted}"
+
+
 def from_rows(
     rows: Sequence[Record], schema: Mapping[str, Any] | pa.Schema | None = None
 ) -> tuple[pa.Table, list[Reject]]:
@@ -65,25 +78,38 @@ def from_rows(
     """
     import pyarrow as pa
 
-    # A field declared as null says nothing: if values come all the same, they have the type of these values.
-    fields = [field for field in Schema.of(schema).arrow if not pa.types.is_null(field.type)]
-    declared = {field.name: buildable(field.type) for field in fields}
-    names = [*declared, *(name for name in dict.fromkeys(chain.from_iterable(rows)) if name not in declared)]
-    reasons: dict[int, str] = {}
-    columns = []
-    for name in names:
-        values = [row.get(name) for row in rows]
-        columns.append(column(name, values, declared.get(name) or inferred(values), reasons))
-    # The column of nulls, at once left out again, gives the table its length even if all records are empty.
-    table = pa.Table.from_arrays([*columns, pa.nulls(len(rows))], names=[*names, ""]).select(range(len(names)))
-    if not reasons:
+    table, misfits = with_misfits(rows, schema)
+    if not misfits:
         return table, []
+    reasons: dict[int, str] = {}
+    for misfit in misfits:
+        reasons.setdefault(misfit.row, misfit.reason)
     fitting_rows = [n for n in range(len(rows)) if n not in reasons]
     return table.take(pa.array(fitting_rows, pa.int64())), [Reject(rows[n], reasons[n]) for n in sorted(reasons)]
 
 
-def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, str]) -> pa.Array:
-    """One column. A value that does not fit is null, and `reasons` has the reason by row number."""
+def with_misfits(
+    rows: Sequence[Record], schema: Mapping[str, Any] | pa.Schema | None = None
+) -> tuple[pa.Table, list[MisfitValue]]:
+    """All records as a table in which a value that does not fit the schema is null, and these values."""
+    import pyarrow as pa
+
+    # A field declared as null says nothing: if values come all the same, they have the type of these values.
+    fields = [field for field in Schema.of(schema).arrow if not pa.types.is_null(field.type)]
+    declared = {field.name: buildable(field.type) for field in fields}
+    names = [*declared, *(name for name in dict.fromkeys(chain.from_iterable(rows)) if name not in declared)]
+    misfits: list[MisfitValue] = []
+    columns = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        columns.append(column(name, values, declared.get(name) or inferred(values), misfits))
+    # The column of nulls, at once left out again, gives the table its length even if all records are empty.
+    table = pa.Table.from_arrays([*columns, pa.nulls(len(rows))], names=[*names, ""]).select(range(len(names)))
+    return table, misfits
+
+
+def column(name: str, values: list[Any], type_: pa.DataType, misfits: list[MisfitValue]) -> pa.Array:
+    """One column. A value that does not fit is null, and is added to `misfits`."""
     import pyarrow as pa
 
     storage = type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
@@ -109,7 +135,7 @@ def column(name: str, values: list[Any], type_: pa.DataType, reasons: dict[int, 
         try:
             fitted.append(None if value is None else fit(value))
         except Misfit as misfit:
-            reasons.setdefault(n, f"field {name}: {excerpt(value)} does not fit {misfit}")
+            misfits.append(MisfitValue(n, name, value, str(misfit)))
             fitted.append(None)
     array = pa.array(fitted, storage)
     return array if storage is type_ else pa.ExtensionArray.from_storage(type_, array)
@@ -305,6 +331,8 @@ def fit_timestamp(value: Any, unit: int) -> int:
 
 def fit_date(value: Any) -> int:
     """Days since 1970 of a date, or of a date-time whose time is midnight."""
+    if isinstance(value, str) and value in ENDLESS:
+        return ENDLESS[value] * ENDLESS_DAY
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value.toordinal() - EPOCH_DAY
     ticks = ticks_of(value, 10**9, zone=False)

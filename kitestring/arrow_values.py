@@ -6,6 +6,7 @@ needs pandas for nanoseconds. Values that Python cannot hold exactly become text
 - times outside of a day, and those with nanoseconds: `24:00:00`, `10:00:00.000000001`;
 - dates and timestamps outside of the years 1 to 9999 (`-0043-03-15`, `+12024-01-01T00:00:00Z`), timestamps with
   nanoseconds: those with a zone in UTC;
+- the endless dates and timestamps of PostgreSQL and DuckDB: `infinity` and `-infinity`;
 - durations and intervals: `P1M2DT3.5S`, `PT-0.5S`.
 
 Texts that are no UTF-8 have U+FFFD where they are not; a UUID is its text, a JSON column its JSON text; a map is an
@@ -33,6 +34,12 @@ DAY_S = 86_400
 EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 DAYS = range(dt.date.min.toordinal() - EPOCH_DAY, dt.date.max.toordinal() - EPOCH_DAY + 1)
 """Python's dates, in days since 1970."""
+
+ENDLESS = {"infinity": 1, "-infinity": -1}
+"""The texts of endless dates and timestamps. Arrow has no value for them: the largest number with this sign is one, as
+in DuckDB (https://github.com/duckdb/duckdb, date_t::infinity and timestamp_t::infinity)."""
+ENDLESS_DAY = 2**31 - 1
+ENDLESS_TICK = 2**63 - 1
 
 EPOCH = dt.datetime(1970, 1, 1)
 MOMENT = re.compile(
@@ -167,6 +174,8 @@ def timestamp_values(array: pa.Array) -> list[Any]:
     def value_of(tick: int | None) -> Any:
         if tick is None:
             return None
+        if abs(tick) == ENDLESS_TICK:
+            return endless(tick)
         seconds, rest = divmod(tick, unit)
         days, seconds = divmod(seconds, DAY_S)
         if days in DAYS and not rest * 10**6 % unit:
@@ -188,6 +197,8 @@ def date_values(array: pa.Array) -> list[Any]:
         if ticks is None:
             return None
         days = ticks // scale
+        if abs(days) == ENDLESS_DAY:
+            return endless(days)
         return dt.date.fromordinal(days + EPOCH_DAY) if days in DAYS else iso_date(days)
 
     return list(map(value_of, integers(array)))
@@ -259,6 +270,10 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return distinct
 
 
+def endless(number: int) -> str:
+    return "infinity" if number > 0 else "-infinity"
+
+
 def iso_date(days: int) -> str:
     """The date so many days after 1970-01-01, of any year. Year 0 is 1 BC; years outside of 0 to 9999 have a sign.
 
@@ -303,10 +318,13 @@ def iso_duration(months: int, days: int, ticks: int, unit: int) -> str:
 def ticks_of(value: Any, unit: int, *, zone: bool = True) -> int | None:
     """The ticks since 1970 of a datetime or of a text that is one (in UTC where it has no offset); None for no such.
 
-    Digits finer than the unit are cut. `zone`: an offset counts; else it is looked over.
+    Digits finer than the unit are cut. `zone`: an offset counts; else it is looked over. `infinity` has the largest
+    number of 64 bits, whatever the unit.
     """
     nanoseconds = 0
     if isinstance(value, str):
+        if value in ENDLESS:
+            return ENDLESS[value] * ENDLESS_TICK
         match = MOMENT.fullmatch(value.strip())
         if match is None:
             try:

@@ -37,7 +37,7 @@ class Client:
     def __init__(self, url: str, *, token: str = "", client_id: str = "", client_secret: str = "") -> None:
         self.url = url.rstrip("/")
         if "://" not in self.url:
-            raise ConfigError(f"{url} is no address of a server", hint="Write http://127.0.0.1:8000.")
+            raise ConfigError(f"{url} is not an address of a server", hint="Write http://127.0.0.1:8000.")
         auth: Auth | None = Bearer(token) if token else Basic(client_id, client_secret) if client_id else None
         self.http = Session(base_url=self.url, auth=auth, policy=Calls(self.url), timeout_s=330.0, max_wait_s=60.0)
 
@@ -153,6 +153,9 @@ class Client:
 
     def put_states(self, connection_id: str, states: Mapping[str, Any]) -> None:
         self.call("PUT", f"{OWN}/connections/{connection_id}/state", {"states": dict(states)})
+
+    def accept_deletions(self, connection_id: str) -> None:
+        self.call("POST", f"{OWN}/connections/{connection_id}/deletions/accept")
 
     def reset_state(self, connection_id: str, stream: str = "") -> None:
         self.call("DELETE", f"{OWN}/connections/{connection_id}/state", stream=stream or None)

@@ -10,10 +10,11 @@ administrators: `facts`, options with `local_path`, and `machine_use()` for ever
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticUndefined
 
 from kitestring.address import Resolve
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, KitestringError
 from kitestring.facts import Facts
 from kitestring.redact import mask_values
 from kitestring.suggest import did_you_mean, nearest_name
@@ -33,6 +34,15 @@ class LocalPath:
     """Marks an option whose text is a path of this machine where `when` says so (an address is none)."""
 
     when: Callable[[str], bool] = bool
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A note about an option (`processing.chunk_size`) that stops nothing, with the value that would settle it."""
+
+    option: str
+    message: str
+    value: Any = None
 
 
 class Config(BaseModel):
@@ -83,6 +93,15 @@ class Config(BaseModel):
                 for inner in _configs_in(value):
                     inner.confine(place)
 
+    def advice(self) -> Iterator[Advice]:
+        """The advice of a form at its fields while a user fills them in. Nothing is connected."""
+        return iter(())
+
+    @classmethod
+    def suggested(cls) -> dict[str, Any]:
+        """Values that a new form begins with, beyond the defaults: they work on this machine without an account."""
+        return {}
+
     def machine_use(self) -> str | None:
         """Other things of its machine that the configuration uses, besides programs and local paths: a Unix socket, a
         key, the credentials of the machine. None for nothing."""
@@ -110,8 +129,8 @@ class Config(BaseModel):
         network = self.facts.network if self.facts is not None else None
         if network not in ("none", "python"):
             raise ConfigError(
-                f"{type(self).__name__} connects by a driver of its own, which this server cannot tie to an address "
-                "that it has checked",
+                f"{type(self).__name__} connects with its own driver, "
+                "and this server cannot pin the driver to a checked address",
                 hint="Its author can write the method pin(resolve). Or set KITESTRING_ALLOW_PRIVATE_HOSTS.",
             )
 
@@ -246,36 +265,68 @@ def inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 def config_error(error: ValidationError, model: type[BaseModel], what: str) -> ConfigError:
     """One sentence for all that is wrong; values stay out of it, since any of them may be a secret."""
-    wrong = []
+    wrong: list[str] = []
+    problems: dict[str, str] = {}
+    schema = schema_of(model)
     for item in error.errors(include_url=False, include_input=False):
         path = [str(part) for part in item["loc"]]
-        name = ".".join(path) or "the configuration"
+        joint = " "
         if item["type"] == "missing":
-            wrong.append(f"{name} is missing")
+            problem = "is missing"
         elif item["type"] == "extra_forbidden":
             near = nearest_name(path[-1], names_at(model, path[:-1]))
-            wrong.append(f"{name} is not a known option" + (f" (did you mean {near}?)" if near else ""))
+            problem = "is not a known option" + (f" (did you mean {near}?)" if near else "")
         elif item["type"] in ("union_tag_not_found", "union_tag_invalid"):
-            wrong.append(choice_problem(path, item["ctx"]))
+            path.append(item["ctx"]["discriminator"].strip("'"))
+            problem = choice_problem(item["ctx"])
+        elif item["msg"].startswith("Value error"):
+            joint, problem = ": ", item["msg"].removeprefix("Value error, ").rstrip(".")
         else:
-            message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
-            wrong.append(
-                f"{name}: {message}" if item["msg"].startswith("Value error") else f"{name} should be {message}"
-            )
+            problem = f"should be {item['msg'].removeprefix('Input should be ').rstrip('.')}"
+        wrong.append(f"{'.'.join(path) or 'the configuration'}{joint}{problem}")
+        problems.setdefault(form_path(path, schema), problem)
     return ConfigError(
         f"{what}: " + "; ".join(wrong),
         hint=f"Correct the configuration; `kitestring spec {what}` lists the options.",
-        paths=[".".join(map(str, item["loc"])) for item in error.errors()],
+        problems=problems,
     )
 
 
-def choice_problem(path: list[str], context: Mapping[str, Any]) -> str:
+def form_path(path: Iterable[str], schema: Mapping[str, Any]) -> str:
+    """The place of an option in the form, with dots. pydantic names the branch of a choice too, which no form has."""
+    node: Mapping[str, Any] = schema
+    names: list[str] = []
+    for part in path:
+        branches = [*(node.get("oneOf") or ()), *(node.get("anyOf") or ())]
+        chosen = [b for b in branches if any(p.get("const") == part for p in (b.get("properties") or {}).values())]
+        if chosen:
+            node = chosen[0]
+            continue
+        names.append(part)
+        node = (node.get("properties") or {}).get(part) or node.get("items") or {}
+    return ".".join(names)
+
+
+def choice_problem(context: Mapping[str, Any]) -> str:
     """Why none of several classes was chosen: the option that names one is missing, or names none of them."""
-    name = ".".join([*path, context["discriminator"].strip("'")])
     if "expected_tags" not in context:
-        return f"{name} is missing"
+        return "is missing"
     choices = [choice.strip("'") for choice in context["expected_tags"].split(", ")]
-    return f"{name} should be one of {', '.join(choices)}{did_you_mean(str(context['tag']), choices)}"
+    return f"should be one of {', '.join(choices)}{did_you_mean(str(context['tag']), choices)}"
+
+
+@contextlib.contextmanager
+def at_option(name: str) -> Iterator[None]:
+    """Errors inside are about this option of the configuration, or about one inside of it that they name themselves.
+
+    A form shows them there.
+    """
+    try:
+        yield
+    except KitestringError as error:
+        inner = error.fields.get("option")
+        error.fields["option"] = f"{name}.{inner}" if inner else name
+        raise
 
 
 def names_at(model: type[BaseModel], path: list[str]) -> list[str]:

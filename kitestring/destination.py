@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.facts import Facts
+from kitestring.stored_rows import ChunkMap, RowPage, StoredStream
 from kitestring.types import APPEND, Receipt, Record, Stream, Write
 
 if TYPE_CHECKING:
     from kitestring.http import Share
+    from kitestring.key_listing import KeyListing
 
 
 class Destination(Config):
@@ -83,6 +85,11 @@ class Destination(Config):
     def abort(self, stream: Stream) -> None:
         """The stream ended early. Drop a staged copy; the old data stay."""
 
+    def exclusive_place(self) -> str | None:
+        """The absolute path that one process at a time can open: while others read there, a server lets them give way
+        to a sync. None if several processes may read and write at once."""
+        return None
+
     def share(self, share: Share) -> None:
         """Draw on budgets of calls that other processes draw on too; where there are none to keep, nothing."""
 
@@ -128,6 +135,23 @@ class Truncates(Protocol):
 
 
 @runtime_checkable
+class Fills(Protocol):
+    """A destination that can give a new field to the records that it has already."""
+
+    def fill(self, stream: Stream, values: Mapping[str, Any]) -> None:
+        """Set these fields, durably, in every record of the stream that has no value in them. Called before a record
+        with such a field is written; may be called again with the same values. Not called for a replacement."""
+
+
+@runtime_checkable
+class ListsKeys(Protocol):
+    """A destination that can compare the records it holds with a listing of all keys of the source."""
+
+    def key_listing(self, stream: Stream) -> KeyListing:
+        """Begin a comparison. `stream.write` keeps the latest version and replaces nothing; the stream was begun."""
+
+
+@runtime_checkable
 class Counts(Protocol):
     """A destination that can count what it holds, so that the engine can compare."""
 
@@ -167,3 +191,57 @@ class Searches(Protocol):
         `threshold` leaves out what is farther away, in the collection's metric. Records that are marked as deleted are
         found with `include_deleted` only.
         """
+
+
+@runtime_checkable
+class Browses(Protocol):
+    """A destination whose streams can be read back without a question. Reading creates and changes nothing."""
+
+    def stored_streams(self) -> list[StoredStream] | None:
+        """The streams that syncs have written, by name; none for a place that is not there yet. None if the destination
+        cannot list them."""
+
+    def stored_rows(
+        self,
+        name: str,
+        namespace: str | None = None,
+        *,
+        where: str | Mapping[str, Any] | None = None,
+        limit: int = 50,
+        offset: int = 0,
+        include_deleted: bool = False,
+    ) -> RowPage:
+        """The rows of a stream (of a vector store its chunks, in the form of `Searches.search` without `distance`), in
+        an order that stays while nothing is written.
+
+        `where` is a filter of `filters.py`; a text in the store's own language only where `search` takes one. Rows that
+        are marked as deleted come with `include_deleted` only. `ConfigError` for a stream that is not there.
+        """
+
+
+@runtime_checkable
+class Relates(Protocol):
+    """A vector store that can say what belongs to a chunk, and what is near it."""
+
+    def note(self) -> str:
+        """What a reader of its vectors has to know; empty for nothing."""
+
+    def record_chunks(self, name: str, record_id: str) -> list[Record]:
+        """All chunks of one record in their order, in the form of `stored_rows`; also those marked as deleted."""
+
+    def neighbours(
+        self,
+        chunk_id: str,
+        *,
+        where: str | Mapping[str, Any] | None = None,
+        limit: int = 10,
+        stream: str | None = None,
+        include_deleted: bool = False,
+    ) -> list[Record]:
+        """The chunks that are nearest to this one, best first, in the form of `Searches.search`; without itself.
+        `ConfigError` for a chunk that is not there."""
+
+    def chunk_map(
+        self, names: Sequence[str], *, where: str | Mapping[str, Any] | None = None, most: int = 1_000
+    ) -> ChunkMap:
+        """A sample of at most so many chunks of these streams in a plane."""

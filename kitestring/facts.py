@@ -30,8 +30,8 @@ class Proposal:
 class Facts:
     """The facts of a connector, and its needs of the machine it runs on.
 
-    What is not declared is refused where it matters: a server with `allow_private_hosts: false` runs no connector that
-    says nothing of its network or its programs.
+    A server refuses what is not declared where it matters: with `allow_private_hosts: false` it runs no connector
+    that does not declare its network and its programs.
     """
 
     network: Literal["none", "python", "native"] | None = None

@@ -86,7 +86,7 @@ class TooDeepError(JsonError):
 
 
 def loads(data: bytes | bytearray | memoryview | str) -> Any:
-    """The value of a JSON text. `JsonError` where it is none."""
+    """The value of a JSON text. `JsonError` if it is not valid JSON."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:

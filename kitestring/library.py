@@ -145,7 +145,7 @@ class DestinationHandle(Handle[Destination]):
 
 
 class Records:
-    """The records of one stream. Each iteration reads anew; `rejected` holds what the last one could not take."""
+    """The records of one stream. Each iteration reads again; `rejected` holds what the last one could not take."""
 
     def __init__(self, source: SourceHandle, name: str, limit: int | None) -> None:
         self._source = source
@@ -281,9 +281,11 @@ def sync(
     state: StateStore | str | os.PathLike[str] | Literal[False] | None = None,
     rejects: Rejects | str | os.PathLike[str] | None = None,
     max_rejects: int = 1000,
+    max_nulled_share: float = 0.01,
     prefix: str = "",
     namespace: str | None = None,
     allow_empty: bool = False,
+    accept_deletes: bool = False,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Result:
@@ -295,8 +297,11 @@ def sync(
     (`.json`: readable and editable; else SQLite), False for nowhere; default `.kitestring/state.sqlite` (or in
     `KITESTRING_HOME`). It is kept under `connection`; by default that is made from both ends and their
     configurations without the secrets, so that another subdomain or another collection begins at the start.
-    `rejects`: the folder for records that could not be taken, default beside the state. `allow_empty`: an overwrite
-    with no records may empty the destination. `progress` can be polled from another thread; `cancel`, once set, stops
+    `rejects`: the folder for records that could not be taken, default beside the state. More than `max_rejects` of them
+    fail the sync. A stream is suspicious if a larger share of its records than `max_nulled_share` has a null in place
+    of a value that does not fit its column. `allow_empty`: an overwrite
+    with no records may empty the destination. `accept_deletes`: a stream with `detect_deletes` loses the records that
+    its source does not list, however many. `progress` can be polled from another thread; `cancel`, once set, stops
     the sync at a checkpoint.
     """
     from kitestring import engine
@@ -314,9 +319,11 @@ def sync(
             connection=name,
             rejects=rejects_at(rejects),
             max_rejects=max_rejects,
+            max_nulled_share=max_nulled_share,
             prefix=prefix,
             namespace=namespace,
             allow_empty=allow_empty,
+            accept_deletes=accept_deletes,
             progress=progress,
             cancel=cancel,
         )

@@ -39,6 +39,7 @@ MODULES = {
         "vector.bill": "vector.usage",
         "vector.encoding": "vector.tokenizer",
         "vector.fieldpath": "paths",
+        "vector.filters": "filters",
         "vector.onnx": "vector.embedders.local.onnx",
         "vector.openai_wire": "vector.embedders.openai_wire",
         "vector.patience": "vector.embedders.embedding_retries",
@@ -80,7 +81,7 @@ class MovedModules:
         """The module at its new place: one object under both names."""
         if spec.name in STAND_INS:
             raise ModuleNotFoundError(
-                f"{spec.name} is no part of the package any more. It is tests/stand_ins/"
+                f"{spec.name} is not a part of the package any more. It is tests/stand_ins/"
                 f"{spec.name.rpartition('.')[2]}.py in Kitestring's repository; for a stand-in of your own: "
                 "kitestring.testing.stand_in",
                 name=spec.name,

@@ -25,7 +25,7 @@ class PatternError(ConfigError):
 
 
 class Pattern:
-    """A regular expression. `PatternError` for what is none. Safe to share between threads."""
+    """A regular expression. `PatternError` if it is not valid. Safe to share between threads."""
 
     __slots__ = ("_compiled", "_original", "text")
 
@@ -37,7 +37,7 @@ class Pattern:
             self._original = re.compile(text, flags)
         except (re.error, RecursionError, OverflowError) as error:
             raise PatternError(
-                f"{shortened(text)} is no regular expression: {error}", hint="Correct it.", pattern=text
+                f"{shortened(text)} is not a regular expression: {error}", hint="Correct it.", pattern=text
             ) from error
         self._compiled: Any = regex.compile(as_re_reads(text), flags & ~re.UNICODE)
 

@@ -23,6 +23,14 @@ DECIMAL_DIGITS = 38
 """The digits of a 128-bit decimal."""
 
 
+VALUE_OF_EXISTING_ROWS = "value_of_existing_rows"
+"""The keyword of a field that a source added to a table with rows: the value that these rows have in it. A database
+sends no change for them."""
+
+EXISTING_ROWS_DIFFER = "existing_rows_differ"
+"""The same where these rows have values that the source cannot name: each its own."""
+
+
 class Schema(dict[str, Any]):
     """A JSON Schema of type object that also knows its Arrow schema. Not to be changed once it is made.
 
@@ -212,3 +220,13 @@ def json_from_type(type_: pa.DataType) -> dict[str, Any]:
 
 def nullable(kind: str, **annotations: Any) -> dict[str, Any]:
     return {"type": [kind, "null"], **annotations}
+
+
+def field_types(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The types of the declared fields, null left out, in a form to compare."""
+    types = {}
+    for name, declared in (schema.get("properties") or {}).items():
+        kind = declared.get("type") if isinstance(declared, Mapping) else None
+        kinds = sorted({*kind} - {"null"}) if isinstance(kind, list) else [kind]
+        types[name] = (tuple(map(str, kinds)), declared.get("format") if isinstance(declared, Mapping) else None)
+    return types

@@ -46,6 +46,9 @@ class Source(Config):
     facts: ClassVar[Facts] = Facts()
     """The facts it declares. What is not declared is refused where it matters."""
 
+    values_new_fields: ClassVar[bool] = False
+    """Whether its schemas say what existing rows have in a field that is new (`schema.VALUE_OF_EXISTING_ROWS`)."""
+
     def check(self) -> None:
         """Raise what is wrong (`ConfigError`, `AuthError`, `TransientError`); return when a sync can start.
 
@@ -109,6 +112,17 @@ class Source(Config):
         second at most, while `read` goes on in others. An error fails the sync; the states stay. Not called where the
         states are not kept, and not again for a state whose sync was killed between the two: that state is among the
         `states` of the next `read`.
+        """
+
+    def max_delay_s(self) -> float | None:
+        """How long a record may wait for others before it is written. None: a few seconds, as the engine likes it."""
+        return None
+
+    def refresh_snapshot(self) -> None:
+        """What is planned from now on is read as it is now, not as in a snapshot that earlier reads share.
+
+        Called before the keys of a stream are listed: an older listing would lack the newest records. Others may still
+        read in the earlier snapshot. Default: nothing, for a source without snapshots.
         """
 
     def concurrency(self) -> int:

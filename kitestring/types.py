@@ -30,8 +30,14 @@ DELETED_AT = "_ab_cdc_deleted_at"
 """The field that marks a record as a deletion when it is not null: the Airbyte protocol's name for it.
 It is part of the stream's schema when the source reports deletions."""
 
+CHANGED_AT = "_ab_cdc_updated_at"
+"""The field with the time of the change, in records from the log of a database: the Airbyte protocol's name for it."""
+
 GLOBAL = ""
 """The key under which the state of a partition that feeds several streams at once is kept (a replication slot)."""
+
+NULLED_RECORDS = "records_with_nulled_values"
+"""The figure of a receipt: how many of its records have a null in place of a value that does not fit its column."""
 
 COUNTS = "_counts"
 """The key beside the states under which the engine notes how many records each stream had when its last sync ended."""
@@ -69,8 +75,8 @@ class Write:
             raise ValueError(f"deletes is remove, mark or keep, not {self.deletes}")
         if self.keep == "all" and (self.deletes == "mark" or (self.deletes == "remove" and not self.replace)):
             raise ValueError(
-                f"deletes: {self.deletes} asks for keep: latest, since a deletion names one record, "
-                "and keep: all holds several of a key"
+                f"deletes: {self.deletes} needs keep: latest, because a deletion names one record, "
+                "and keep: all has several records with a key"
             )
 
     @property
@@ -178,9 +184,10 @@ class Partition:
 class Checkpoint:
     """Everything this partition yielded so far is covered by `state`.
 
-    `stream` is the key of the stream the state belongs to; None means the partition's only stream, or, where it feeds
-    several, the state they share (`GLOBAL`). `without` gives the state as it would be without some of the records that
-    it covers: those that the destination rejects do not move a cursor.
+    `stream` is the key of the stream the state belongs to, `GLOBAL` for the state that the streams of a group share.
+    None means the partition's only stream, or, where it feeds several, the state they share. `without` gives the state
+    as it would be without some of the records that it covers: those that the destination rejects do not move a
+    cursor.
     """
 
     state: State
@@ -194,11 +201,13 @@ States: TypeAlias = Mapping[str, State]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A rejected record and the reason. `mapped`: the stream's mappers were already applied to it."""
+    """A rejected record and the reason. `mapped`: the stream's mappers were already applied to it. `stream` is the
+    stream's key, None where the partition has only one."""
 
     record: Record
     reason: str
     mapped: bool = False
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,3 +109,34 @@ else:
     entrypoint.launch(ManifestDeclarativeSource(source_config=manifest), words)
 """
 """Runs a manifest. Before about 6.34 the CDK's own program takes no paths of a manifest or components."""
+
+RUN_CARRIED = (
+    """
+import json, pathlib, re, sys
+from airbyte_cdk.cli.source_declarative_manifest import _run
+from airbyte_cdk.sources.declarative.parsers import custom_code_compiler
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
+
+place = sys.argv.index("--carried-path")
+carried_path = pathlib.Path(sys.argv[place + 1])
+carried = json.loads(carried_path.read_text("utf-8"))
+code_path = carried_path.with_name("components.py")
+code_path.write_bytes(carried["components"].encode("utf-8"))
+sys.argv[place : place + 2] = ["--manifest-path", str(carried_path), "--components-path", str(code_path)]
+_run._parse_manifest_from_file = lambda path: carried["manifest"]
+
+def refuse(*args, **options):
+    raise ValueError("only the components that the manifest carries may run")
+
+def own_class(name):
+    if not re.fullmatch(carried["classes"], name):
+        raise ValueError(f"{name} is no class of the components that the manifest carries")
+    return getattr(sys.modules["components"], name.rpartition(".")[2])
+
+custom_code_compiler.register_components_module_from_string = refuse
+ModelToComponentFactory._get_class_from_fully_qualified_class_name = staticmethod(own_class)
+"""
+    + RUN
+)
+"""Runs a manifest with the components that it carries, and no other code: neither classes of other modules, which a
+template may name while it runs, nor code in the configuration, which the CDK would run too."""

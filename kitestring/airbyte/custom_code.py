@@ -14,7 +14,8 @@ from kitestring.airbyte import cdk, environment
 from kitestring.airbyte.connector_process import Local, Process, Program
 from kitestring.airbyte.source import AirbyteSource
 from kitestring.config import secrets_in
-from kitestring.declarative.manifest import load, python_classes
+from kitestring.declarative.manifest import connection_specification, load, python_classes
+from kitestring.declarative.python_components import CLASS, FIELD, components_text
 from kitestring.errors import ConfigError
 
 log = logging.getLogger("kitestring.airbyte")
@@ -32,6 +33,8 @@ class CustomCodeSource(AirbyteSource):
     _manifest_path: Path = PrivateAttr(default=Path())
     _form: dict[str, Any] = PrivateAttr(default_factory=dict)
     _components: Path | None = PrivateAttr(default=None)
+    _carried: dict[str, Any] | None = PrivateAttr(default=None)
+    """The manifest's values, where it has no file and carries its components."""
 
     @classmethod
     def from_manifest(cls, path: Path, config: Mapping[str, Any]) -> CustomCodeSource:
@@ -54,16 +57,9 @@ class CustomCodeSource(AirbyteSource):
                 hint="Put the connector's components.py beside its manifest.",
                 place=classes[foreign[0]],
             )
-        own = {key: value for key, value in config.items() if key != ALLOW}
-        interpreter = os.environ.get(INTERPRETER)
-        settings: dict[str, Any] = (
-            {"command": [interpreter, "-c", cdk.RUN]}
-            if interpreter
-            else {"package": cdk.requirement(path.resolve().parent, manifest)}
-        )
-        source = cls.load({**settings, "config": own, "environment": {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}})
+        source = cls._with_program(cdk.requirement(path.resolve().parent, manifest), config)
         source._manifest_path, source._components = path.resolve(), code.resolve() if foreign else None
-        source._form = (manifest.get("spec") or {}).get("connection_specification") or {}
+        source._form = dict(connection_specification(manifest))
         log.warning(
             "the manifest %s has Python components (%s): Airbyte's CDK runs it, not Kitestring's engine",
             path.name,
@@ -72,23 +68,54 @@ class CustomCodeSource(AirbyteSource):
         )
         return source
 
+    @classmethod
+    def of_components(cls, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> CustomCodeSource:
+        """The source of a manifest's values that carries its components (`python_components`). Whether they may run is
+        for the caller to decide; no other code runs. Nothing is started."""
+        source = cls._with_program(f"airbyte-cdk{cdk.of_manifest(manifest)}", config)
+        source._carried = dict(manifest)
+        source._form = dict(connection_specification(manifest))
+        return source
+
+    @classmethod
+    def _with_program(cls, requirement: str, config: Mapping[str, Any]) -> CustomCodeSource:
+        # The CDK would run code that a configuration holds under such a key.
+        own = {key: value for key, value in config.items() if key != ALLOW and not key.startswith("__injected")}
+        interpreter = os.environ.get(INTERPRETER)
+        settings: dict[str, Any] = (
+            {"command": [interpreter, "-c", cdk.RUN]} if interpreter else {"package": requirement}
+        )
+        return cls.load({**settings, "config": own, "environment": {"AIRBYTE_ENABLE_UNSAFE_CODE": "true"}})
+
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._carried is not None:
+            return CustomCodeSource.of_components, (self._carried, self.config)
         return CustomCodeSource.from_manifest, (self._manifest_path, {**self.config, ALLOW: True})
 
     @property
     def title(self) -> str:
-        return f"the manifest {self._manifest_path.name}"
+        return f"the manifest {self._manifest_path.name}".strip()
 
     def program(self) -> Program:
         """The CDK's Python with the program that runs a manifest; installed on first use."""
+        run = cdk.RUN if self._carried is None else cdk.RUN_CARRIED
         if not self.package:
-            return super().program()
-        return Local([str(environment.ensure(self.package, self.python) / "bin" / "python"), "-c", cdk.RUN])
+            return Local([self.command[0], "-c", run])
+        return Local([str(environment.ensure(self.package, self.python) / "bin" / "python"), "-c", run])
 
     def spec_of_connector(self) -> dict[str, Any]:
         return {"connectionSpecification": self._form}
 
     def start(self, arguments: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
+        if self._carried is not None:
+            metadata = {key: value for key, value in self._carried["metadata"].items() if key != FIELD}
+            carried = {
+                "manifest": {**self._carried, "metadata": metadata},
+                "components": components_text(self._carried),
+                "classes": CLASS.pattern,
+            }
+            more = {**files, "carried.json": carried}
+            return super().start([*arguments, "--carried-path", "@carried.json"], more, stdin=stdin)
         paths = ["--manifest-path", str(self._manifest_path)]
         if self._components is not None:
             paths += ["--components-path", str(self._components)]

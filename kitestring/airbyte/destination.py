@@ -176,7 +176,7 @@ class Writing:
         if self.written and self.stream.write.replace:
             raise ConnectorError(
                 f"{self.connector.title} ended in the middle of an overwrite of {self.stream.key}",
-                hint="Run the sync again: it begins the overwrite anew.",
+                hint="Run the sync again: it starts the overwrite from the beginning.",
             )
         (body,) = catalog_body(Catalog((self.stream,)))["streams"]
         configured = {

@@ -148,7 +148,8 @@ def name_of(requirement: str) -> str:
     match = REQUIREMENT.match(requirement)
     if match is None:
         raise ConfigError(
-            f"{requirement!r} is no package requirement", hint="Write a name and a version: airbyte-source-faker==7.2.1"
+            f"{requirement!r} is not a package requirement",
+            hint="Write a name and a version: airbyte-source-faker==7.2.1",
         )
     return normal(match.group(1))
 

@@ -71,7 +71,7 @@ class Installation:
         name = f"{self.entry.name}@{self.entry.version}"
         return ConfigError(
             f"{name} is installed in {self.folder}, and {fact}",
-            hint=f"Install it anew: kitestring connectors install {name} --force. "
+            hint=f"Install it again: kitestring connectors install {name} --force. "
             "To change a manifest, copy it into the folder `connectors` of your project.",
             path=str(self.folder),
         )
@@ -145,7 +145,7 @@ def facts(entry: IndexEntry, version: str, registry: RegistryClient) -> IndexEnt
         published = None
     if published is not None and (published.kind, published.name) != (entry.kind, entry.name):
         raise ConfigError(
-            f"the registry {registry.url} tells of {published.kind} {published.name} where {entry.name} is asked for",
+            f"the registry {registry.url} returned {published.kind} {published.name} instead of {entry.name}",
             hint="Check the address of the registry.",
         )
     return replace(entry, version=version) if published is None else replace(published, version=version)
@@ -159,7 +159,7 @@ def install(entry: IndexEntry, *, registry: RegistryClient, python: str = "", fo
     connector that does not exist or does not fit, `TransientError` where the network fails.
     """
     if not VERSION.match(entry.version):
-        raise ConfigError(f"{entry.version!r} is no version", hint="Write NAME@VERSION.")
+        raise ConfigError(f"{entry.version!r} is not a version", hint="Write NAME@VERSION.")
     place = folder() / entry.name / entry.version
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ def fetch(entry: IndexEntry, draft: Path, registry: RegistryClient, python: str)
             load(draft / MANIFEST)
         except ConfigError as error:
             raise ConfigError(
-                f"what {registry.url} gave as the manifest of {entry.name}@{entry.version} is none: {error.message}",
+                f"the manifest of {entry.name}@{entry.version} from {registry.url} is invalid: {error.message}",
                 hint="Check the address of the registry, and the version.",
             ) from error
         sums = {name: sha256(content) for name, content in files.items()}

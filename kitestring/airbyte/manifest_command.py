@@ -153,7 +153,7 @@ def open_source(manifest: str, config: str, writer: Writer) -> DeclarativeSource
 
     values = read_json(config, "configuration")
     if not isinstance(values, dict):
-        raise ConfigError(f"the configuration {config} is no object", hint="Correct the file.")
+        raise ConfigError(f"the configuration {config} is not an object", hint="Correct the file.")
     source = DeclarativeSource.from_manifest(manifest, values)
 
     def keep(changed: dict[str, Any]) -> None:

@@ -140,7 +140,7 @@ def read_json(path: str, what: str) -> Any:
     except OSError as error:
         raise ConfigError(f"the {what} {path} cannot be read: {error.strerror}", hint="Check the path.") from error
     except JsonError as error:
-        raise ConfigError(f"the {what} {path} is no JSON: {error}", hint="Correct the file.") from error
+        raise ConfigError(f"the {what} {path} is not JSON: {error}", hint="Correct the file.") from error
 
 
 def configured_streams(catalog: Any) -> list[Stream]:
@@ -179,7 +179,7 @@ def states_by_stream(value: Any) -> dict[tuple[str | None, str], State]:
 
     def take(message: Any) -> None:
         if not isinstance(message, Mapping):
-            raise ConfigError("a saved state is no object", hint="Give a list of STATE messages.")
+            raise ConfigError("a saved state is not an object", hint="Give a list of STATE messages.")
         if isinstance(message.get("state"), Mapping) and message.get("type") == "STATE":
             message = message["state"]
         stream = message.get("stream")

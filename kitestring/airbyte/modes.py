@@ -27,7 +27,10 @@ WriteWord = Literal["append", "overwrite", "overwrite_dedup", "append_dedup", "u
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """A sync mode of a connection: how it reads the stream, and how it writes it (a key of `WRITES`)."""
+    """A sync mode of a connection: how it reads the stream, and how it writes it (a key of `WRITES`).
+
+    `title` is its name in Airbyte's interface, `note` says in a sentence what it does.
+    """
 
     name: str
     reads: SyncMode
@@ -49,39 +52,40 @@ MODES: Mapping[str, Mode] = {
     for mode in (
         Mode(
             "incremental_deduped_history", SyncMode.incremental, "append_dedup",
-            "Incremental, deduplicated", "Reads what is new; keeps one record for each key.",
+            "Incremental | Append + Deduped", "Reads what is new or changed, and keeps one record for each key.",
         ),
         Mode(
             "incremental_append", SyncMode.incremental, "append",
-            "Incremental, appended", "Reads what is new; keeps every version.",
+            "Incremental | Append", "Reads what is new or changed, and keeps every version.",
         ),
         Mode(
             "incremental_update", SyncMode.incremental, "update",
-            "Incremental, updated", "Reads what is new; changes the record in its place.",
+            "Incremental | Update", "Reads what is new or changed, and changes the record in its place.",
         ),
         Mode(
             "incremental_soft_delete", SyncMode.incremental, "soft_delete",
-            "Incremental, soft deletes", "Reads what is new; marks what was deleted and keeps it.",
+            "Incremental | Soft Delete", "Reads what is new or changed, and marks what was deleted.",
         ),
         Mode(
             "full_refresh_overwrite", SyncMode.full_refresh, "overwrite",
-            "Full refresh, replaced", "Reads all; replaces what was there once it is whole.",
+            "Full refresh | Overwrite", "Reads everything, and replaces what was there once the new data is complete.",
         ),
         Mode(
             "full_refresh_overwrite_deduped", SyncMode.full_refresh, "overwrite_dedup",
-            "Full refresh, replaced, deduplicated", "Reads all; one record for each key.",
+            "Full refresh | Overwrite + Deduped",
+            "Reads everything, and replaces what was there: one record for each key.",
         ),
         Mode(
             "full_refresh_append", SyncMode.full_refresh, "append",
-            "Full refresh, appended", "Reads all; adds it to what is there.",
+            "Full refresh | Append", "Reads everything, and adds it to what is there.",
         ),
         Mode(
             "full_refresh_update", SyncMode.full_refresh, "update",
-            "Full refresh, updated", "Reads all; changes records in their place.",
+            "Full refresh | Update", "Reads everything, and changes records in their place.",
         ),
         Mode(
             "full_refresh_soft_delete", SyncMode.full_refresh, "soft_delete",
-            "Full refresh, soft deletes", "Reads all; marks what the source reports as deleted and keeps it.",
+            "Full refresh | Soft Delete", "Reads everything, and marks what the source reports as deleted.",
         ),
     )
 }  # fmt: skip
@@ -104,7 +108,7 @@ def write_of(mode: str | Mapping[str, Any] | Write) -> Write:
         return mode
     if isinstance(mode, str):
         if mode not in WRITES:
-            raise ConfigError(f"{mode} is no write mode", hint=f"The write modes are: {', '.join(WRITES)}.")
+            raise ConfigError(f"{mode} is not a write mode", hint=f"The write modes are: {', '.join(WRITES)}.")
         return WRITES[mode]
     try:
         return Write(**mode)

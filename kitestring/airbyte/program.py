@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr, model_validator
 
+from kitestring import activity
 from kitestring.airbyte import environment
 from kitestring.airbyte.connector_process import Container, Local, Process, Program, container_engine
 from kitestring.airbyte.decode import Garbage
@@ -271,6 +272,7 @@ class ProgramConfig(Config):
                 if trace.get("type") == "ERROR":
                     return self.error_of(part(trace, "error"))
                 if trace.get("type") == "ESTIMATE":
+                    expect_rows(part(trace, "estimate"))
                     log.debug(
                         "estimate",
                         extra={
@@ -337,7 +339,7 @@ def fetch_spec(program: ProgramConfig) -> dict[str, Any]:
     """The connector's own SPEC message, with its schema in `connectionSpecification`."""
     spec = program.answer(["spec"], {}, "spec")
     if not isinstance(spec, dict):
-        raise ConnectorError(f"{program.title} gave a spec that is no object", hint="Report it to its author.")
+        raise ConnectorError(f"{program.title} gave a spec that is not an object", hint="Report it to its author.")
     return spec
 
 
@@ -360,5 +362,12 @@ def read_object(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise ConfigError(f"the configuration file {path} cannot be read: {error}", hint="Correct the file.") from error
     if not isinstance(value, dict):
-        raise ConfigError(f"the configuration file {path} is no JSON object", hint="Correct the file.")
+        raise ConfigError(f"the configuration file {path} is not a JSON object", hint="Correct the file.")
     return value
+
+
+def expect_rows(estimate: Mapping[str, Any]) -> None:
+    """A connector's estimate of a stream is what the sync expects of it."""
+    rows, name, namespace = estimate.get("row_estimate"), estimate.get("name"), estimate.get("namespace")
+    if isinstance(rows, int) and rows > 0 and estimate.get("type", "STREAM") == "STREAM":
+        activity.expect(rows, f"{namespace}.{name}" if namespace else str(name))

@@ -40,7 +40,7 @@ class RegistryClient:
             return None
         values = decode(content, f"{self.url}/{path}")
         if not isinstance(values, dict):
-            raise ConfigError(f"{self.url}/{path} is no entry of a registry", hint="Check the address.")
+            raise ConfigError(f"{self.url}/{path} is not an entry of a registry", hint="Check the address.")
         return IndexEntry.of(values)
 
     @overload
@@ -98,7 +98,7 @@ class RegistryClient:
 
 def path_of(image: str, version: str) -> str:
     if ".." in f"{image}/{version}".split("/") or not all(part for part in f"{image}/{version}".split("/")):
-        raise ConfigError(f"{image}@{version} is no connector with a version", hint="Write NAME@VERSION.")
+        raise ConfigError(f"{image}@{version} is not a connector with a version", hint="Write NAME@VERSION.")
     return f"metadata/{quote(image)}/{quote(version, safe='')}"
 
 
@@ -107,6 +107,6 @@ def decode(content: bytes, url: str) -> Any:
         return json_codec.loads(content)
     except json_codec.JsonError as error:
         raise ConfigError(
-            f"{url} is no JSON: {content[:80].decode('utf-8', 'replace')!r}",
+            f"{url} is not JSON: {content[:80].decode('utf-8', 'replace')!r}",
             hint="A login page or a proxy may answer instead; check the address.",
         ) from error

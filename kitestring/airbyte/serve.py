@@ -99,7 +99,7 @@ def run(
         return 0
     config = read_json(options.config, "configuration")
     if not isinstance(config, dict):
-        raise ConfigError(f"the configuration {options.config} is no object", hint="Correct the file.")
+        raise ConfigError(f"the configuration {options.config} is not an object", hint="Correct the file.")
     log_handler.redactor.hide(secrets_in(config, connector.spec()))
     if options.command == "check":
         return check(connector, config, writer, log_handler)

@@ -138,7 +138,7 @@ def states_of(saved: Any, streams: Sequence[Stream]) -> Iterator[tuple[str, Stat
 
     for message in saved if isinstance(saved, list) else [saved] if isinstance(saved, Mapping) else []:
         if not isinstance(message, Mapping):
-            raise ConfigError("a saved state is no object", hint="Give a list of STATE messages.")
+            raise ConfigError("a saved state is not an object", hint="Give a list of STATE messages.")
         state = part(message, "state") if message.get("type") == "STATE" else message
         if "stream" in state and isinstance(state["stream"], Mapping):
             yield from stream_states(state["stream"])

@@ -8,15 +8,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import PrivateAttr
-
 from kitestring.airbyte.decode import Garbage
 from kitestring.airbyte.program import ProgramConfig, exit_text, part, program_facts
+from kitestring.airbyte.program_source import ProgramSource
 from kitestring.airbyte.source import Reading
 from kitestring.config import option
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.facts import Facts
-from kitestring.source import Item, Source
+from kitestring.source import Item
 from kitestring.types import GLOBAL, Catalog, Partition, Reject, State, States, Stream, SyncMode
 
 log = logging.getLogger("kitestring.airbyte")
@@ -24,7 +23,7 @@ log = logging.getLogger("kitestring.airbyte")
 METHODS = {SyncMode.full_refresh: "FULL_TABLE", SyncMode.incremental: "INCREMENTAL"}
 
 
-class SingerSource(ProgramConfig, Source):
+class SingerSource(ProgramSource):
     """Reads from a Singer tap: a Python package, a program, or a container image.
 
     One process reads all streams. A tap has one state for all; it is kept unchanged, and returned without the bookmarks
@@ -35,8 +34,6 @@ class SingerSource(ProgramConfig, Source):
 
     catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
     """The tap's option for its catalog; old taps use `--properties`."""
-
-    _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
 
     def check(self) -> None:
         """A tap that can discover its streams can be configured: Singer has no check of its own."""
@@ -54,28 +51,11 @@ class SingerSource(ProgramConfig, Source):
         body = document(output)
         if body is None:
             raise self.unexplained(process, "gave no catalog")
-        catalog: dict[str, dict[str, Any]] = {}
-        streams = []
-        for raw in body.get("streams") or ():
-            stream = stream_of(raw, self.title)
-            catalog[stream.key] = raw
-            streams.append(stream)
-        self._catalog = catalog
-        return Catalog(tuple(streams))
-
-    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
-        """One process feeds all streams."""
-        return [list(streams)]
-
-    def concurrency(self) -> int:
-        return 1
+        return self.keep_catalog(body, stream_of)
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
-        if self._catalog is None:
-            self.discover()
-        assert self._catalog is not None
         chosen = {stream.key: stream for stream in streams}
-        entries = [configured_entry(raw, chosen.get(key)) for key, raw in self._catalog.items()]
+        entries = [configured_entry(raw, chosen.get(key)) for key, raw in self.kept_catalog().items()]
         return [Partition(tuple(streams), data={"catalog": {"streams": entries}})]
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
@@ -102,10 +82,6 @@ class SingerSource(ProgramConfig, Source):
                 raise Cancelled(f"{self.title} was ended")
             if code:
                 raise self.unexplained(process, f"ended with {exit_text(code)}")
-
-    def close(self) -> None:
-        self.end_all()
-        super().close()
 
 
 class SingerReading(Reading):
@@ -145,7 +121,7 @@ class SingerReading(Reading):
         kind, name = message.get("type"), message.get("stream")
         if kind == "RECORD":
             if name in self.rows_by_name:
-                yield Reject({"record": message.get("record")}, "the record is no object")
+                yield Reject({"record": message.get("record")}, "the record is not an object")
             elif (None, name) not in self.unselected:
                 self.unselected.add((None, name))
                 log.warning("records of a stream that is not selected are left out", extra={"stream": name})

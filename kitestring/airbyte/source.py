@@ -7,16 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from pydantic import PrivateAttr
-
-from kitestring.airbyte import modes
 from kitestring.airbyte.batcher import Batcher
 from kitestring.airbyte.decode import Garbage
-from kitestring.airbyte.program import ProgramConfig, exit_text, fetch_spec, part, program_facts, run_check
+from kitestring.airbyte.program import exit_text, fetch_spec, part, program_facts, run_check
+from kitestring.airbyte.program_source import ProgramSource
 from kitestring.errors import Cancelled, ConnectorError, KitestringError
 from kitestring.facts import Facts
-from kitestring.source import Item, Source
-from kitestring.types import GLOBAL, Catalog, Failed, Partition, Reject, State, States, Stream, SyncMode
+from kitestring.source import Item
+from kitestring.types import GLOBAL, Catalog, Failed, Partition, Reject, State, States, Stream, SyncMode, Write
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -24,7 +22,7 @@ RATE_LIMIT_S = 6 * 3600.0
 """The longest silence of a connector that reports a rate limit without a reset time."""
 
 
-class AirbyteSource(ProgramConfig, Source):
+class AirbyteSource(ProgramSource):
     """Reads from an Airbyte source connector: a Python package, a program, or a container image.
 
     One process reads all streams. Its states are kept unchanged: a stream's under the stream, a global or legacy state
@@ -37,8 +35,6 @@ class AirbyteSource(ProgramConfig, Source):
         "{count: 1000}",
     )
 
-    _catalog: dict[str, dict[str, Any]] | None = PrivateAttr(default=None)
-
     def spec_of_connector(self) -> dict[str, Any]:
         """The connector's own SPEC message."""
         return fetch_spec(self)
@@ -49,27 +45,11 @@ class AirbyteSource(ProgramConfig, Source):
     def discover(self) -> Catalog:
         arguments = ["discover", "--config", "@config.json"]
         body = self.answer(arguments, {"config.json": self.configuration()}, "catalog")
-        catalog: dict[str, dict[str, Any]] = {}
-        streams = []
-        for raw in body.get("streams") or () if isinstance(body, Mapping) else ():
-            stream = stream_of(raw, self.title)
-            catalog[stream.key] = raw
-            streams.append(stream)
-        self._catalog = catalog
-        return Catalog(tuple(streams))
-
-    def groups(self, streams: Sequence[Stream]) -> list[list[Stream]]:
-        """One process feeds all streams."""
-        return [list(streams)]
-
-    def concurrency(self) -> int:
-        return 1
+        return self.keep_catalog(body, stream_of)
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterable[Partition]:
-        if self._catalog is None:
-            self.discover()
-        assert self._catalog is not None
-        configured = [configured_stream(self._catalog[stream.key], stream) for stream in streams]
+        catalog = self.kept_catalog()
+        configured = [configured_stream(catalog[stream.key], stream) for stream in streams]
         return [Partition(tuple(streams), data={"catalog": {"streams": configured}})]
 
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
@@ -99,10 +79,6 @@ class AirbyteSource(ProgramConfig, Source):
             elif not reading.heard:
                 why = self.unexplained(process, "ended without a single message")
             yield from reading.verdict(why)
-
-    def close(self) -> None:
-        self.end_all()
-        super().close()
 
 
 class Speaker(Protocol):
@@ -169,7 +145,7 @@ class Reading:
         """Handle a message that is no record of a selected stream."""
         if isinstance(message, Garbage):
             if message.broken:
-                yield Reject({"line": message.text}, "the connector wrote a record that is no JSON")
+                yield Reject({"line": message.text}, "the connector wrote a record that is not JSON")
             else:
                 log.info(self.connector.hide(message.text), extra={"connector": self.connector.title})
             return
@@ -296,13 +272,21 @@ def configured_stream(raw: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     configured: dict[str, Any] = {
         "stream": dict(raw),
         "sync_mode": stream.sync_mode.value,
-        "destination_sync_mode": modes.word_of(stream.write),
+        "destination_sync_mode": oldest_word(stream.write),
     }
     if stream.cursor:
         configured["cursor_field"] = list(stream.cursor)
     if stream.primary_key:
         configured["primary_key"] = [list(path) for path in stream.primary_key]
     return configured
+
+
+def oldest_word(write: Write) -> str:
+    """The write mode in the words of every version of the protocol. A source does not need it, but Airbyte's CDK for
+    sources refuses a catalog with a later word, `overwrite_dedup`."""
+    if write.replace:
+        return "overwrite"
+    return "append" if write.keep == "all" else "append_dedup"
 
 
 def state_messages(streams: Sequence[Stream], states: States) -> Any:

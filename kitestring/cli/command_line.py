@@ -18,6 +18,7 @@ from kitestring.cli import (
     init,
     jobs,
     manifest,
+    manifest_transfer,
     new,
     replay,
     search,
@@ -142,7 +143,7 @@ def options(
     from kitestring.cli import log_output
 
     if log_level and log_level.lower() not in log_output.LEVELS:
-        raise typer.BadParameter(f"{log_level} is none of {', '.join(log_output.LEVELS)}", param_hint="--log-level")
+        raise typer.BadParameter(f"{log_level} is not one of {', '.join(log_output.LEVELS)}", param_hint="--log-level")
     if log_format not in ("", "text", "json"):
         raise typer.BadParameter(f"{log_format} is neither text nor json", param_hint="--log-format")
     ctx.obj = CliContext(project=project, debug=debug, server=server_url)
@@ -158,6 +159,8 @@ app.command()(connector.discover)
 app.command()(connector.read)
 app.command()(connector.spec)
 app.add_typer(connectors.app, name="connectors")
+manifest.app.command()(manifest_transfer.pull)
+manifest.app.command()(manifest_transfer.push)
 app.add_typer(manifest.app, name="manifest")
 app.add_typer(new.app, name="new")
 app.add_typer(state.app, name="state")

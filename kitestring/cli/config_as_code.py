@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +18,10 @@ from kitestring.cli.state import confirm
 if TYPE_CHECKING:
     from kitestring.server.context import Context
 
-PRUNE = typer.Option("--prune", help="Remove what the file created before and no longer contains.")
+PRUNE = typer.Option("--prune", help="Delete resources that the file created earlier and no longer contains.")
 WORKSPACE = typer.Option(help="The workspace, by name or id. Default: the oldest.", show_default=False)
 AS_JSON = typer.Option("--json", help="As JSON.")
+LONGEST_STEM = 100
 STATES = typer.Option("--states", help="A JSON file {connection: {stream: state}}, as `state export` writes it.")
 SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": ("~", "yellow"), "delete": ("-", "red")}
 
@@ -31,7 +33,7 @@ def plan(
     workspace: Annotated[str, WORKSPACE] = "",
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
-    """Show what `apply` would change, and change nothing. Exit code 4 where there is something to change.
+    """Show what `apply` would change, and change nothing. Exit code 4 if there are changes.
 
     \b
     kitestring plan                                    the store of this project's data folder
@@ -54,9 +56,9 @@ def apply(
 ) -> None:
     """Make the server's sources, destinations, connections and schedules equal to kitestring.yaml.
 
-    What the file does not name is left alone, unless the file created it and --prune is given. `kitestring plan` shows
-    the difference first. States stay, unless --states brings others: then a connection goes on from where the file
-    says, and its first run begins there. They have to belong to what its destination holds.
+    Resources that are not in the file stay unchanged, except with --prune, which deletes those that the file created
+    earlier. `kitestring plan` shows the changes first. States stay, unless --states sets others: then the next run of
+    a connection starts from these states. They must match the data at the destination.
 
     \b
     kitestring state export > states.json               what the syncs of this folder go on from …
@@ -79,9 +81,11 @@ def apply(
 def export(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="The file to write. Default: stdout.")] = "",
-    states: Annotated[str, typer.Option("--states", help="And the states of its connections, as JSON, here.")] = "",
+    states: Annotated[
+        str, typer.Option("--states", help="Also write the states of its connections to this file, as JSON.")
+    ] = "",
     workspace: Annotated[str, WORKSPACE] = "",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write the configuration of a server as a project file. Secrets become variables, listed at the top."""
     from kitestring.errors import ConfigError
@@ -92,6 +96,8 @@ def export(
             raise ConfigError(f"{name} is there already", hint="Choose another name, or add --force.")
     with open_target(cli, workspace) as target:
         project = target.export(bool(states))
+    for sentence in project.pop("leftOut", []):
+        typer.echo(f"left out: {sentence}", err=True)
     if states:
         write(cli, states, json.dumps(project.pop("states", {}), indent=2, sort_keys=True) + "\n")
     if not file:
@@ -120,7 +126,7 @@ def desired_config(cli: CliContext, states: str) -> dict[str, Any]:
     try:
         content = json.loads(cli.path(states).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise ConfigError(f"{states} cannot be read: {reason}", hint="`kitestring state export` writes one.") from error
     fits = isinstance(content, dict) and all(
         isinstance(streams, dict) and all(isinstance(state, dict) for state in streams.values())
@@ -128,7 +134,7 @@ def desired_config(cli: CliContext, states: str) -> dict[str, Any]:
     )
     if not fits:
         raise ConfigError(
-            f"{states} holds something else than states",
+            f"{states} contains something other than states",
             hint='Write {"connection": {"stream": {…}}}, as `kitestring state export` does.',
         )
     return {**desired, "states": content}
@@ -138,21 +144,27 @@ def text_of(project: Mapping[str, Any], folder: Any) -> str:
     """A project file as text; low-code sources are written beside it, in `connectors`."""
     import yaml
 
+    from kitestring.names import distinct
     from kitestring.project import VARIABLE
 
-    names = dict(project)
-    for name, entry in names["sources"].items():
-        if "manifest" in entry:
-            path = folder / "connectors" / f"{name}.yaml"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(entry.pop("manifest"), sort_keys=False), "utf-8")
-            entry["connector"] = f"./connectors/{name}.yaml"
-    body = yaml.safe_dump(names, sort_keys=False, allow_unicode=True, width=120)
+    content = dict(project)
+    low_code = [name for name, entry in content["sources"].items() if "manifest" in entry]
+    for name, stem in distinct(low_code, safe_stem, folded=str.lower, longest=LONGEST_STEM).items():
+        entry, path = content["sources"][name], folder / "connectors" / f"{stem}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(entry.pop("manifest"), sort_keys=False), "utf-8")
+        entry["connector"] = f"./connectors/{stem}.yaml"
+    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     needed = sorted({match[2] for match in VARIABLE.finditer(body) if not match[1]})
     head = "# Written by `kitestring export`.\n"
     if needed:
         head += f"# Set these variables before it is applied: {', '.join(needed)}\n"
     return head + "\n" + body
+
+
+def safe_stem(name: str) -> str:
+    """The name of a source as that of a file: whoever named it on the server writes nowhere else on this machine."""
+    return re.sub(r"[^A-Za-z0-9_. -]+", "_", name).strip(" .") or "_"
 
 
 def show_changes(changes: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -211,13 +223,15 @@ class InStore:
         self.workspace = workspace_id([{"workspaceId": row.id, "name": row.name} for row in rows], workspace)
 
     def plan(self, desired: Any, prune: bool) -> list[Any]:
-        from kitestring.server.config_as_code.plan import ProjectSpec, plan
+        from kitestring.server.config_as_code.plan import plan
+        from kitestring.server.config_as_code.project_spec import ProjectSpec
 
         changes = plan(self.context, self.workspace, ProjectSpec.model_validate(desired), prune=prune)
         return [change.body() for change in changes]
 
     def apply(self, desired: Any, prune: bool) -> list[Any]:
-        from kitestring.server.config_as_code.plan import ProjectSpec, apply
+        from kitestring.server.config_as_code.project_spec import ProjectSpec
+        from kitestring.server.config_as_code.project_writer import apply
         from kitestring.server.observability import audit
 
         with audit.acting("kitestring apply"):
@@ -229,7 +243,8 @@ class InStore:
     def export(self, states: bool) -> dict[str, Any]:
         from kitestring.server.config_as_code import export
 
-        return export.export(self.context, self.workspace, states)
+        exported = export.export(self.context, self.workspace, states)
+        return {**exported.content, "leftOut": exported.left_out}
 
 
 def workspace_id(workspaces: Sequence[Mapping[str, Any]], name: str) -> str:

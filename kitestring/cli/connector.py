@@ -66,26 +66,22 @@ def kinds(kind: str) -> list[Kind]:
 
 def nearest(name: str) -> Kind:
     """The kind that a name tells (`source-github`), else the one that has the nearest name."""
-    import difflib
-
     bare = name.removeprefix("airbyte/")
     for kind in kinds(""):
         if bare.startswith(f"{kind}-"):
             return kind
+    if name.endswith((".yaml", ".yml")):
+        return "source"
 
     from kitestring import registry
+    from kitestring.suggest import near_names
 
-    def closeness(kind: Kind) -> float:
-        return max(
-            (difflib.SequenceMatcher(None, name, connector.name).ratio() for connector in registry.connectors(kind)),
-            default=0.0,
-        )
-
-    return (
-        "source"
-        if name.endswith((".yaml", ".yml")) or closeness("source") >= closeness("destination")
-        else ("destination")
-    )
+    # A name that both kinds have is taken for a source's.
+    known: dict[str, Kind] = {}
+    for kind in reversed(kinds("")):
+        known |= {connector.name: kind for connector in registry.connectors(kind)}
+    near = near_names(name, known, 1, 0.0)
+    return known[near[0]] if near else "source"
 
 
 def form_lines(form: dict[str, Any], indent: str) -> list[str]:
@@ -127,7 +123,7 @@ def check(
     kind: Annotated[str, typer.Option(help="source or destination, where both have the name.")] = "",
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
-    """Test that connectors can be reached and used; nothing is changed.
+    """Test the connection to sources and destinations; nothing is changed.
 
     \b
     kitestring check                       every source and destination of the project
@@ -256,9 +252,9 @@ def read(
     source: Annotated[str, typer.Argument(help="A source of the project file, a connector, or a manifest's path.")],
     stream: Annotated[str, typer.Argument(help="The stream.")],
     config: Annotated[list[str] | None, CONFIG] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many records; 0 for all.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="The largest number of records; 0 for all.")] = 10,
 ) -> None:
-    """Print records of a stream, one JSON object a line. Nothing is written and no state is touched.
+    """Print records of a stream, one JSON object per line. This writes nothing and changes no state.
 
     \b
     kitestring read helpdesk tickets --limit 3

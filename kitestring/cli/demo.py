@@ -68,13 +68,13 @@ SEARCHES: list[tuple[str, dict[str, Any], str]] = [
 def demo(
     ctx: typer.Context,
     folder: Annotated[
-        str, typer.Option(help="Where its project and collection go. An earlier demo there is replaced.")
+        str, typer.Option(help="The folder for its project and collection. An earlier demo in it is replaced.")
     ] = ".kitestring/demo",
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the help desk running at the end, to sync again from another terminal.")
     ] = False,
 ) -> None:
-    """See it work, offline, in under a minute: a help desk into a Milvus collection, and three searches.
+    """Run a demo, offline, in under a minute: a help desk into a Milvus collection, and three searches.
 
     \b
     kitestring demo

@@ -6,9 +6,8 @@ import contextlib
 import json
 import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -18,7 +17,7 @@ from kitestring.cli.output import console, count, money, size, span, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kitestring.engine import Estimate, Progress, Result
+    from kitestring.engine import Estimate, Result
     from kitestring.redact import Redactor
 
 EVERY_S = 5.0
@@ -27,8 +26,14 @@ EVERY_S = 5.0
 COLORS = {"succeeded": "green", "suspicious": "yellow", "failed": "red", "cancelled": "yellow"}
 
 
+class HasSnapshot(Protocol):
+    """The progress of a sync: `engine.Progress`, or what a server says of a job."""
+
+    def snapshot(self) -> dict[str, Any]: ...
+
+
 @contextlib.contextmanager
-def live(connection: str, progress: Progress, quiet: bool = False) -> Iterator[None]:
+def live(connection: str, progress: HasSnapshot, quiet: bool = False) -> Iterator[None]:
     """Show a running sync on stderr until the block ends."""
     if quiet:
         yield
@@ -41,7 +46,7 @@ def live(connection: str, progress: Progress, quiet: bool = False) -> Iterator[N
 
 
 @contextlib.contextmanager
-def on_terminal(connection: str, progress: Progress) -> Iterator[None]:
+def on_terminal(connection: str, progress: HasSnapshot) -> Iterator[None]:
     from rich.live import Live
 
     from kitestring.cli.log_output import Stderr
@@ -74,39 +79,80 @@ class AboveLiveTable:
             self.console.print(text.rstrip("\n"), markup=False)
 
 
-def progress_table(connection: str, progress: Progress, height: int) -> RenderableType:
+MARKS = {
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "suspicious": ("!", "yellow"),
+    "cancelled": ("-", "yellow"),
+    "waiting": ("·", "dim"),
+}
+ORDER = {"reading": 0, "failed": 1, "suspicious": 1, "waiting": 3}
+
+
+def progress_table(connection: str, progress: HasSnapshot, height: int) -> RenderableType:
     """The table of a running sync: active streams first, as many as fit on the screen."""
     from rich import box
     from rich.spinner import Spinner
     from rich.table import Table
     from rich.text import Text
 
-    seconds = time.monotonic() - progress.started
-    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=f"{connection}  {span(seconds)}")
-    for name in ("", "Stream", "Read", "Written", "Size", "Records/s", "Behind"):
-        out.add_column(name, justify="left" if name in ("", "Stream") else "right")
-    order = {"reading": 0, "writing": 0, "failed": 1, "suspicious": 1, "waiting": 3}
-    streams = sorted(dict(progress.streams).items(), key=lambda item: order.get(item[1].status, 2))
+    now = progress.snapshot()
+    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=headline(connection, now))
+    for name in ("", "Stream", "Phase", "Read", "Written", "Size", "Records/s", "Left", "Behind"):
+        out.add_column(name, justify="left" if name in ("", "Stream", "Phase") else "right")
+    streams = sorted(now["streams"].items(), key=lambda item: ORDER.get(item[1]["status"], 2))
     most_rows = max(height - 8, 5)
     for name, stream in streams[:most_rows]:
-        mark: Any = {
-            "succeeded": Text("✓", "green"),
-            "failed": Text("✗", "red"),
-            "suspicious": Text("!", "yellow"),
-            "cancelled": Text("-", "yellow"),
-            "waiting": Text("·", "dim"),
-        }.get(stream.status) or Spinner("dots")
-        lag = "" if stream.lag_s is None or stream.status == "succeeded" else span(max(stream.lag_s, 0.0))
+        status = stream["status"]
+        mark: Any = Text(*MARKS[status]) if status in MARKS else Spinner("dots")
+        lag = stream.get("lag_s")
         out.add_row(
-            mark, Text(name), count(stream.read), count(stream.written), size(stream.nbytes), count(stream.rate), lag
+            mark,
+            Text(name),
+            phase_words(stream),
+            count(stream["read"]),
+            count(stream["written"]),
+            size(stream["bytes"]),
+            count(stream.get("records_per_s", 0.0)),
+            span(stream.get("left_s")),
+            "" if lag is None or status == "succeeded" else span(max(lag, 0.0)),
         )
     if len(streams) > most_rows:
         out.caption = f"and {len(streams) - most_rows} more"
     return out
 
 
+def headline(connection: str, now: Mapping[str, Any]) -> str:
+    """The sync in a line: its time, the share that is done, the time left, tokens and cost so far."""
+    summary = now.get("summary") or {}
+    parts = [span(now.get("seconds", 0.0))]
+    if summary.get("total"):
+        parts.append(f"{min(summary['done'] / summary['total'], 1.0):.0%}")
+    if summary.get("left_s") is not None:
+        parts.append(f"{span(summary['left_s'])} left")
+    figures = summary.get("figures") or {}
+    if figures.get("tokens"):
+        parts.append(f"{count(figures['tokens'])} tokens")
+    if figures.get("cost_usd"):
+        parts.append(money(figures["cost_usd"]))
+    return f"{connection}  {' · '.join(parts)}"
+
+
+def phase_words(stream: Mapping[str, Any]) -> str:
+    """The activity of a stream as text: embedding 210 of 470."""
+    phase, figures = stream.get("phase") or "", stream.get("figures") or {}
+    if phase == "embedding":
+        return f"embedding {count(figures['chunks_embedded'])} of {count(figures['chunks_to_embed'])}"
+    if phase == "finishing" and stream.get("to_finish"):
+        return f"finishing {count(stream['finished'])} of {count(stream['to_finish'])}"
+    if phase == "waiting" and stream.get("waiting"):
+        seconds = stream["waiting"]["seconds"]
+        return f"waiting {span(seconds)}" if seconds else "trying again"
+    return str(phase)
+
+
 @contextlib.contextmanager
-def as_lines(connection: str, progress: Progress) -> Iterator[None]:
+def as_lines(connection: str, progress: HasSnapshot) -> Iterator[None]:
     """One JSON object on stderr every few seconds, and one at the end."""
     ended = threading.Event()
 

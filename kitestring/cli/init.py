@@ -38,7 +38,7 @@ def init(
     kitestring init
     kitestring init shop --source postgres --destination duckdb
     """
-    from kitestring import library, project
+    from kitestring import library, project, project_file
     from kitestring.errors import ConfigError
 
     text = project_text(source, destination)
@@ -52,7 +52,7 @@ def init(
             raise ConfigError(f"{place / name} is there already", hint="Choose another folder, or edit that file.")
     try:
         library.private(place / library.HOME)
-        (place / library.HOME / "schema.json").write_text(json.dumps(project.schema(), indent=1) + "\n", "utf-8")
+        (place / library.HOME / "schema.json").write_text(json.dumps(project_file.schema(), indent=1) + "\n", "utf-8")
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
@@ -206,6 +206,6 @@ def schema() -> None:
     # and as the first line of kitestring.yaml:
     # yaml-language-server: $schema=.kitestring/schema.json
     """
-    from kitestring import project
+    from kitestring import project_file
 
-    typer.echo(json.dumps(project.schema(), indent=2))
+    typer.echo(json.dumps(project_file.schema(), indent=2))

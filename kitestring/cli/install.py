@@ -27,11 +27,11 @@ def install(
     names: Annotated[list[str], typer.Argument(help="Connectors: source-pokeapi, or source-pokeapi@0.3.50.")],
     registry: REGISTRY = "",
     python: Annotated[str, typer.Option(help="For a package: another Python than this one.", show_default=False)] = "",
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Download installed versions again.")] = False,
 ) -> None:
     """Install public connectors of Airbyte: a manifest from its registry, or a package from PyPI.
 
-    Without @VERSION the newest one that the index knows is installed. What is there already is not fetched again.
+    Without @VERSION, this installs the newest version in the index. An installed version is not downloaded again.
 
     \b
     kitestring connectors install source-pokeapi
@@ -73,10 +73,10 @@ def update(
     registry: REGISTRY = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept breaking changes.")] = False,
 ) -> None:
-    """Refresh the index of connectors, and say what changed; with names, upgrade these to their newest version.
+    """Refresh the index of connectors and list the changes; with names, upgrade these to their newest version.
 
-    An upgrade shows the breaking changes on the way and waits for --yes where there are any. It also writes the new
-    version into the project file where that pins the old one. Nothing is upgraded without being named.
+    An upgrade shows the breaking changes. If there are any, it needs --yes. It also updates a version that the project
+    file pins. Only connectors that you name are upgraded.
 
     \b
     kitestring connectors update

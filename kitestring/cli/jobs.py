@@ -43,7 +43,7 @@ def local_time(ms: int | None) -> str:
 @app.command("list")
 def list_(
     ctx: typer.Context,
-    connection: Annotated[str, typer.Option(help="Only those of this connection.", show_default=False)] = "",
+    connection: Annotated[str, typer.Option(help="Only jobs of this connection.", show_default=False)] = "",
     status: Annotated[list[str] | None, typer.Option(help="Only with this status; repeatable.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 20,
     as_json: Annotated[bool, AS_JSON] = False,
@@ -114,7 +114,8 @@ def show_progress(job: dict[str, Any]) -> None:
         table(["Stream", "Status", "Read", "Written", "Size"], rows, right=range(2, 5))
         waiting = progress.get("waiting")
         if waiting:
-            typer.echo(f"It waits {span(waiting['seconds'])}: {waiting.get('reason') or 'no reason was given'}.")
+            does = f"waits {span(waiting['seconds'])}" if waiting["seconds"] else "tries again"
+            typer.echo(f"It {does}: {waiting.get('reason') or 'no reason was given'}.")
     if job["status"] == "running":
         status = f"running for {span(max(time.time() - job['startedAtMs'] / 1000, 0.0))}"
     elif job["status"] == "incomplete":
@@ -129,7 +130,7 @@ def show_progress(job: dict[str, Any]) -> None:
 
 @app.command()
 def cancel(ctx: typer.Context, job: Annotated[int, JOB]) -> None:
-    """Stop a job: at once where nothing runs, else at its next checkpoint. What was copied stays."""
+    """Stop a job: at its next checkpoint if it runs, else at once. Copied records stay."""
     with server_of(ctx) as server:
         status = server.cancel(job)["status"]
     typer.echo(f"Job {job} is {status}." if status == "cancelled" else f"Job {job} was asked to stop.")
@@ -141,7 +142,7 @@ def log(
     job: Annotated[int, JOB],
     attempt: Annotated[int, typer.Option(help="Which attempt. Default: the last.", show_default=False)] = 0,
     level: Annotated[str, typer.Option(help="At least debug, info, warning or error.")] = "info",
-    text: Annotated[str, typer.Option(help="Only entries that hold this text.", show_default=False)] = "",
+    text: Annotated[str, typer.Option(help="Only entries that contain this text.", show_default=False)] = "",
     as_json: Annotated[bool, AS_JSON] = False,
 ) -> None:
     """Print the log of a job's attempt."""
@@ -154,7 +155,7 @@ def log(
             if as_json:
                 typer.echo(json.dumps(entry, default=str))
                 continue
-            standard_fields = ("at_ms", "level", "logger", "message")
+            standard_fields = ("at_ms", "level", "logger", "message", "place")
             other_fields = "".join(f" {name}={value}" for name, value in entry.items() if name not in standard_fields)
             typer.echo(
                 f"{local_time(entry.get('at_ms'))} {entry.get('level', ''):7} {entry.get('message', '')}{other_fields}"

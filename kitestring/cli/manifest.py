@@ -10,9 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from kitestring.declarative.builder import Reading
-    from kitestring.declarative.builder.preview import Exchange
+    from kitestring.declarative.builder.exchange import Exchange
 
-app = typer.Typer(help="Write, check and try low-code manifests.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Write, check and test low-code manifests.", no_args_is_help=True, rich_markup_mode=None)
 
 FILE = Annotated[str, typer.Argument(help="The manifest, or the name of a connector that is one.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -23,7 +23,7 @@ def new(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The connector's name: the file is connectors/NAME.yaml.")],
     url: Annotated[str, typer.Argument(help="The address of a list in the API.")],
-    records: Annotated[str, typer.Option(help="Where the records are in the answer: data.items")] = "",
+    records: Annotated[str, typer.Option(help="The path of the records in the response: data.items")] = "",
     stream: Annotated[str, typer.Option(help="The stream's name. Default: the end of the address.")] = "",
     auth: Annotated[str, typer.Option(help="none, bearer, basic, header:NAME or query:NAME.")] = "none",
     paging: Annotated[
@@ -71,7 +71,7 @@ def validate(
     files: Annotated[list[str], typer.Argument(help="Manifests.")],
     as_json: AS_JSON = False,
 ) -> None:
-    """Find what is wrong with manifests, each mistake with line and column. Nothing is sent. Exit code 2 for mistakes.
+    """Find defects in manifests, with line and column. This sends no requests. Exit code 2 if there are defects.
 
     \b
     kitestring manifest validate connectors/things.yaml
@@ -105,13 +105,14 @@ def validate(
 def doctor(
     ctx: typer.Context,
     files: Annotated[list[str], typer.Argument(help="Manifests, or names of connectors that are one.")],
-    all_: Annotated[bool, typer.Option("--all", help="Also what a manifest accepts, with its reason.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Also show accepted findings with their reason.")] = False,
     as_json: AS_JSON = False,
 ) -> None:
-    """Find what would lose records or credentials although each request succeeds. Nothing is sent.
+    """Find parts of a manifest that lose records or credentials although each request succeeds. No request is sent.
 
-    Counted pages that drift, ends that are not marked, tokens that nothing renews, cursors that miss what comes late.
-    What is right for an API is accepted in the manifest, with the reason (metadata.doctor). Exit code 1 for findings.
+    It finds numbered pages that shift, unmarked last pages, tokens that nothing renews, and cursors that miss late
+    records. Accept a finding that does not apply to an API in the manifest, with a reason (metadata.doctor). Exit code
+    1 if there are findings.
 
     \b
     kitestring manifest doctor connectors/things.yaml
@@ -145,13 +146,13 @@ def trial(
     stream: Annotated[str, typer.Argument(help="The stream. Default: the first one.")] = "",
     config: Annotated[list[str] | None, typer.Option("--config", "-c", help="Its options, as for `read`.")] = None,
     state: Annotated[str, typer.Option(help="A JSON file with the stream's state to begin with.")] = "",
-    slices: Annotated[int, typer.Option(min=1, help="At most so many slices.")] = 5,
-    pages: Annotated[int, typer.Option(min=1, help="At most so many pages of each slice.")] = 5,
-    records: Annotated[int, typer.Option(min=1, help="At most so many records.")] = 1000,
+    slices: Annotated[int, typer.Option(min=1, help="The largest number of slices.")] = 5,
+    pages: Annotated[int, typer.Option(min=1, help="The largest number of pages per slice.")] = 5,
+    records: Annotated[int, typer.Option(min=1, help="The largest number of records.")] = 1000,
     schema: Annotated[bool, typer.Option("--schema", help="Print the schema inferred from the records.")] = False,
     as_json: AS_JSON = False,
 ) -> None:
-    """Read a little of one stream, and show every request, its answer, the records and the state.
+    """Read a sample of one stream, and show every request, its response, the records and the state.
 
     \b
     kitestring manifest test connectors/things.yaml -c api_token='${THINGS_TOKEN}'
@@ -192,12 +193,12 @@ def trial(
 def format_(
     ctx: typer.Context,
     files: Annotated[list[str], typer.Argument(help="Manifests.")],
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if something would.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if a file would change.")] = False,
 ) -> None:
-    """Bring manifests into the usual order of their parts, with blank lines between them. Comments and values stay.
+    """Put the parts of manifests in the usual order, with blank lines between them. Comments and values stay.
 
-    Top-level parts are put in order, trailing spaces and superfluous blank lines taken out; indentation and quotes stay
-    as they are written.
+    This sorts top-level parts and removes trailing spaces and extra blank lines. Indentation and quotes stay
+    unchanged.
 
     \b
     kitestring manifest format connectors/things.yaml
@@ -243,7 +244,7 @@ def path_of(ctx: typer.Context, name: str) -> Path:
     cli = cli_context(ctx)
     connector = registry.connector("source", cli.own("source", name))
     if connector.manifest is None:
-        raise ConfigError(f"{name} is no manifest", hint="Give the path of a manifest.")
+        raise ConfigError(f"{name} is not a manifest", hint="Give the path of a manifest.")
     return connector.manifest
 
 

@@ -17,9 +17,9 @@ app = typer.Typer(
     kitestring new destination acme --kind vector    a vector store; also plain, sql and files
     kitestring new embedder acme
 
-    Outside Kitestring's repository this is a package of its own, with an entry point by which Kitestring finds it.
-    Inside the repository each file goes where it belongs. Nothing is overwritten. What is written passes its contract
-    suite: change it step by step, and keep the suite green.
+    Outside Kitestring's repository this creates a separate package with an entry point for Kitestring. Inside the
+    repository it puts each file in its place. It overwrites nothing. The new connector passes its contract suite:
+    change it step by step, and keep the suite green.
     """,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -36,9 +36,9 @@ KINDS = {
 CONFIGS = {"plain": "folder: ./data", "sql": "path: ./data.duckdb", "files": "path: ./data"}
 VECTOR_CONFIG = "path: ./chunks.sqlite\nembedding:\n  mode: fake"
 
-NAME = Annotated[str, typer.Argument(help="Its name in snake_case: the module's name, by which it is used.")]
+NAME = Annotated[str, typer.Argument(help="Its name in snake_case, which is also the module's name.")]
 FOLDER = Annotated[
-    str, typer.Option(help="Where the package goes. Default: kitestring-NAME in this folder.", show_default=False)
+    str, typer.Option(help="The folder for the package. Default: kitestring-NAME in this folder.", show_default=False)
 ]
 
 
@@ -47,7 +47,8 @@ def source(
     name: NAME,
     folder: FOLDER = "",
     manifest: Annotated[
-        bool, typer.Option("--manifest", help="A low-code manifest (YAML) in place of Python; only in the repository.")
+        bool,
+        typer.Option("--manifest", help="Write a low-code manifest (YAML) instead of Python; only in the repository."),
     ] = False,
 ) -> None:
     """Write a source that reads a list of an HTTP API page by page, and only what is new.
@@ -66,7 +67,7 @@ def destination(
     folder: FOLDER = "",
     kind: Annotated[str, typer.Option(help="plain, sql, vector or files.")] = "plain",
 ) -> None:
-    """Write a destination: plain (`write` alone), or one that a kit does the work for.
+    """Write a destination: plain (only `write`), or based on a kit.
 
     \b
     kitestring new destination acme                  JSON lines, written durably
@@ -75,7 +76,7 @@ def destination(
     kitestring new destination acme --kind files     a store of files: Parquet, JSON lines, CSV
     """
     if kind not in KINDS:
-        raise typer.BadParameter(f"{kind} is none of {', '.join(KINDS)}", param_hint="--kind")
+        raise typer.BadParameter(f"{kind} is not one of {', '.join(KINDS)}", param_hint="--kind")
     summary = {
         "plain": "writes JSON lines, one file for each stream.",
         "sql": "writes each stream into a table of a DuckDB file.",
@@ -180,14 +181,17 @@ class Template:
 
 def manifest_text() -> str:
     """A manifest whose address is an option, so that a test can answer for the API."""
-    from kitestring.declarative.builder import draft
+    from kitestring.declarative.builder.manifest_plan import Input, config_template
+    from kitestring.declarative.builder.starter import first_plan
 
-    text = draft(
-        "https://api.example.com/items", records="items", stream="", auth="bearer", paging="page:page", key="id"
-    )
-    text = text.replace('url_base: "https://api.example.com"', "url_base: \"{{ config['base_url'] }}\"")
-    text = text.replace("properties: {id: {}}}", "properties: {id: {type: integer}, name: {type: string}}}")
-    return f'{text.rstrip()}\n      base_url: {{type: string, title: Base URL, default: "https://api.example.com"}}\n'
+    plan = first_plan("https://api.example.com/items", records="items", auth="bearer", paging="page:page")
+    plan.url_base = config_template(plan.add_input(Input("base_url", "Base URL", default=plan.url_base)))
+    plan.streams[0].schema = {
+        "type": "object",
+        "additionalProperties": True,
+        "properties": {"id": {"type": "integer"}, "name": {"type": "string"}},
+    }
+    return plan.text()
 
 
 def with_ordered_imports(text: str, module: str) -> str:
@@ -232,7 +236,7 @@ def write(template: Template, folder: str, manifest: bool = False) -> None:
     root = None if folder else repository(Path.cwd())
     if manifest and root is None:
         raise ConfigError(
-            "a manifest is a file of a project, and no package of its own",
+            "a manifest is a file of a project, not a package",
             hint=f"Write one into this project: kitestring manifest new {name} URL.",
         )
     place = Path(folder).expanduser() if folder else Path(f"kitestring-{name.replace('_', '-')}")

@@ -21,13 +21,13 @@ def replay(
     destination_config: Annotated[
         list[str] | None, typer.Option(help="Its options, as --source-config.", show_default=False)
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Only list them: stream, reason, how many.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only list them: stream, reason, count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Write rejected records again, after the cause was corrected or the records were edited.
+    """Write rejected records again, after you corrected the cause or the records.
 
-    A sync keeps each record that could not be taken, with its reason, in .kitestring/rejects/CONNECTION.jsonl. Correct
-    the cause, or the records in that file; those that are taken now leave the file.
+    A sync stores each rejected record with its reason in .kitestring/rejects/CONNECTION.jsonl. Correct the cause, or
+    the records in that file. Records that are written now are removed from the file.
 
     \b
     kitestring replay helpdesk --show
@@ -36,6 +36,7 @@ def replay(
     from kitestring import engine
     from kitestring.cli import display
     from kitestring.cli.output import count, table
+    from kitestring.engine.waits import noted_waits
     from kitestring.library import detach, rejects_at
 
     cli = cli_context(ctx)
@@ -58,7 +59,7 @@ def replay(
     else:
         run = run_from_project(cli, connection)
     progress = engine.Progress()
-    with cancel_on_signal() as cancel, display.live(connection, progress, quiet=as_json):
+    with cancel_on_signal() as cancel, noted_waits(progress), display.live(connection, progress, quiet=as_json):
         result = engine.replay(
             detach(run.source()),
             detach(run.destination()),

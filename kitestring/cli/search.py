@@ -32,21 +32,24 @@ def search(
             help="field=value (repeat a field for several values), a mapping in JSON, or the store's own language."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many hits.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The largest number of hits.")] = 5,
     threshold: Annotated[
-        float | None, typer.Option(help="Leave out what is farther, in the collection's metric.", show_default=False)
+        float | None,
+        typer.Option(help="Leave out hits with a larger distance, in the collection's metric.", show_default=False),
     ] = None,
     hybrid: Annotated[
         bool | None,
-        typer.Option("--hybrid/--no-hybrid", help="With full-text search, where the store has it.", show_default=False),
+        typer.Option(
+            "--hybrid/--no-hybrid", help="Also use full-text search, if the store supports it.", show_default=False
+        ),
     ] = None,
     stream: Annotated[str, typer.Option(help="Only this stream.", show_default=False)] = "",
     include_deleted: Annotated[
-        bool, typer.Option("--include-deleted", help="Also records that are marked as deleted.")
+        bool, typer.Option("--include-deleted", help="Include records that are marked as deleted.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
-    """Search a collection by meaning, with the embedder that filled it.
+    """Search a collection semantically, with the embedder that filled it.
 
     \b
     kitestring search helpdesk "parcel arrived broken"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kitestring.cli.global_options import CliContext
     from kitestring.server.settings import Settings
 
-HOST = typer.Option(help="The address to listen on. Default: 127.0.0.1, this machine alone.", show_default=False)
+HOST = typer.Option(help="The address to listen on. Default: 127.0.0.1, this machine only.", show_default=False)
 PORT = typer.Option(help="The port to listen on; 0 takes a free one. Default: 8000.", show_default=False)
 WORKERS = typer.Option(min=0, help="How many jobs run at the same time. Default: 4.", show_default=False)
 

@@ -15,7 +15,7 @@ from kitestring.cli.global_options import CliContext
 
 if TYPE_CHECKING:
     from kitestring.client import Client
-    from kitestring.engine import Progress, Result
+    from kitestring.engine import Result
 
 CODES = {"succeeded": SUCCEEDED, "suspicious": SUSPICIOUS, "cancelled": CANCELLED}
 
@@ -42,7 +42,7 @@ def sync(
         if streams and not full_refresh:
             raise ConfigError(
                 "a sync of a server copies all streams of a connection, and --streams names some",
-                hint="Add --full-refresh to read these anew, or leave --streams out.",
+                hint="Add --full-refresh to read these again, or leave --streams out.",
             )
         for name in connections:
             try:
@@ -62,15 +62,14 @@ def sync_connection(
     cli: CliContext, server: Client, name: str, streams: Sequence[str], full_refresh: bool, as_json: bool, quiet: bool
 ) -> tuple[int, Any]:
     from kitestring.cli import display
-    from kitestring.engine import Progress
 
     connection = server.connection(name)["connectionId"]
     kind, options = ("refresh", {"streams": list(streams)}) if full_refresh else ("sync", {})
     job = server.run(connection, kind, options)
-    progress = Progress()
+    progress = JobProgress()
     try:
         with display.live(name, progress, quiet):
-            job = server.wait(job["jobId"], lambda now: follow(progress, now))
+            job = server.wait(job["jobId"], progress.follow)
     except KeyboardInterrupt:
         server.cancel(job["jobId"])
         typer.echo(f"Job {job['jobId']} was asked to stop.", err=True)
@@ -82,21 +81,23 @@ def sync_connection(
     return code, {"connection": name, **job}
 
 
-def follow(progress: Progress, job: Mapping[str, Any]) -> None:
-    """Copy the progress of a server's job into the counters that the display polls."""
-    from kitestring.engine.progress import StreamProgress
+class JobProgress:
+    """The progress of a server's job, as the display polls it."""
 
-    latest = (job["history"] or [{}])[-1].get("progress") or {}
-    for name, figures in (latest.get("streams") or {}).items():
-        stream = progress.streams.setdefault(name, StreamProgress())
-        stream.read, stream.written, stream.nbytes = (
-            figures.get("read", 0),
-            figures.get("written", 0),
-            figures.get("bytes", 0),
-        )
-        stream.status, stream.lag_s = figures.get("status", "waiting"), figures.get("lag_s")
-        if stream.status != "waiting":
-            stream.started = stream.started or time.monotonic()
+    def __init__(self) -> None:
+        self._latest: dict[str, Any] = {}
+        self._began = time.monotonic()
+
+    def follow(self, job: Mapping[str, Any]) -> None:
+        """Take the progress of the job's last attempt."""
+        self._latest = (job["history"] or [{}])[-1].get("progress") or self._latest
+
+    def snapshot(self) -> dict[str, Any]:
+        streams = {
+            name: {"status": "waiting", "read": 0, "written": 0, "bytes": 0, **figures}
+            for name, figures in (self._latest.get("streams") or {}).items()
+        }
+        return {**self._latest, "seconds": round(time.monotonic() - self._began, 1), "streams": streams}
 
 
 def result_of(name: str, job: Mapping[str, Any]) -> Result:

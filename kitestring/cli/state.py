@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 
 YES = typer.Option("--yes", "-y", help="Do not ask.")
-FORCE = typer.Option("--force", help="Also for a connection or a stream that is not known.")
+FORCE = typer.Option("--force", help="Also for an unknown connection or stream.")
 CONNECTION = typer.Argument(help="The connection.")
 
 
@@ -73,7 +73,7 @@ def show(
 def export(
     ctx: typer.Context,
     connection: Annotated[str, typer.Argument(help="The connection. Default: all.")] = "",
-    file: Annotated[str, typer.Argument(help="Where to. Default: stdout.")] = "",
+    file: Annotated[str, typer.Argument(help="The file to write. Default: stdout.")] = "",
     state: Annotated[str, STATE] = "",
 ) -> None:
     """Write the state of a connection as JSON: {stream: state}; of all: {connection: {stream: state}}."""
@@ -123,7 +123,7 @@ def reset(
     state: Annotated[str, STATE] = "",
     yes: Annotated[bool, YES] = False,
 ) -> None:
-    """Forget the state, so that the next sync begins at the start. What was written stays."""
+    """Delete the state, so that the next sync reads from the start. Written records stay."""
     states = state_store(cli_context(ctx), state)
     with states.lock(connection):
         saved = states_of(ctx, connection, state)
@@ -142,7 +142,7 @@ def refresh(
         list[str],
         typer.Option(
             "--partition",
-            help="Which part: repository=acme/web, channel=C01. Several times: what has all of them.",
+            help="The partition: repository=acme/web, channel=C01. Repeated: all values must match.",
             metavar="NAME=VALUE",
         ),
     ],
@@ -155,14 +155,14 @@ def refresh(
 
     values = dict(pair.partition("=")[::2] for pair in partition)
     if not all("=" in pair for pair in partition):
-        raise ConfigError(f"{' '.join(partition)} is no NAME=VALUE", hint="Write --partition repository=acme/web.")
+        raise ConfigError(f"{' '.join(partition)} is not a NAME=VALUE", hint="Write --partition repository=acme/web.")
     states = state_store(cli_context(ctx), state)
     with states.lock(connection):
         saved = states_of(ctx, connection, state)
         old = saved[require_state(saved, connection, stream)]
         if "states" not in old and "use_global_cursor" not in old:
             raise ConfigError(
-                f"the state of {stream} does not tell partitions apart",
+                f"the state of {stream} does not distinguish partitions",
                 hint=f"Sync once, or `kitestring state reset {connection} {stream}` to read the whole stream.",
             )
         new, partitions = refresh_partitions(old, values)
@@ -188,14 +188,37 @@ def accept(
     connection: Annotated[str, CONNECTION],
     state: Annotated[str, STATE] = "",
 ) -> None:
-    """Accept that the destination contains fewer records than before: they were removed on purpose."""
+    """Accept that the destination contains fewer records than before, or that the source lists fewer.
+
+    The next sync counts what the destination holds. In streams with detect_deletes it deletes what the source does not
+    list, however much that is.
+    """
+    from kitestring.engine.count_baseline import LISTINGS, accepted_state
     from kitestring.types import COUNTS
 
-    states = state_store(cli_context(ctx), state)
+    cli = cli_context(ctx)
+    states = state_store(cli, state)
+    if cli.server:
+        from kitestring.cli import server_target
+
+        with server_target.client(cli) as server:
+            server.accept_deletions(server.connection(connection)["connectionId"])
+        typer.echo(f"The next sync of {connection} deletes what the source no longer lists.")
+        return
     with states.lock(connection):
-        states_of(ctx, connection, state)
-        states.clear(connection, COUNTS)
-    typer.echo(f"The next sync of {connection} counts what its destination holds, and goes on from there.")
+        counts = states.load(connection).get(COUNTS) or {}
+        if not counts:
+            states_of(ctx, connection, state)
+        accepted = accepted_state(counts)
+        if accepted:
+            states.save(connection, COUNTS, accepted)
+        else:
+            states.clear(connection, COUNTS)
+    waiting = sorted(name for name, note in (accepted.get(LISTINGS) or {}).items() if note.get("accepted"))
+    if waiting:
+        typer.echo(f"The next sync of {connection} deletes what the source no longer lists of {', '.join(waiting)}.")
+    else:
+        typer.echo(f"The next sync of {connection} counts what its destination holds, and goes on from there.")
 
 
 @app.command("import")
@@ -351,7 +374,7 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigError("this needs a yes, and nobody can be asked here", hint="Add --yes.")
+        raise ConfigError("this needs a confirmation, and there is no terminal to ask on", hint="Add --yes.")
     if not typer.confirm(question):
         typer.echo("Nothing was changed.")
         raise typer.Exit(1)

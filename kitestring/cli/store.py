@@ -10,23 +10,23 @@ import typer
 from kitestring.cli.extras import needs_server
 from kitestring.cli.global_options import cli_context
 
-app = typer.Typer(help="Back up the server's store, and put a copy back.", no_args_is_help=True)
+app = typer.Typer(help="Back up and restore the server's store.", no_args_is_help=True)
 
 
 @app.command()
 def backup(
     ctx: typer.Context,
     path: Annotated[str, typer.Argument(help="The file to write. Default: in the folder `backups`.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Copy the store of the data folder into one file, while a server may run.
+    """Copy the store of the data folder into one file. The server may run meanwhile.
 
     \b
     kitestring store backup
     kitestring store backup /mnt/backups/kitestring.sqlite
 
-    The copy holds sources, destinations, connections, states, users and the history of jobs. Secrets in it are sealed,
-    and the key is not part of it; neither are the logs of jobs, and what the destinations hold.
+    The copy contains sources, destinations, connections, states, users and the history of jobs. Its secrets are
+    encrypted. It does not contain the key, the logs of jobs, and the data of destinations.
     """
     from kitestring.errors import ConfigError
     from kitestring.server.store import backup as store_backup
@@ -69,7 +69,7 @@ def restore(
     store, home = store_and_home(ctx)
     copy = cli_context(ctx).path(path)
     if not copy.is_file():
-        raise ConfigError(f"there is no file {copy}", hint=f"Copies lie in {store.parent / 'backups'}.")
+        raise ConfigError(f"there is no file {copy}", hint=f"Copies are in {store.parent / 'backups'}.")
     store_backup.version_of(copy)
     copied_store = Store(f"sqlite:///{copy}")
     try:
@@ -106,7 +106,7 @@ def store_and_home(ctx: typer.Context) -> tuple[Path, Path]:
     settings = Settings.of(home=cli_context(ctx).home.absolute())
     if settings.database_url:
         raise ConfigError(
-            "the store is on PostgreSQL, which has tools of its own for this",
+            "the store is on PostgreSQL, which has its own tools for this",
             hint="pg_dump --format=custom --file=kitestring.dump DATABASE; and pg_restore --clean --dbname=DATABASE.",
         )
     return Path(settings.store_url.removeprefix("sqlite:///")), settings.home

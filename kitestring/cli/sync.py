@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kitestring.library import DestinationHandle, SourceHandle
 
 STATE = typer.Option(
-    "--state", metavar="FILE", help="Keep the state in this file: .json (readable), else SQLite.", show_default=False
+    "--state", metavar="FILE", help="Store the state in this file: .json (readable), else SQLite.", show_default=False
 )
 
 
@@ -37,7 +37,9 @@ class Run:
     prefix: str = ""
     namespace: str | None = None
     max_rejects: int = 1000
+    max_nulled_share: float = 0.01
     allow_empty: bool = False
+    accept_deletes: bool = False
 
 
 def sync(
@@ -57,16 +59,24 @@ def sync(
         list[str] | None, typer.Option("--streams", "-s", help="Only these streams: a,b.", show_default=False)
     ] = None,
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Forget the saved state of the streams and read all again.")
+        bool, typer.Option("--full-refresh", help="Delete the saved state of the streams and read everything again.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and estimate (records, chunks, tokens, cost); write nothing.")
     ] = False,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let an overwrite with no records empty the destination.")
+        bool, typer.Option("--allow-empty", help="Allow an overwrite with no records to empty the destination.")
+    ] = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Delete what the source no longer lists, however much it is, in streams with detect_deletes.",
+        ),
     ] = False,
     max_rejects: Annotated[
-        int | None, typer.Option(min=0, help="How many records may be refused. Default: 1000.", show_default=False)
+        int | None,
+        typer.Option(min=0, help="The largest number of rejected records. Default: 1000.", show_default=False),
     ] = None,
     state: Annotated[str, STATE] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -81,14 +91,16 @@ def sync(
     kitestring sync --source sample -s users --source-config count=1000 \\
         --destination files --destination-config '{"path": "out", "format": "jsonl"}'
 
-    The state is kept, so that the next run copies only what has changed. Ctrl-C stops at a checkpoint; a second
-    Ctrl-C ends at once, and nothing is lost either way.
+    The state is saved, so the next run copies only changes. Ctrl-C stops at a checkpoint; a second Ctrl-C ends at
+    once. No data is lost in either case.
     """
     cli = cli_context(ctx)
     flags = source or destination or source_config or destination_config
     if cli.server:
         if flags or state or dry_run:
             raise typer.BadParameter("a server runs connections of its own: give their names, and no flags for ends")
+        if accept:
+            raise typer.BadParameter("on a server, accept with `kitestring state accept NAME`, then sync")
         from kitestring.cli import server_target
 
         raise typer.Exit(server_target.sync(cli, connections or (), listed(streams), full_refresh, as_json, quiet))
@@ -102,6 +114,7 @@ def sync(
     codes, printed = [], []
     for run in runs:
         run.allow_empty = run.allow_empty or allow_empty
+        run.accept_deletes = accept
         run.max_rejects = run.max_rejects if max_rejects is None else max_rejects
         if stream_names:
             run.streams = select_streams(run, stream_names)
@@ -143,6 +156,7 @@ def run_from_project(cli: CliContext, name: str) -> Run:
         connection.prefix,
         connection.namespace,
         connection.max_rejects,
+        connection.max_nulled_share,
         connection.allow_empty,
     )
 
@@ -200,6 +214,7 @@ def sync_connection(
     from kitestring import library
     from kitestring.cli import display
     from kitestring.engine import Progress
+    from kitestring.engine.waits import noted_waits
 
     states = state_store(cli, state)
     source, destination = run.source(), run.destination()
@@ -207,7 +222,7 @@ def sync_connection(
     if full_refresh:
         forget(states, run)
     progress = Progress()
-    with cancel_on_signal() as cancel, display.live(run.name, progress, quiet):
+    with cancel_on_signal() as cancel, noted_waits(progress), display.live(run.name, progress, quiet):
         result: Result = library.sync(
             source,
             destination,
@@ -216,9 +231,11 @@ def sync_connection(
             state=states,
             rejects=cli.home / "rejects",
             max_rejects=run.max_rejects,
+            max_nulled_share=run.max_nulled_share,
             prefix=run.prefix,
             namespace=run.namespace,
             allow_empty=run.allow_empty,
+            accept_deletes=run.accept_deletes,
             progress=progress,
             cancel=cancel,
         )

@@ -57,7 +57,7 @@ def add(
     no_password: Annotated[bool, typer.Option("--no-password", help="They log in by OpenID Connect only.")] = False,
     password_stdin: Annotated[bool, STDIN] = False,
 ) -> None:
-    """Add a user. The first one is instance_admin, and from then on the server asks everybody for credentials.
+    """Add a user. The first user becomes instance_admin; from then on the server requires credentials.
 
     \b
     kitestring user add ada@example.com
@@ -96,7 +96,7 @@ def listed(ctx: typer.Context) -> None:
 
 @app.command()
 def passwd(ctx: typer.Context, email: Annotated[str, EMAIL], password_stdin: Annotated[bool, STDIN] = False) -> None:
-    """Give a user another password. Ends all their sessions."""
+    """Set a new password for a user. This ends all their sessions."""
     with open_context(ctx) as context:
         from kitestring.server.auth import user
 
@@ -112,11 +112,11 @@ def passwd(ctx: typer.Context, email: Annotated[str, EMAIL], password_stdin: Ann
 def role(
     ctx: typer.Context,
     email: Annotated[str, EMAIL],
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role, or none to take it away.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role, or none to remove it.")],
     workspace: Annotated[str, WORKSPACE] = "",
     organization: Annotated[str, ORGANIZATION] = "",
 ) -> None:
-    """Give a user a role in a workspace, in an organization or on the server, or take it away.
+    """Give a user a role in a workspace, in an organization or on the server, or remove it.
 
     \b
     kitestring user role bob@example.com workspace_admin
@@ -150,9 +150,9 @@ def role(
 def disable(
     ctx: typer.Context,
     email: Annotated[str, EMAIL],
-    undo: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Enable the user again.")] = False,
 ) -> None:
-    """Lock a user out: sessions and tokens end at once."""
+    """Disable a user: sessions and tokens end at once."""
     with open_context(ctx) as context:
         from kitestring.server.auth import user
 
@@ -166,7 +166,8 @@ def remove(
     ctx: typer.Context,
     email: Annotated[str, EMAIL],
     even_last: Annotated[
-        bool, typer.Option("--even-last", help="Also the only user: the server is open to this machine again.")
+        bool,
+        typer.Option("--even-last", help="Also remove the only user: the server is then open to this machine again."),
     ] = False,
 ) -> None:
     """Remove a user with their sessions and applications."""
@@ -182,14 +183,14 @@ def remove(
 def rotate(
     ctx: typer.Context,
     new_key: Annotated[
-        bool, typer.Option("--new-key", help="First put a new key in front of those in the file secret.key.")
+        bool, typer.Option("--new-key", help="First put a new key in front of the others in the file secret.key.")
     ] = False,
 ) -> None:
-    """Seal every secret of the store with the current key.
+    """Encrypt every secret of the store with the current key.
 
-    With --new-key stop the server first: what runs meanwhile knows the old key only. With KITESTRING_SECRET_KEY put
-    the new key in front of the old one there (a comma between them), restart every process, rotate, take the old key
-    away.
+    With --new-key, stop the server first: a running process knows only the old key. With KITESTRING_SECRET_KEY, put
+    the new key in front of the old one, with a comma between them. Then restart every process, rotate, and remove the
+    old key.
     """
     with open_context(ctx) as context:
         from kitestring.server.secrets import rekey

@@ -60,7 +60,7 @@ class HttpResponseFilter:
     def __init__(self, node: Node, **_: Any) -> None:
         self.action = node.get("action")
         if self.action is not None and self.action not in Actions.ALL:
-            raise node.error(f"{self.action!r} is none of {', '.join(sorted(Actions.ALL))}", "action")
+            raise node.error(f"{self.action!r} is not one of {', '.join(sorted(Actions.ALL))}", "action")
         try:
             self.codes = frozenset(int(code) for code in node.items("http_codes"))
         except (TypeError, ValueError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kitestring import json_codec
 from kitestring.errors import ConfigError
 
 LARGEST_BYTES = 16 * 1024 * 1024
@@ -67,6 +69,8 @@ CUSTOM_TYPES = {
 }
 """The default type of a component that names a Python class."""
 
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL in a JSON text, and not a backslash before `u0000`."""
 REF, PARAMETERS = "$ref", "$parameters"
 VERBATIM_FIELDS = frozenset({"config_overrides"})
 """Fields whose values are configuration: a text in them that begins with `#/` is not a reference."""
@@ -74,16 +78,20 @@ VERBATIM_FIELDS = frozenset({"config_overrides"})
 
 def load(path: Path) -> dict[str, Any]:
     """Load and resolve the manifest in a YAML or JSON file. Raises `ConfigError`."""
+    return resolve(parse(read_text(path), path.name))
+
+
+def read_text(path: Path) -> str:
+    """The text of a manifest's file. Raises `ConfigError`."""
     try:
         size = path.stat().st_size
         if size > LARGEST_BYTES:
             raise ConfigError(f"the manifest {path.name} has {size:,} bytes, the limit is {LARGEST_BYTES:,}")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"the manifest {path} cannot be read: {error.strerror}", hint="Check the path.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"the manifest {path} is not UTF-8 text", hint="Save it as UTF-8.") from error
-    return resolve(parse(text, path.name))
 
 
 def parse(text: str, name: str = "manifest") -> Any:
@@ -109,6 +117,25 @@ def parse(text: str, name: str = "manifest") -> Any:
         raise ConfigError(f"{name} is not YAML{place}: {problem}", hint="Correct the file.") from error
     except RecursionError as error:
         raise ConfigError(f"{name} is nested too deeply") from error
+    except (ValueError, OverflowError) as error:  # the 13th month, a number beyond Python's limit of digits
+        raise ConfigError(f"{name} has a value that cannot be read: {error}", hint="Put it in quotes.") from error
+
+
+def json_values(text: str) -> dict[str, Any]:
+    """The values of a manifest's YAML text as JSON has them: dates are texts, keys too. `ConfigError` where it is no
+    manifest, or grows too large as its aliases are written out."""
+    raw = parse(text)
+    resolve(raw)  # limits the values, aliases written out
+    written = json_codec.dumps(raw, levels=DEEPEST + 1)
+    if len(written) > LARGEST_BYTES:
+        raise ConfigError(
+            f"the manifest has {len(written):,} bytes as its aliases are written out, the limit is {LARGEST_BYTES:,}",
+            hint="Replace aliases by references (`$ref`).",
+        )
+    if NUL.search(written):
+        raise ConfigError("a text of the manifest holds a NUL, which cannot be stored", hint="Remove it.")
+    values: dict[str, Any] = json_codec.loads(written)
+    return values
 
 
 def resolve(raw: Any) -> dict[str, Any]:
@@ -265,6 +292,20 @@ def hand_down(
     if current:
         component[PARAMETERS] = current
     return component
+
+
+def connection_specification(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The JSON Schema of the configuration in a manifest; empty where it has none, or what is no object.
+
+    References in the spec are replaced, whether or not the manifest is resolved: a secret behind one must be known as
+    such. Raises `ConfigError` for a reference that leads nowhere or is circular.
+    """
+    try:
+        spec = References(manifest).resolve(manifest.get("spec"), "spec")
+    except RecursionError:
+        raise ConfigError("the manifest's spec is nested too deeply, or contains itself by a YAML alias") from None
+    form = spec.get("connection_specification") if isinstance(spec, Mapping) else None
+    return form if isinstance(form, Mapping) else {}
 
 
 def needs_python(path: Path) -> bool:

@@ -122,15 +122,36 @@ class ParentStreamConfig:
             if self.depends:
                 routing.parent_states[self.stream.name] = final
 
+        count, without_key = 0, 0
         for records, part in self.stream.all_records(state, ended, routing.doubts):
             for record in records:
+                count += 1
                 value = value_at(record, key)
                 if value is None:
+                    without_key += 1
                     continue
                 fields = {".".join(path): value_at(record, path) for path in extra}
                 if self._lazy and not routing.state:
                     fields["child_response"] = value_at(record, self._lazy, [])
                 yield Slice({name: value, "parent_slice": part.partition}, None, fields)
+        if count and count == without_key and not self._may_be_absent(key[0]):
+            # Some records without the key are normal (Airbyte leaves them out too).
+            routing.doubts.append(
+                f"none of the {count:,} records of “{self.stream.name}” has the parent key {'.'.join(key)}, so nothing "
+                "is requested for them. Set `parent_key` to a field that they have."
+            )
+
+    def _may_be_absent(self, field: str) -> bool:
+        """Whether all records may lack a field: the parent declares it, or adds it under a condition."""
+        if field in self.stream.schema().get("properties", {}):
+            return True
+        added = [
+            definition.get("path") or []
+            for transformation in self.stream.node.values.get("transformations") or ()
+            for definition in transformation.get("fields") or ()
+            if isinstance(definition, Mapping)
+        ]
+        return any(path[:1] == [field] for path in added if isinstance(path, list))
 
     def _parent_state(self, state: Mapping[str, Any]) -> State:
         """The parent's state inside a child's state; else the child's global cursor; else its only value."""

@@ -70,7 +70,7 @@ class RequestOption:
     def __init__(self, node: Node, **_: Any) -> None:
         self.place = node.need("inject_into")
         if self.place not in PLACES:
-            raise node.error(f"{self.place!r} is none of {', '.join(PLACES)}", "inject_into")
+            raise node.error(f"{self.place!r} is not one of {', '.join(PLACES)}", "inject_into")
         name, path = node.get("field_name"), node.get("field_path")
         if (name is None) == (path is None):
             raise node.error("needs either `field_name` or `field_path`")

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-from kitestring import json_codec
+from kitestring import activity, json_codec
 from kitestring.declarative.error_handler import Actions, DefaultErrorHandler, ErrorPolicy
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.request_option import WITH_BODY, Options
 from kitestring.declarative.slice import Slice
 from kitestring.declarative.template import Context, Template
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, KitestringError
+from kitestring.http.message import Response
 
 log = logging.getLogger("kitestring.declarative")
 
@@ -166,6 +167,8 @@ class HttpRequester:
             resolution = self.handler.resolve(response)
             action = resolution.action
             if action == Actions.IGNORE:
+                if response.status >= 400 or reports_error(response):
+                    activity.omit(f"the response of {response.request_line} (status {response.status}) was ignored")
                 log.warning(
                     "stream %s: ignored the response of %s (status %d): %s",
                     self.name,
@@ -283,3 +286,12 @@ def fill_nested(node: Node, value: Any, name: str) -> Fill:
         parts = [fill_nested(node, v, f"{name}[{i}]") for i, v in enumerate(value)]
         return lambda context: [part(context) for part in parts]
     return lambda _: value
+
+
+def reports_error(response: Response) -> bool:
+    """Whether a response that is no HTTP error says in its body that something was refused."""
+    try:
+        body = response.json()
+    except KitestringError:
+        return False
+    return isinstance(body, Mapping) and (bool(body.get("error") or body.get("errors")) or body.get("ok") is False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,11 +19,11 @@ from kitestring.declarative.connection import Connection
 from kitestring.declarative.cursor import AIRBYTE
 from kitestring.declarative.file_uploader import LIMIT_MB, FileFolder
 from kitestring.declarative.keyword import BuildContext, Node, build, keyword
-from kitestring.declarative.manifest import load, python_classes, resolve
+from kitestring.declarative.manifest import connection_specification, load, parse, python_classes, read_text, resolve
 from kitestring.declarative.page import Page
 from kitestring.declarative.partition_outcomes import PartitionOutcomes
 from kitestring.declarative.partition_router import RoutingContext
-from kitestring.declarative.spec import Spec, violations
+from kitestring.declarative.spec import Spec, misfit_error, violations
 from kitestring.declarative.stream import CLOSED, IGNORE_HINT, SliceTask
 from kitestring.declarative.stream_group import groups
 from kitestring.declarative.template import Templates
@@ -101,8 +102,7 @@ class DeclarativeSource(Source):
     @property
     def form(self) -> Mapping[str, Any]:
         """The form of the configuration in the manifest."""
-        form: Mapping[str, Any] = (self._manifest.get("spec") or {}).get("connection_specification") or {}
-        return form
+        return connection_specification(self._manifest)
 
     def _assemble(self) -> None:
         manifest = self._manifest
@@ -120,12 +120,9 @@ class DeclarativeSource(Source):
             spec.migrate(config)
             if migrated != config:
                 self._config = {**copy.deepcopy(config), **own_options}
-            wrong = list(violations(config, form, ""))
-            if wrong:
-                raise ConfigError(
-                    "; ".join(wrong),
-                    hint="Correct the configuration; the manifest's spec lists the options.",
-                )
+            misfits = list(violations(config, form))
+            if misfits:
+                raise misfit_error(misfits, "", "Correct the configuration; the manifest's spec lists the options.")
             spec.transform(config)
             spec.validate(config)
         if manifest.get("api_budget"):
@@ -231,6 +228,11 @@ class DeclarativeSource(Source):
         if dynamic not in self._dynamic:
             raise ConfigError(f"the manifest has no dynamic stream called {dynamic}")
         return self._dynamic[dynamic]
+
+    def dynamic_streams(self) -> dict[str, list[Mapping[str, Any]]]:
+        """The streams that each dynamic stream makes, as values of the manifest. May send requests."""
+        nodes = self._stream_nodes()
+        return {dynamic: [nodes[name].values for name in names] for dynamic, names in self._dynamic.items()}
 
     def component(self, name: str) -> Any:
         """The stream of this name, built once."""
@@ -439,13 +441,19 @@ FILE_OPTIONS: dict[str, dict[str, Any]] = {
 
 def manifest_spec(path: str | Path) -> dict[str, Any]:
     """The form of a manifest's configuration, with the options of every source such as `base_url`."""
-    return form_of(load(Path(path)))
+    path = Path(path)
+    return copy.deepcopy(_form_of_text(read_text(path), path.name))
+
+
+@functools.lru_cache(maxsize=64)
+def _form_of_text(text: str, name: str) -> dict[str, Any]:
+    """Parsing a manifest takes up to half a second, and the same form is asked for many times."""
+    return form_of(resolve(parse(text, name)))
 
 
 def form_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The form of the configuration for a manifest given as plain values."""
-    spec = manifest.get("spec") or {}
-    form = copy.deepcopy(spec.get("connection_specification") or {"type": "object", "properties": {}})
+    form = copy.deepcopy(dict(connection_specification(manifest))) or {"type": "object", "properties": {}}
     if any(True for _ in python_classes(manifest)):
         form.setdefault("properties", {})["allow_custom_code"] = {
             "type": "boolean",

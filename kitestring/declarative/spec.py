@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kitestring import json_codec
+from kitestring.config import Place
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.transformation import AddedFieldDefinition
 from kitestring.errors import ConfigError
 from kitestring.paths import delete_values, set_value, value_at, values_at
 from kitestring.pattern import PatternError, compiled
-from kitestring.suggest import nearest_name
+from kitestring.suggest import did_you_mean, nearest_name
 
 Config = dict[str, Any]
 
@@ -117,9 +118,9 @@ class ValidateAdheresToSchema:
                 value = json_codec.loads(value)
             except json_codec.JsonError:
                 raise ConfigError("a value of the configuration is not JSON", hint="Correct the value.") from None
-        wrong = list(violations(value, self._schema, ""))
-        if wrong:
-            raise ConfigError("the configuration: " + "; ".join(wrong), hint="Correct the configuration.")
+        misfits = list(violations(value, self._schema))
+        if misfits:
+            raise misfit_error(misfits, "the configuration: ", "Correct the configuration.")
 
 
 @keyword("DpathValidator")
@@ -152,61 +153,79 @@ class PredicateValidator:
         self._strategy.validate(self._value({}))
 
 
-def violations(value: Any, schema: Any, path: str) -> Iterator[str]:
-    """The violations of a form (the part of JSON Schema that forms use); they never contain values."""
+class Misfit(NamedTuple):
+    """A violation of a form: where, and what is wrong there. It contains no value."""
+
+    place: Place
+    problem: str
+
+    def __str__(self) -> str:
+        name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.place).lstrip(".")
+        return f"{name or 'the configuration'} {self.problem}"
+
+
+def misfit_error(misfits: list[Misfit], prefix: str, hint: str) -> ConfigError:
+    """One error for all violations, with each at its place."""
+    problems = {".".join(map(str, misfit.place)): misfit.problem for misfit in reversed(misfits)}
+    return ConfigError(prefix + "; ".join(map(str, misfits)), hint=hint, problems=problems)
+
+
+def violations(value: Any, schema: Any, place: Place = ()) -> Iterator[Misfit]:
+    """The violations of a form (the part of JSON Schema that forms use)."""
     if not isinstance(schema, Mapping):
         return
-    name = path or "the configuration"
     types = schema.get("type")
     types = [types] if isinstance(types, str) else types
     if isinstance(types, list) and not any(is_type(value, inner) for inner in types):
-        yield f"{name} should be {' or '.join(map(str, types))}"
+        yield Misfit(place, f"should be {' or '.join(map(str, types))}")
         return
     if "const" in schema and value != schema["const"]:
-        yield f"{name} should be {schema['const']!r}"
+        yield Misfit(place, f"should be {schema['const']!r}")
     if isinstance(schema.get("enum"), list) and value not in schema["enum"]:
-        yield f"{name} should be one of {', '.join(map(str, schema['enum']))}"
-    yield from bounds(value, schema, name)
+        yield Misfit(place, f"should be one of {', '.join(map(str, schema['enum']))}")
+    for problem in bounds(value, schema):
+        yield Misfit(place, problem)
     if isinstance(value, Mapping):
         properties = schema.get("properties") or {}
         for key in schema.get("required") or ():
             if key not in value:
                 near = nearest_name(str(key), [k for k in map(str, value) if k not in properties])
-                yield f"{path + '.' if path else ''}{key} is missing" + (f" (did you write {near}?)" if near else "")
+                yield Misfit((*place, str(key)), "is missing" + (f" (did you write {near}?)" if near else ""))
         for key, child in properties.items():
             if key in value and not (value[key] is None and key not in (schema.get("required") or ())):
-                yield from violations(value[key], child, f"{path}.{key}" if path else str(key))
+                yield from violations(value[key], child, (*place, str(key)))
     if isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from violations(inner, schema.get("items"), f"{path}[{index}]")
+            yield from violations(inner, schema.get("items"), (*place, index))
     for inner in schema.get("allOf") or ():
-        yield from violations(value, inner, path)
+        yield from violations(value, inner, place)
     choices = schema.get("oneOf") or schema.get("anyOf")
     if choices:
-        yield from closest_choice(value, choices, path)
+        yield from closest_choice(value, choices, place)
 
 
-def bounds(value: Any, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+def bounds(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(value, str):
         text = schema.get("pattern")
         with contextlib.suppress(PatternError):
             if isinstance(text, str) and not compiled(text).search(value):
-                yield f"{name} should have the form {schema.get('pattern_descriptor') or text}"
+                yield f"should have the form {schema.get('pattern_descriptor') or text}"
         if len(value) < schema.get("minLength", 0):
-            yield f"{name} should have at least {schema['minLength']} characters"
+            yield f"should have at least {schema['minLength']} characters"
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value < schema.get("minimum", value):
-            yield f"{name} should be at least {schema['minimum']}"
+            yield f"should be at least {schema['minimum']}"
         if value > schema.get("maximum", value):
-            yield f"{name} should be at most {schema['maximum']}"
+            yield f"should be at most {schema['maximum']}"
 
 
-def closest_choice(value: Any, choices: list[Any], path: str) -> Iterator[str]:
+def closest_choice(value: Any, choices: list[Any], place: Place) -> Iterator[Misfit]:
     """Nothing if a choice fits; else the violations of the closest choice."""
-    by_choice = [list(violations(value, choice, path)) for choice in choices]
+    by_choice = [list(violations(value, choice, place)) for choice in choices]
     if any(not misfits for misfits in by_choice):
         return
     if isinstance(value, Mapping):
+        by_name: dict[str, list[Any]] = {}
         for choice, wrong in zip(choices, by_choice, strict=True):
             constants = {
                 key: child["const"]
@@ -215,6 +234,15 @@ def closest_choice(value: Any, choices: list[Any], path: str) -> Iterator[str]:
             }
             if constants and all(value.get(key) == const for key, const in constants.items()):
                 yield from wrong
+                return
+            for key, const in constants.items():
+                by_name.setdefault(key, []).append(const)
+        for key, names in by_name.items():
+            if len(names) == len(choices) and value.get(key) not in (None, *names):
+                known = list(map(str, names))
+                yield Misfit(
+                    (*place, key), f"should be one of {', '.join(known)}{did_you_mean(str(value[key]), known)}"
+                )
                 return
     yield from min(by_choice, key=len)
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from kitestring.declarative import datetime_format
-from kitestring.declarative.cursor import DatetimeBasedCursor
+from kitestring.declarative.datetime_cursor import DatetimeBasedCursor
 from kitestring.declarative.file_uploader import FileFolder
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.partition_router import RoutingContext
 from kitestring.declarative.slice import Slice
-from kitestring.declarative.stream import CLOSED, DOUBTED, DeclarativeStream, SliceTask, sync_start
+from kitestring.declarative.stream import CLOSED, DeclarativeStream, SliceTask
+from kitestring.declarative.stream_state import DOUBTED, sync_start
 from kitestring.errors import KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream
 

@@ -45,5 +45,6 @@ class PartitionFromWholeStateMigration:
         running = "state_type" in state
         if "states" in state or "state" in state or not (running or state.get(self._stream.cursor.field) is not None):
             return state
-        entry = {"partition": dict(self.partition), "cursor": dict(state) if running else self._stream.general(state)}
+        cursor = dict(state) if running else self._stream.states.general(state)
+        entry = {"partition": dict(self.partition), "cursor": cursor}
         return {"use_global_cursor": False, "states": [entry]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,43 +18,29 @@ from kitestring.declarative.lookup import finder
 from kitestring.declarative.page import Page
 from kitestring.declarative.page_overlap import PageOverlap
 from kitestring.declarative.partition_outcomes import PartitionOutcomes
-from kitestring.declarative.partition_router import GroupingPartitionRouter, RoutingContext, SinglePartition
+from kitestring.declarative.partition_router import RoutingContext, SinglePartition
 from kitestring.declarative.partition_state import (
-    MOST_PARTITIONS,
-    PARENTS,
-    PARTITIONS,
-    SINGLE,
     UNLISTED,
     SavedPartitions,
     parent_of,
-    parents_in,
     partition_key,
-    refresh_entries,
     summary,
 )
 from kitestring.declarative.retriever import SimpleRetriever
 from kitestring.declarative.schema_loader import schema_of
 from kitestring.declarative.slice import WHOLE, Slice
-from kitestring.declarative.slice_watermark import SliceWatermark, digests_from, merge_digests
+from kitestring.declarative.slice_watermark import SliceWatermark
 from kitestring.declarative.state_migration import PartitionFromWholeStateMigration
+from kitestring.declarative.stream_state import DOUBTED, PARENT_PAGES, RUN, StreamState, sync_start
 from kitestring.errors import Cancelled, KitestringError
 from kitestring.types import Checkpoint, Record, State, Stream, Suspicion, SyncMode
 from kitestring.watermark import AHEAD, MOST_DOUBTS
 
 log = logging.getLogger("kitestring.declarative")
 
-RUN = "kitestring_run"
-"""The key of a state's notes about the current sync; `finish` removes it."""
 CLOSED = "kitestring_closed"
 """The key of a checkpoint's note about a completed slice."""
 IGNORE_HINT = "If the API reports an empty result in this way, let the manifest's error handler IGNORE it."
-DOUBTED = "doubted"
-"""Marks the note of a slice that may be incomplete, and a run with one: the state stays before it, so that the next
-sync reads it again."""
-DOUBTED_OWN = "doubted_own"
-"""Marks a run with an incomplete slice of the stream itself: the parents must list it again."""
-PARENT_PAGES = "parents"
-"""Marks a note for all slices: pages of the parents may be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +81,8 @@ class DeclarativeStream:
         self.routed = not isinstance(self.router, SinglePartition)
         if self.routed and self.cursor is not None and not hasattr(self.cursor, "shift_back"):
             raise node.error("a partition router and an IncrementingCountCursor exclude each other", "incremental_sync")
-        self._global = isinstance(self.router, GroupingPartitionRouter) or (
-            self.cursor is not None and self.cursor.whole_stream
-        )
         self._migrations = node.children("state_migrations", stream=self)
-        self._places: dict[str, int] = {}
-        self._placed: list[Any] = []
+        self.states = StreamState(self.name, self.cursor, self.router, routed=self.routed, migrations=self._migrations)
         self.uploader: FileUploader | None = node.child(
             "file_uploader", "FileUploader", name=self.name, key=primary_key(node)
         )
@@ -143,17 +124,11 @@ class DeclarativeStream:
 
     # Reading: a state to tasks, tasks to pages.
 
-    def migrate_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        migrated = {k: v for k, v in state.items() if k != RUN and not k.startswith("__ab_")}
-        for migration in self._migrations:
-            migrated = migration.migrate(migrated)
-        return migrated
-
     def tasks(self, state: Mapping[str, Any], routing: RoutingContext) -> Iterator[SliceTask]:
         """The slices to read, in the order of the router."""
         began = time.time()
         run = state.get(RUN) or {}
-        state = self.migrate_state(state)
+        state = self.states.migrate(state)
         routing.state, routing.began = state, began
         cursor = self.cursor
         if cursor is None:
@@ -166,7 +141,7 @@ class DeclarativeStream:
             for bounds, last in mark_last(cursor.slices(cursor.progress(state, most))):
                 yield SliceTask(WHOLE.with_cursor(bounds), state, began, open=last)
             return
-        saved = SavedPartitions(state, run, self.general)
+        saved = SavedPartitions(state, run, self.states.general)
         keys: set[str] = set()
         for part in self.router.slices(routing):
             key = partition_key(part.partition)
@@ -199,14 +174,6 @@ class DeclarativeStream:
                 f"the saved state of {self.name} is {value}, in the future: the stream is read from now on, and "
                 "earlier changes may be missing until it is refreshed"
             )
-
-    def general(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """One cursor's state as it is written; empty if there is none."""
-        cursor = self.cursor
-        if state.get(cursor.field) is None:
-            return {}
-        digests = {WRITTEN_DIGESTS: state[WRITTEN_DIGESTS]} if state.get(WRITTEN_DIGESTS) else {}
-        return {cursor.field: cursor.write(cursor.parse_saved(state[cursor.field])), **digests}
 
     def read(
         self, task: SliceTask, files: FileFolder | None = None, digests: bool = False
@@ -241,7 +208,7 @@ class DeclarativeStream:
             if len(watermark.doubts) > reported:
                 yield from map(Suspicion, watermark.doubts[reported:])
                 reported = len(watermark.doubts)
-        moves = not doubted and not self._global
+        moves = not doubted and not self.states.shares_cursor
         rest = {**self._note(task), **({DOUBTED: True} if doubted else {})}
 
         def without(rejected: Sequence[Record]) -> State:
@@ -331,153 +298,11 @@ class DeclarativeStream:
 
     def merge(self, state: Mapping[str, Any], note: Mapping[str, Any]) -> State:
         """The state with one more completed slice."""
-        cursor = self.cursor
-        latest = None if note.get("latest") is None else cursor.parse_written(note["latest"])
-        if note["partition"] is None:
-            return self._advance_cursor(self.migrate_state(state), note, latest)
-        run = dict(state.get(RUN) or {})
-        if run.get("began") != note["began"]:
-            run = {"began": note["began"], **({SINGLE: True} if SINGLE in run else {})}
-        merged = self.migrate_state(state)
-        if "states" not in merged and "state" not in merged:
-            general = self.general(merged)
-            run.update({SINGLE: True} if general else {})
-            merged = {"use_global_cursor": self._global, "states": [], **({"state": general} if general else {})}
-        if latest is not None and ("latest" not in run or cursor.parse_written(run["latest"]) < latest):
-            run["latest"] = note["latest"]
-        if noted_digests := note.get("known"):
-            run["known"] = merge_digests(run.get("known") or {}, noted_digests)
-        run["seconds"] = max(1, math.ceil(time.time() - note["began"]))
-        if note.get(DOUBTED):
-            run[DOUBTED] = True
-            run[DOUBTED_OWN] = run.get(DOUBTED_OWN, False) or PARENT_PAGES not in note
-        if PARENT_PAGES in note:
-            return {**merged, RUN: run}
-        states = list(merged.get("states") or ())
-        whole = self._global or bool(merged.get("use_global_cursor")) or len(states) > MOST_PARTITIONS
-        if not whole:
-            key = partition_key(note["partition"])
-            places = self._places_in(merged.get("states") or [])
-            place = places.get(key)
-            before = states[place]["cursor"] if place is not None else note["since"]
-            entry = {"partition": note["partition"], "cursor": self._advance_cursor(before, note, latest)}
-            if place is None:
-                places[key] = len(states)
-                states.append(entry)
-            else:
-                states[place] = entry
-            self._placed = states
-        elif any(entry["cursor"] for entry in states):
-            # A parent that only this sync has read may be new, with more of it unread.
-            listed = [entry for entry in states if entry["cursor"] and "state_type" not in entry["cursor"]]
-            merged[PARENTS] = parents_in(listed)
-            if not parents_in(states) and not self.router.grows:
-                merged[PARTITIONS] = summary([partition_key(entry["partition"]) for entry in states])
-        return {**merged, "use_global_cursor": whole, "states": refresh_entries(states) if whole else states, RUN: run}
-
-    def _advance_cursor(self, state: Mapping[str, Any], note: Mapping[str, Any], latest: Any) -> State:
-        """One cursor's state with one more of its slices completed."""
-        cursor = self.cursor
-        progress = cursor.progress(state, sync_start(note["began"]))
-        interval = None if note.get(DOUBTED) else cursor.bounds(note["bounds"], latest, progress)
-        running: State = cursor.running_state(cursor.add(progress, interval))
-        # Every note repeats the earlier digests that are still needed.
-        digests = merge_digests(
-            state.get(WRITTEN_DIGESTS) or {} if "state_type" in state else {}, note.get("known") or {}
-        )
-        listed = note[LISTED] if LISTED in note else state.get(LISTED)
-        return {
-            **running,
-            **({WRITTEN_DIGESTS: digests} if digests else {}),
-            **({} if listed is None else {LISTED: listed}),
-        }
-
-    def _finish_cursor(self, state: Mapping[str, Any]) -> State:
-        """One cursor's state after all its slices."""
-        cursor = self.cursor
-        progress = cursor.progress(state)
-        ended: State = cursor.final_state(progress)
-        digests = digests_from(
-            cursor, state.get(WRITTEN_DIGESTS) or {}, cursor.lookback_start(cursor.parse_saved(ended[cursor.field]))
-        )
-        listed = state.get(LISTED)
-        return {
-            **ended,
-            **({WRITTEN_DIGESTS: digests} if digests else {}),
-            **({} if listed is None else {LISTED: listed}),
-        }
-
-    def _places_in(self, states: list[Any]) -> dict[str, int]:
-        """The index of each partition's entry, cached between merges: a state may have 10,000 entries."""
-        if states is not self._placed:
-            self._places = {partition_key(entry["partition"]): place for place, entry in enumerate(states)}
-        return self._places
+        return self.states.merge(state, note)
 
     def finish(self, state: Mapping[str, Any], routing: RoutingContext | None = None) -> State:
         """The state after all slices. `routing`: the result of their routing."""
-        cursor = self.cursor
-        if cursor is None:
-            return dict(state)
-        run = dict(state.get(RUN) or {})
-        migrated = self.migrate_state(state)
-        if not self.routed:
-            return self._finish_cursor(migrated)
-        if "states" not in migrated and "state" not in migrated:
-            general = self.general(migrated)
-            migrated = {"states": [], **({"state": general} if general else {})}
-        whole = self._global or bool(migrated.get("use_global_cursor"))
-        states = [
-            {"partition": entry["partition"], "cursor": self._finish_cursor(entry["cursor"])}
-            for entry in (() if whole else migrated.get("states") or ())
-        ]
-        final: State = {"use_global_cursor": whole}
-        if whole:
-            final |= self._shared_cursor_state(migrated, None if run.get(DOUBTED) else routing)
-            if run.get(DOUBTED) and (refreshed := refresh_entries(migrated.get("states") or ())):
-                final["states"] = refreshed
-        else:
-            final["states"] = states
-        values = (
-            [migrated["state"][cursor.field]] if (migrated.get("state") or {}).get(cursor.field) is not None else []
-        )
-        # With an incomplete slice, unknown partitions start where they would have started in this sync.
-        if run.get("latest") is not None and not run.get(DOUBTED):
-            values.append(run["latest"])
-            values.extend(entry["cursor"][cursor.field] for entry in states)
-        if values:
-            final["state"] = {cursor.field: cursor.write(max(map(cursor.parse_written, values)))}
-            if whole and (digests := run.get("known") if run else (migrated.get("state") or {}).get(WRITTEN_DIGESTS)):
-                back = cursor.shift_back(final["state"], float(run.get("seconds", 0)))
-                remaining = digests_from(cursor, digests, cursor.lookback_start(cursor.parse_saved(back[cursor.field])))
-                final["state"] = {**final["state"], **({WRITTEN_DIGESTS: remaining} if remaining else {})}
-        final["lookback_window"] = run["seconds"] if "latest" in run else migrated.get("lookback_window", 0)
-        if self.router.saves_parents:
-            # If the parent's state moved on, the parent would never list the failed partition again.
-            stays = routing is None or bool(run.get(DOUBTED_OWN))
-            final["parent_state"] = (
-                migrated.get("parent_state", {}) if stays else dict(routing.parent_states if routing else {})
-            )
-        return final
-
-    def _shared_cursor_state(self, state: Mapping[str, Any], routing: RoutingContext | None) -> State:
-        """The keys about partitions in a state with one cursor for all. Without `routing` they do not change."""
-        final = {name: state[name] for name in (PARENTS, PARTITIONS) if name in state}
-        if routing is None:
-            return final
-        parents = {**{partition_key(parent): parent for parent in final.pop(PARENTS, ())}, **routing.parents}
-        if len(parents) > MOST_PARTITIONS:
-            log.warning(
-                "the state of %s cannot list more than %d partitions of its parent: records of a new one from before "
-                "the last sync are not read",
-                self.name,
-                MOST_PARTITIONS,
-                extra={"stream": self.name},
-            )
-        elif parents:
-            final[PARENTS] = list(parents.values())
-        if PARENTS not in final and not self.router.grows:
-            final[PARTITIONS] = routing.partitions
-        return final
+        return self.states.finish(state, routing)
 
 
 def mark_last(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -490,10 +315,6 @@ def mark_last(slices: Iterator[dict[str, Any]]) -> Iterator[tuple[dict[str, Any]
         before = bounds
     if before is not None:
         yield before, several
-
-
-def sync_start(began: float) -> datetime:
-    return datetime.fromtimestamp(began, UTC)
 
 
 def keys_of(node: Node, cursor: Any) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ itself and was killed before its end, or where another connection that writes to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ class Note:
     at: float = 0.0
     deleting: bool = False
     emptying: bool = False
+    fields: Sequence[str] | None = None
+    """The fields that the source declared; None if they were not noted."""
 
     @classmethod
     def of(cls, value: Any) -> Note | None:
@@ -41,16 +43,30 @@ class Note:
         return cls(**fields)
 
 
+LISTINGS = "_listings"
+
+
+def accepted_state(saved: Mapping[str, Any]) -> State:
+    """The state of a connection's notes after its user has accepted what the destination holds, and the deletions that
+    wait for that."""
+    listings = saved.get(LISTINGS) or {}
+    waiting = {key: {**note, "accepted": True} if "missing_keys" in note else note for key, note in listings.items()}
+    return {LISTINGS: waiting} if waiting else {}
+
+
 class Baseline:
     """The notes of a connection. `other_notes` gives those of the other connections in the same store, on demand."""
 
     def __init__(self, saved: Mapping[str, Any], other_notes: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
         self._notes = {key: note for key, value in saved.items() if (note := Note.of(value)) is not None}
+        self.listings: State = dict(saved.get(LISTINGS) or {})
+        """By stream: what its last comparison with a listing of the source left (`missing_records.py`)."""
         self._other_notes = other_notes
 
     def state(self) -> State:
         """The notes as a state."""
-        return {key: asdict(note) for key, note in self._notes.items()}
+        notes = {key: asdict(note) for key, note in self._notes.items()}
+        return {**notes, LISTINGS: self.listings} if self.listings else notes
 
     def lost(self, route: Route, before: int | None) -> tuple[int, str]:
         """The number of records missing when a sync goes on from a state, and the sentence that says so (or nothing).
@@ -103,8 +119,8 @@ class Baseline:
             self._notes[key] = replace(self._notes[key], deleting=True)
         return bool(noted)
 
-    def ended(self, route: Route, after: int | None, lost: int) -> bool:
-        """Note the destination's count at the end of a stream; True where the notes changed.
+    def ended(self, route: Route, after: int | None, lost: int, fields: Sequence[str] | None = None) -> bool:
+        """Note the destination's count at the end of a stream, and the source's fields; True where the notes changed.
 
         The count after a full refresh says nothing about the records that an incremental sync goes on from.
         """
@@ -113,5 +129,18 @@ class Baseline:
             return self._notes.pop(key, None) is not None
         if after is None:
             return False
-        self._notes[key] = Note(after, lost, route.written.key, time.time())
+        self._notes[key] = Note(after, lost, route.written.key, time.time(), fields=fields)
+        return True
+
+    def fields(self, key: str) -> Sequence[str] | None:
+        """The fields that the source declared for a stream when it was last noted; None if they were not."""
+        note = self._notes.get(key)
+        return None if note is None else note.fields
+
+    def note_fields(self, key: str, fields: Sequence[str] | None) -> bool:
+        """Note the fields that the source declares now; True where the notes changed."""
+        note = self._notes.get(key)
+        if note is None or note.fields == fields:
+            return False
+        self._notes[key] = replace(note, fields=fields)
         return True

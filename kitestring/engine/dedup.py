@@ -56,7 +56,7 @@ def deduplicate(stream: Stream, batch: Batch, abilities: Abilities) -> Deduplica
     if write.keep == "all" and write.deletes == "keep":
         return DeduplicatedBatch(batch)
     if batch.is_table:
-        settled = deduplicate_table(stream, batch)
+        settled = deduplicate_table(stream, batch, abilities)
         if settled is not None:
             return settled
     if write.keep == "latest":
@@ -122,10 +122,12 @@ def no_key(identity: Identity, paths: Sequence[Path]) -> str:
     return ""
 
 
-def deduplicate_table(stream: Stream, batch: Batch) -> DeduplicatedBatch | None:
+def deduplicate_table(stream: Stream, batch: Batch, abilities: Abilities) -> DeduplicatedBatch | None:
     """The same for an Arrow table, within Arrow; None where its rows have to be checked one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
+
+    from kitestring import arrow_values
 
     table = batch.table()
     marked = DELETED_AT in table.column_names and table[DELETED_AT].null_count < table.num_rows
@@ -135,18 +137,25 @@ def deduplicate_table(stream: Stream, batch: Batch) -> DeduplicatedBatch | None:
         latest = table.filter(pc.is_null(table[DELETED_AT]))
         return DeduplicatedBatch(Batch(batch.stream, table=latest), dropped=table.num_rows - latest.num_rows)
     names = [path[0] for path in stream.primary_key if len(path) == 1]
-    if marked or len(names) != len(stream.primary_key) or any(name not in table.column_names for name in names):
+    if len(names) != len(stream.primary_key) or any(name not in table.column_names for name in names):
+        return None
+    if marked and not (stream.write.deletes == "remove" and abilities.deletes):
         return None
     if any(table[name].null_count or pa.types.is_nested(table[name].type) for name in names):
         return None
-    if len(names) == 1 and distinct([table[names[0]]]):
+    if not marked and len(names) == 1 and distinct([table[names[0]]]):
         return DeduplicatedBatch(batch)
     keys = table.select(names).append_column("__row__", pa.array(range(table.num_rows), pa.int64()))
     try:
         last = keys.group_by(names).aggregate([("__row__", "max")])["__row___max"]
     except pa.ArrowNotImplementedError:  # a key type that Arrow cannot group by
         return None
-    if len(last) == table.num_rows:
-        return DeduplicatedBatch(batch)
-    latest = table.take(last.combine_chunks().sort())
-    return DeduplicatedBatch(Batch(batch.stream, table=latest), superseded=table.num_rows - latest.num_rows)
+    superseded = table.num_rows - len(last)
+    if superseded:
+        table = table.take(last.combine_chunks().sort())
+    if not marked:
+        return DeduplicatedBatch(Batch(batch.stream, table=table) if superseded else batch, superseded=superseded)
+    is_live = pc.is_null(table[DELETED_AT])
+    deleted, live = table.filter(pc.invert(is_live)), table.filter(is_live)
+    deleted_keys = zip(*(arrow_values.values(deleted[name]) for name in names), strict=True)
+    return DeduplicatedBatch(Batch(batch.stream, table=live), deletes=list(deleted_keys), superseded=superseded)

@@ -23,9 +23,12 @@ class Intake:
     iterator to the writer before you ask for the next.
     """
 
-    def __init__(self, streams: Iterable[str], batch_rows: int, batch_bytes: int) -> None:
+    def __init__(
+        self, streams: Iterable[str], batch_rows: int, batch_bytes: int, max_delay_s: float | None = None
+    ) -> None:
         self.batch_bytes = batch_bytes
         self.pending = {key: Pending(key, batch_rows, batch_bytes) for key in streams}
+        self._flush_age_s = FLUSH_AGE_S if max_delay_s is None else min(max_delay_s, FLUSH_AGE_S)
         self._number = 0
         """The number of batches taken: it orders them against the checkpoints that streams share."""
         self._shared: deque[tuple[int, Covering]] = deque()
@@ -87,7 +90,8 @@ class Intake:
         if now - self._looked_at > LOOK_EVERY_S:
             self._looked_at = now
             for key, pending in self.pending.items():
-                if pending and pending.age_s > (FLUSH_AGE_S if key in self._flushed else FIRST_FLUSH_AGE_S):
+                longest_s = self._flush_age_s if key in self._flushed else min(self._flush_age_s, FIRST_FLUSH_AGE_S)
+                if pending and pending.age_s > longest_s:
                     yield self._take(pending)
             if sum(pending.nbytes for pending in self.pending.values()) > 2 * self.batch_bytes:
                 yield self._take(max(self.pending.values(), key=lambda pending: pending.nbytes))

@@ -23,7 +23,7 @@ from kitestring.engine.state import KeepsFigures, StateStore
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.paths import at
 from kitestring.source import Source
-from kitestring.types import COUNTS, GLOBAL, Receipt, Record, Reject, State
+from kitestring.types import CHANGED_AT, COUNTS, GLOBAL, Receipt, Record, Reject, State
 
 log = logging.getLogger("kitestring.engine")
 
@@ -55,8 +55,10 @@ class Ledger:
         self.max_rejects = max_rejects
         self.progress = progress
         self.result = Result(connection, {key: StreamResult(key) for key in routes})
-        for key in routes:
+        for key, route in routes.items():
             progress.streams[key] = StreamProgress()
+            if not route.read.incremental:
+                progress.streams[key].activity.expected = progress.expected.get(key)
         saved = states.load(connection)
         # A full refresh begins at the start, whatever an earlier sync has saved.
         incremental = {key for key, route in routes.items() if route.read.incremental}
@@ -102,6 +104,11 @@ class Ledger:
             self._coverage.end(item.covers)
             self._coverage.repeat(item.repeats)
 
+    def read_ended(self, streams: Sequence[str]) -> None:
+        """All records of these streams are read."""
+        for key in streams:
+            self.progress.streams[key].complete = True
+
     def count_uncovered(self, covers: Mapping[str, int]) -> None:
         """A checkpoint that is not kept covers these records: they count when their stream has ended."""
         self._coverage.end(covers)
@@ -130,7 +137,7 @@ class Ledger:
         progress.written = figures.written + figures.unchanged + figures.deleted
         cursor = self.routes[step.stream].read.cursor
         if cursor and step.last is not None and step.stream in self.resumed:
-            progress.lag_s = lag_of(at(step.last, cursor))
+            progress.lag_s = lag_of(step.last.get(CHANGED_AT) or at(step.last, cursor))
         if self._only_adds(step.stream):
             self._coverage.add(step.stream)
         self.merge(step.checkpoints)
@@ -160,6 +167,32 @@ class Ledger:
             self._coverage.end({key: receipt.deleted})
         else:  # they are gone: a later attempt finds none
             self._coverage.cover({key: receipt.deleted})
+
+    @property
+    def listings(self) -> State:
+        """By stream: what its last comparison with a listing of the source left."""
+        return self._baseline.listings
+
+    def count_missing(self, route: Route, receipt: Receipt | None, note: State | None) -> None:
+        """Records that the source no longer lists were deleted, durably: each counts as a deletion that was read.
+
+        `note` is kept for the next comparison; None keeps the one before."""
+        key = route.read.key
+        figures = self.result.streams[key]
+        if receipt is not None and receipt.deleted:
+            figures.read += receipt.deleted
+            figures.deleted += receipt.deleted
+            figures.removed += receipt.deleted
+            if figures.replaced is not None and receipt.replaced:
+                figures.replaced += receipt.replaced
+            for name, value in receipt.figures.items():
+                figures.figures[name] = figures.figures.get(name, 0) + value
+            self._coverage.cover({key: receipt.deleted})
+        if note is not None:
+            with self._lock:
+                self._baseline.listings[key] = note
+                self.current[COUNTS] = self._baseline.state()
+                self._unsaved.add(COUNTS)
 
     def _only_adds(self, key: str) -> bool:
         """True where records written before a crash stay, although all are read and added again."""
@@ -237,6 +270,21 @@ class Ledger:
                 self.current[COUNTS] = self._baseline.state()
                 self.states.save(self.connection, COUNTS, self.current[COUNTS])
 
+    def known_fields(self, key: str) -> Collection[str] | None:
+        """The fields that the source declared for a stream in the last sync; None if that is not known."""
+        return self._baseline.fields(key)
+
+    def _fields(self, route: Route) -> Sequence[str] | None:
+        """The fields to note: of a source that says what existing rows have in new ones."""
+        return route.declared if self.source.values_new_fields else None
+
+    def note_fields(self, route: Route) -> None:
+        """The new fields of existing records are filled: if this sync is killed, the next one does not fill them."""
+        with self._lock:
+            if self._baseline.note_fields(route.read.key, self._fields(route)):
+                self.current[COUNTS] = self._baseline.state()
+                self.states.save(self.connection, COUNTS, self.current[COUNTS])
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def lost(self, route: Route) -> int:
@@ -256,7 +304,9 @@ class Ledger:
         """A stream was committed and the destination counts `after` records: keep its final state."""
         key = route.read.key
         with self._lock:
-            if self._baseline.ended(route, after, lost):  # with a loss no sync is green before all was read again
+            if self._baseline.ended(
+                route, after, lost, self._fields(route)
+            ):  # with a loss no sync is green before all was read again
                 self.current[COUNTS] = self._baseline.state()
                 self._unsaved.add(COUNTS)
         if route.read.incremental:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from kitestring.destination import Counts, Destination
 from kitestring.engine.result import Status, StreamResult
 from kitestring.engine.selection import Route
 from kitestring.errors import KitestringError
+from kitestring.types import NULLED_RECORDS
 
 log = logging.getLogger("kitestring.engine")
+
+
+MAX_NULLED_SHARE = 0.01
+"""The default of `Limits.max_nulled_share`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits that the user sets for a sync. `allow_empty`: a replacement without records empties the destination.
+    `max_nulled_share`: the largest share of records, from 0 to 1, with a null in place of a value that does not fit."""
+
+    allow_empty: bool = False
+    max_nulled_share: float = MAX_NULLED_SHARE
 
 
 def count_of(destination: Destination, route: Route) -> int | None:
@@ -24,13 +39,13 @@ def count_of(destination: Destination, route: Route) -> int | None:
 
 
 def reconcile(
-    destination: Destination, route: Route, figures: StreamResult, before: int | None, allow_empty: bool
+    destination: Destination, route: Route, figures: StreamResult, before: int | None, limits: Limits
 ) -> int | None:
     """Commit the stream and compare the records read with their outcomes, and with the destination's counts.
 
     `before` is its count when this sync began. Returns its count now, None where it gives none.
     """
-    after = None
+    after, allow_empty = None, limits.allow_empty
     overwrite, arrived = route.written.write.replace, figures.arrived
     if overwrite and figures.suspicions and before is not None and 0 < arrived < before and not allow_empty:
         destination.abort(route.written)
@@ -53,6 +68,12 @@ def reconcile(
         disagreement = disagreement_of(route, figures, before, after)
         if disagreement:
             figures.suspicions.append(disagreement)
+    nulled = int(figures.figures.get(NULLED_RECORDS, 0))
+    if nulled > limits.max_nulled_share * figures.read:
+        figures.suspicions.append(
+            f"{nulled} of {figures.read} records have a value that does not fit its column: it is null there, and in "
+            f"_airbyte_meta; the limit is {limits.max_nulled_share:.3g} of the records (max_nulled_share)"
+        )
     if figures.rejected and not figures.written + figures.unchanged + figures.deleted + figures.filtered:
         figures.suspicions.append(f"all {figures.rejected} records were rejected, none was written")
     if figures.read != figures.accounted:

@@ -30,7 +30,7 @@ def kinds_of(record: Mapping[str, Any]) -> dict[str, str]:
         for key, inner in items:
             if isinstance(inner, dict | list | tuple):
                 if id(inner) in open_ids:
-                    raise ValueError("the record holds itself")
+                    raise ValueError("the record contains itself")
                 open_ids.add(id(inner))
                 path.append(key)
                 stack.append((inner, items_of(inner)))
@@ -84,7 +84,7 @@ def text_of(value: Any) -> str:
 
 def decimal_of(value: Any) -> Decimal:
     if isinstance(value, bool):
-        raise TypeError("it is no number any more")
+        raise TypeError("it is not a number any more")
     return Decimal(str(value))
 
 

@@ -120,4 +120,5 @@ def selection(stream: Stream, by_name: dict[str, Selection], destination: Destin
     if write.replace:
         dedup = (selected.primary_key or stream.primary_key) and WRITES["append_dedup"] in destination.writes
         write = WRITES["append_dedup"] if dedup else Write()
-    return replace(selected, name=stream.key, sync_mode="full_refresh", write_mode=write)
+    # (The rejected records are no listing of the source.)
+    return replace(selected, name=stream.key, sync_mode="full_refresh", write_mode=write, detect_deletes=None)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kitestring.airbyte.modes import WRITES, word_of, write_of
 from kitestring.batch import Batch
-from kitestring.destination import Destination
-from kitestring.errors import ConfigError
+from kitestring.delete_detection import DeleteDetection
+from kitestring.destination import Destination, ListsKeys
+from kitestring.errors import ConfigError, SchemaError
 from kitestring.mappers.mapped_batch import AsMapped, Mapped
-from kitestring.schema import Schema
+from kitestring.schema import Schema, field_types
 from kitestring.suggest import did_you_mean
 from kitestring.types import DELETED_AT, Catalog, Path, Record, Stream, SyncMode, Write
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kitestring.mappers.apply import Plan
+
+
+NewFields: TypeAlias = Literal["take", "leave", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ class Selection:
     `Write`, or its three choices as a mapping. `alias` is the stream's name at the destination (after the prefix), ""
     its own. `namespace` "" drops the source's.
     `mappers` change the records on their way (`kitestring.mappers.mapper_settings`), in this order.
+    `new_fields`: what happens when the source reports another schema while it is read. "take" its new fields, "leave"
+    them out, or "stop" the stream.
+    `detect_deletes` finds records that the source no longer lists: `off`, `soft` (mark them), `hard` (remove them), or
+    the settings of `DeleteDetection`.
     """
 
     name: str
@@ -42,6 +50,8 @@ class Selection:
     alias: str = ""
     namespace: str | None = None
     mappers: Sequence[Mapping[str, Any]] = ()
+    new_fields: NewFields = "take"
+    detect_deletes: str | Mapping[str, Any] | DeleteDetection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,10 @@ class Route:
     prune: Callable[[Batch], Batch] | None = None
     mapping: Plan | None = None
     changed: Callable[[Mapping[str, Any] | pa.Schema], Route] | None = None
-    """The same route for another schema of the source's stream. `ConfigError` where the selection does not fit it."""
+    """The same route for another schema of the source's stream. `SchemaError` where the selection does not allow it."""
+    declared: tuple[str, ...] = ()
+    """The fields of the source's stream, selected or not."""
+    detection: DeleteDetection | None = None
 
     def mapped(self, batch: Batch, can_delete: bool) -> Mapped:
         """A batch, pruned to the selected fields and mapped."""
@@ -117,7 +130,10 @@ def route(stream: Stream, selection: Selection, destination: Destination, prefix
             f"the stream {stream.key} is to be read incrementally, but has no cursor field",
             hint="Set `cursor` to a field that grows with every change, or choose full_refresh.",
         )
+    detection = DeleteDetection.of(selection.detect_deletes)
     read = replace(read, write=write(read, selection, destination))
+    if detection is not None:
+        read = replace(read, write=detecting(read, detection, destination))
     prune = None
     if selection.fields:
         read, prune = with_fields(read, selection)
@@ -140,9 +156,42 @@ def route(stream: Stream, selection: Selection, destination: Destination, prefix
     )
 
     def changed(schema: Mapping[str, Any] | pa.Schema) -> Route:
-        return route(replace(stream, schema=Schema.of(schema)), selection, destination, prefix, namespace)
+        after = replace(stream, schema=Schema.of(schema))
+        return route(after, following(selection, read, stream, after), destination, prefix, namespace)
 
-    return Route(read, written, prune, mapping, changed)
+    return Route(read, written, prune, mapping, changed, tuple(stream.schema.get("properties") or {}), detection)
+
+
+def following(selection: Selection, read: Stream, before: Stream, after: Stream) -> Selection:
+    """The selection for a stream whose schema has changed while it is read. `SchemaError` where it must not go on."""
+    old, new = field_types(before.schema), field_types(after.schema)
+    if not old or not new:
+        return selection
+    cursor = [read.cursor] if read.cursor and read.incremental and read.cursor[0] in old else []
+    needed = [*(("primary key", key) for key in read.primary_key), *(("cursor", field) for field in cursor)]
+    for what, field in needed:
+        if field[0] not in new:
+            raise changed_error(f"the {what} {'.'.join(field)} of {read.key} is gone")
+    if selection.new_fields == "stop" and old != new:
+        came = [f"{name} is new" for name in new if name not in old]
+        went = [f"{name} is gone" for name in old if name not in new]
+        other = [f"{name} has another type" for name in new if name in old and new[name] != old[name]]
+        raise changed_error(f"fields of {read.key} have changed: {'; '.join([*came, *went, *other][:10])}")
+    fields = selection.fields
+    if fields:
+        fields = [name for name in fields if path(name)[0] in new or path(name)[0] not in old]
+        if not fields:
+            raise changed_error(f"all chosen fields of {read.key} are gone")
+    elif selection.new_fields == "leave" and not {*new} <= {*old}:
+        fields = [name for name in new if name in old]
+    return replace(selection, fields=fields)
+
+
+def changed_error(change: str) -> SchemaError:
+    return SchemaError(
+        f"the schema of the source changed while it was read: {change}",
+        hint="What came before is written. Choose the stream's fields again, or correct the source; then sync again.",
+    )
 
 
 def sync_mode(stream: Stream, selection: Selection) -> SyncMode:
@@ -166,7 +215,7 @@ def cursor(stream: Stream, selection: Selection) -> Path | None:
     if stream.source_defined_cursor and stream.cursor and path(selection.cursor) != stream.cursor:
         raise ConfigError(
             f"the cursor of {stream.key} is {'.'.join(stream.cursor)}, set by the source; "
-            f"{selection.cursor} was asked for",
+            f"{selection.cursor} was requested",
             hint="Leave `cursor` out.",
         )
     return path(selection.cursor)
@@ -201,6 +250,38 @@ def write(stream: Stream, selection: Selection, destination: Destination) -> Wri
         raise ConfigError(
             f"the stream {stream.key} is read incrementally and written as {word_of(chosen)}: it would lose old ones",
             hint="Choose append or append_dedup, or read it as full_refresh.",
+        )
+    return chosen
+
+
+def detecting(stream: Stream, detection: DeleteDetection, destination: Destination) -> Write:
+    """The write mode of a stream whose missing records are deleted. `ConfigError` where that is impossible."""
+    wanted = f"detect_deletes is {detection.mode} for the stream {stream.key}"
+    if stream.write.replace:
+        raise ConfigError(
+            f"{wanted}, and it is written as {word_of(stream.write)}, which replaces all records anyway",
+            hint="Leave detect_deletes out, or write it as append_dedup.",
+        )
+    if stream.write.keep == "all":
+        raise ConfigError(
+            f"{wanted}, and it is written as {word_of(stream.write)}, which keeps every version",
+            hint="Write it as append_dedup, which needs a primary key.",
+        )
+    if stream.write.deletes == "mark" and detection.mode == "hard":
+        raise ConfigError(
+            f"{wanted}, and it is written as {word_of(stream.write)}, which removes no record",
+            hint="Choose soft, or write it as append_dedup.",
+        )
+    if SyncMode.full_refresh not in stream.sync_modes:
+        raise ConfigError(
+            f"{wanted}, and the source cannot list all its records: it is read as incremental only",
+            hint="Leave detect_deletes out.",
+        )
+    chosen = replace(stream.write, deletes="mark" if detection.mode == "soft" else "remove")
+    if not isinstance(destination, ListsKeys) or chosen not in destination.writes:
+        raise ConfigError(
+            f"{wanted}, and {type(destination).__name__} cannot compare its records with those of the source",
+            hint="Leave detect_deletes out, and read the stream as full_refresh with overwrite.",
         )
     return chosen
 

@@ -49,7 +49,7 @@ class KeepsFigures(Protocol):
 
 
 class MemoryStates:
-    """States in memory: for tests, and for syncs that begin anew each time."""
+    """States in memory: for tests, and for syncs that start from the beginning each time."""
 
     durable = True
 

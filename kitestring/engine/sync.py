@@ -12,15 +12,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextvars import copy_context
 
+from kitestring import activity
 from kitestring.destination import Counts, Destination
 from kitestring.engine.intake import Intake
 from kitestring.engine.ledger import Ledger
+from kitestring.engine.missing_records import MissingRecords, missing_records
+from kitestring.engine.new_field import fill_new_fields
 from kitestring.engine.pending import Covering, Step
 from kitestring.engine.progress import Progress
 from kitestring.engine.reader import Ended, Read, Reader
-from kitestring.engine.reconcile import count_of, reconcile
+from kitestring.engine.reconcile import MAX_NULLED_SHARE, Limits, count_of, reconcile
 from kitestring.engine.rejects import Rejects
 from kitestring.engine.result import Result, Status
 from kitestring.engine.selection import Route, Selection, routes
@@ -45,9 +49,11 @@ def sync(
     connection: str = "default",
     rejects: Rejects | None = None,
     max_rejects: int = 1000,
+    max_nulled_share: float = MAX_NULLED_SHARE,
     prefix: str = "",
     namespace: str | None = None,
     allow_empty: bool = False,
+    accept_deletes: bool = False,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
     catalog: Catalog | None = None,
@@ -56,9 +62,11 @@ def sync(
 
     Raises `ConfigError`, before anything is begun, for an impossible request (an unknown stream, a mode one side lacks,
     a busy connection). Later failures are in the result. `states` keeps the states (memory if None), `rejects` the
-    rejected records (counted only if None); more than `max_rejects` of them fail the sync.
+    rejected records (counted only if None); more than `max_rejects` of them fail the sync. A stream is suspicious if a
+    larger share of its records than `max_nulled_share` has a null in place of a value that does not fit its column.
     An overwrite without records, or with fewer than before and a suspicion of the source, keeps the old data, unless
-    `allow_empty`. Set `cancel` from another thread to stop.
+    `allow_empty`. `accept_deletes`: a stream with `detect_deletes` loses the records that its source does not list,
+    however many. Set `cancel` from another thread to stop.
     `catalog`: the source's catalog where it was just discovered, so that it is not discovered twice.
     """
     if states is None:
@@ -68,7 +76,10 @@ def sync(
         chosen = routes(catalog or source.discover(), streams, destination, prefix, namespace)
         by_key = {route.read.key: route for route in chosen}
         ledger = Ledger(source, by_key, states, connection, rejects, max_rejects, progress or Progress())
-        return Sync(source, destination, by_key, ledger, allow_empty, cancel or threading.Event()).run()
+        missing = missing_records(by_key, destination, ledger.listings, accept_deletes)
+        limits = Limits(allow_empty, max_nulled_share)
+        run = Sync(source, destination, by_key, ledger, limits, missing, cancel or threading.Event()).run
+        return copy_context().run(run)  # what is noted of the thread's work ends with the sync
 
 
 class Sync:
@@ -80,18 +91,24 @@ class Sync:
         destination: Destination,
         routes: dict[str, Route],
         ledger: Ledger,
-        allow_empty: bool,
+        limits: Limits,
+        missing: dict[str, MissingRecords],
         cancel: threading.Event,
     ) -> None:
         self.source = source
         self.destination = destination
         self.routes = routes
         self.ledger = ledger
-        self.allow_empty = allow_empty
+        self.limits = limits
+        self.missing = missing
         self.cancel = cancel
-        self.reader = Reader(source, [route.read for route in routes.values()], dict(ledger.current), self._accept)
-        self.writer = Writer(destination, routes, cancel, ledger.deleting)
-        self.intake = Intake(routes, destination.batch_rows, destination.batch_bytes)
+        activities = {key: stream.activity for key, stream in ledger.progress.streams.items()}
+        self.reader = Reader(
+            source, [route.read for route in routes.values()], dict(ledger.current), self._accept, activities
+        )
+        listings = {key: missing[key] for key in missing if not routes[key].read.incremental}
+        self.writer = Writer(destination, routes, cancel, ledger.deleting, activities, listings)
+        self.intake = Intake(routes, destination.batch_rows, destination.batch_bytes, source.max_delay_s())
         self.open: set[str] = set()
         self.ended: set[str] = set()
 
@@ -127,6 +144,14 @@ class Sync:
                 self.ledger.counts[key] = count_of(self.destination, route)
             self.open.add(key)
             self.destination.begin(route.written)
+            self._fill_new_fields(route, self.ledger.known_fields(key))
+
+    def _fill_new_fields(self, route: Route, before: Collection[str] | None) -> None:
+        """Fill the fields that the source has got since `before` in the records that are at the destination already."""
+        if before is not None and not {*route.declared} <= {*before}:
+            for reason in fill_new_fields(self.destination, route, before, self.writer.retry):
+                self.ledger.result.streams[route.read.key].suspect(reason)
+            self.ledger.note_fields(route)
 
     def _loop(self) -> None:
         while not self.reader.done:
@@ -138,6 +163,7 @@ class Sync:
                     self._take(item)
                 case Ended():
                     self.ended.update(item.streams)
+                    self.ledger.read_ended(item.streams)
                     for key in item.streams:
                         self._push(self.intake.flush(key))
                     for key in item.streams:
@@ -168,6 +194,8 @@ class Sync:
 
     def _take(self, item: Read) -> None:
         self.ledger.read(item)
+        if item.rejects and item.stream in self.missing:
+            self.missing[item.stream].reject(item.rejects)
         if item.event is not None:
             self._change(item.stream, item.event)
         if item.batch is not None:
@@ -182,8 +210,11 @@ class Sync:
         while self.writer.writes(key):
             self._done(self.writer.complete())
         if isinstance(event, Route):
-            self.routes[key] = event
+            before, self.routes[key] = self.routes[key].declared, event
+            if key in self.missing:
+                self.missing[key].change(event)
             self.writer.retry(lambda: self.destination.change(event.written))
+            self._fill_new_fields(event, before)
         else:
             route = self.routes[key]
             self.ledger.deleting(route, everything=True)
@@ -238,15 +269,32 @@ class Sync:
             figures.status = Status.failed
             self.destination.abort(route.written)
         else:
-            lost = self.ledger.lost(route)
-            after = reconcile(self.destination, route, figures, self.ledger.counts.get(key), self.allow_empty)
+            self.writer.work_for(key)
+            with activity.phase("finishing"):
+                lost = self.ledger.lost(route)
+                self._delete_missing(key)
+                after = reconcile(self.destination, route, figures, self.ledger.counts.get(key), self.limits)
             self.ledger.ended(route, after, lost)
         # (If saving fails, the stream is aborted with the others.)
         self.ledger.close(key)
         self.open.discard(key)
 
+    def _delete_missing(self, key: str) -> None:
+        """Delete the records that the source no longer lists, if the stream is compared with a listing."""
+        missing, route, figures = self.missing.get(key), self.routes[key], self.ledger.result.streams[key]
+        if missing is None or (route.read.incremental and not missing.is_due):
+            return
+        if not route.read.incremental:
+            missing.omit(self.ledger.progress.streams[key].activity)
+        elif not figures.suspicions:
+            missing.list_keys(self.source, self.cancel)
+        receipt = missing.delete(figures, lambda: self.ledger.deleting(route), self.writer.retry)
+        self.ledger.count_missing(route, receipt, missing.new_note)
+
     def _end(self) -> None:
         """After any end: keep the durable checkpoints, abort unfinished streams."""
+        for missing in self.missing.values():
+            missing.close()
         self.ledger.end(self.open)
         for key in self.open:
             try:

@@ -12,12 +12,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from kitestring import arrow_values
+from kitestring import activity, arrow_values
+from kitestring.activity import ACTIVITIES, Activity
 from kitestring.backoff import backoff_s
 from kitestring.batch import Batch
+from kitestring.current_stream import STREAM
 from kitestring.destination import Deletes, Destination, Marks
 from kitestring.engine.dedup import Abilities, DeduplicatedBatch, deduplicate
 from kitestring.engine.lanes import Lanes
+from kitestring.engine.missing_records import MissingRecords
 from kitestring.engine.pending import Step
 from kitestring.engine.selection import Route
 from kitestring.errors import Cancelled, RecordError, TransientError
@@ -47,9 +50,14 @@ class Writer:
         routes: Mapping[str, Route],
         cancel: threading.Event,
         deleting: Callable[[Route], None] = lambda route: None,
+        activities: Mapping[str, Activity] | None = None,
+        listings: Mapping[str, MissingRecords] | None = None,
     ) -> None:
+        self.listings = listings or {}
+        """The streams whose records are a listing of their source."""
         self.destination = destination
         self.deleting = deleting
+        self.activities = activities or {}
         self.routes = routes
         self.cancel = cancel
         self.steps: deque[Step] = deque()
@@ -120,6 +128,7 @@ class Writer:
         if step.batch is None:
             return
         assert step.future is not None
+        self.work_for(step.stream)
         route = self.routes[step.stream]
         while not wait([step.future], 0.2).done:
             if self._closed.is_set() or (self.cancel.is_set() and not wait([step.future], CLOSING_S).done):
@@ -129,11 +138,15 @@ class Writer:
         step.deleted = settled.dropped
         step.rejects.extend(settled.rejected)
         before = len(step.rejects)
-        for batch, ready in prepared:
-            self._write(route, step, batch, ready)
-        if route.mapping is not None:
-            step.rejects[before:] = map(mark_mapped, step.rejects[before:])
-        self._delete(route, step, settled)
+        with activity.phase("writing"):
+            for batch, ready in prepared:
+                self._write(route, step, batch, ready)
+            if route.mapping is not None:
+                step.rejects[before:] = map(mark_mapped, step.rejects[before:])
+            self._delete(route, step, settled)
+            if step.stream in self.listings:
+                self.listings[step.stream].reject(step.rejects)
+                self.listings[step.stream].add(settled.batch)
         step.last = last_record(step.batch)
 
     def _delete(self, route: Route, step: Step, settled: DeduplicatedBatch) -> None:
@@ -153,6 +166,11 @@ class Writer:
             assert isinstance(destination, Deletes)
             receipt = self.retry(partial(destination.delete, stream, settled.forgotten))
             step.count_forgotten(receipt, len(settled.forgotten))
+
+    def work_for(self, stream: str) -> None:
+        """Report the work of this thread as the activity of this stream from now on."""
+        ACTIVITIES.set(self.activities)
+        STREAM.set(stream)
 
     def close(self) -> list[Step]:
         """Drop unwritten steps; return the steps that lanes wrote and nobody took.
@@ -176,6 +194,7 @@ class Writer:
     ) -> tuple[DeduplicatedBatch, list[tuple[Batch, Batch]], int]:
         """Map and deduplicate the batch, then prepare it: pairs of a batch before and after preparing (one pair if no
         record is bad), and the number of filtered records."""
+        self.work_for(route.read.key)
         abilities = Abilities.of(self.destination)
         mapped = route.mapped(batch, abilities.deletes)
         settled = deduplicate(route.written, mapped.batch, abilities)
@@ -234,7 +253,8 @@ class Writer:
                 if attempt == RETRIES or self._closed.is_set():
                     raise
                 wait_s = error.retry_after_s or backoff_s(attempt, least=0.5)
-                log.warning("the destination is not ready", extra={"error": str(error), "wait_s": round(wait_s, 1)})
+                facts = {"error": str(error), "wait_s": round(wait_s, 1), "retry": error.retry_after_s is None}
+                log.warning("the destination is not ready", extra=facts)
                 if self._stopped(wait_s):
                     raise Cancelled("the sync was asked to stop") from error
         raise AssertionError("unreachable")

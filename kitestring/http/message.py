@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 LARGEST_MB = 128
+FIRST_BYTES = 4096
+"""Bytes that are kept of an answer that could not be read."""
 EXCERPT = 200
 """The length of a vendor's message in an error."""
 
@@ -191,7 +193,7 @@ def page_of(body: bytes, headers: Mapping[str, str], answer: str, status: int = 
         except (json_codec.JsonError, UnicodeDecodeError):
             pass
     kind = headers.get("content-type", "no content type")
-    what = f"no JSON ({reason})" if body.strip() else "empty, JSON is expected"
+    what = f"not JSON ({reason})" if body.strip() else "empty, JSON is expected"
     raise UnreadableError(
         f"{answer} with {kind} of {len(body):,} bytes that is {what}",
         hint="Check the address: a login page or a proxy may answer in its place.",
@@ -212,24 +214,29 @@ def largest_bytes() -> int:
     return int(float(os.environ.get("KITESTRING_LARGEST_RESPONSE_MB") or LARGEST_MB) * 1024 * 1024)
 
 
-def read_body(raw: BaseHTTPResponse, request_line: str) -> bytes:
-    """The decoded body. `ConnectorError` for one that is too large, before all of it is in memory."""
+def read_body(raw: BaseHTTPResponse, request_line: str, chunks: list[bytes] | None = None) -> bytes:
+    """The decoded body. `ConnectorError` for one that is too large, before all of it is in memory.
+
+    `chunks` gets the parts of the body as they come: what is in it after an error is what had come until then.
+    """
     length = raw.headers.get("content-length", "")
     small = length.isdigit() and int(length) <= largest_bytes()
-    if small and "content-encoding" not in raw.headers:
+    if small and "content-encoding" not in raw.headers and chunks is None:
         return raw.data
     try:
+        if chunks is not None:  # the first part is small: of an answer that breaks off, so much is known
+            chunks.append(raw.read(FIRST_BYTES, decode_content=True))
         if length.isdigit() and not small:
             raise too_large_error(request_line)
-        return join_limited(raw.stream(1 << 20, decode_content=True), request_line)
+        return join_limited(raw.stream(1 << 20, decode_content=True), request_line, chunks)
     except ConnectorError:
         raw.close()
         raise
 
 
-def join_limited(parts: Iterable[bytes], request_line: str) -> bytes:
-    chunks: list[bytes] = []
-    size, most = 0, largest_bytes()
+def join_limited(parts: Iterable[bytes], request_line: str, chunks: list[bytes] | None = None) -> bytes:
+    chunks = [] if chunks is None else chunks
+    size, most = sum(map(len, chunks)), largest_bytes()
     for part in parts:
         chunks.append(part)
         size += len(part)
@@ -246,3 +253,9 @@ def too_large_error(request_line: str) -> ConnectorError:
 
 
 _UNREAD = object()
+
+
+def origin(url: str) -> str:
+    """`https://host:port` of an absolute address."""
+    end = url.find("/", url.find("://") + 3)
+    return (url if end < 0 else url[:end]).partition("?")[0]

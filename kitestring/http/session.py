@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import urllib.request
 import warnings
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import urllib3
 from urllib3 import exceptions as broken
@@ -20,12 +18,24 @@ from kitestring.backoff import backoff_s
 from kitestring.current_stream import STREAM
 from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.http.auth import Auth
-from kitestring.http.message import Request, Response, UnreadableError, read_body, undecodable_error
-from kitestring.http.open_connections import Connections, hang_up, keep_alive_options, track_connections
+from kitestring.http.connection_pools import ConnectionPools
+from kitestring.http.message import (
+    FIRST_BYTES,
+    Request,
+    Response,
+    UnreadableError,
+    origin,
+    read_body,
+    undecodable_error,
+)
 from kitestring.http.rate_limit import Budget
 from kitestring.http.retry import Policy, Raise, Retries, Return
 from kitestring.http.tls import Tls
+from kitestring.http.transport_error import transport_error
 from kitestring.redact import Redactor, is_credential
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
 
 log = logging.getLogger("kitestring.http")
 # At DEBUG urllib3 logs whole addresses, with credentials in their queries; our own line masks them.
@@ -34,7 +44,8 @@ logging.getLogger("urllib3.util.retry").setLevel(logging.INFO)
 
 REDIRECTS = 10
 Observe = Callable[[Request, Response | None, KitestringError | None, Auth | None], None]
-"""Called for every attempt: the request, the response or the error, and the credentials."""
+"""Called for every attempt: the request, the response or the error, and the credentials. With an error the response is
+one whose body could not be read: its first bytes."""
 REREAD_S = 0.5
 """The pause before the one retry after a page that arrived whole and could not be read."""
 QUIET_S = 10.0
@@ -78,21 +89,12 @@ class Session:
         self.policy: Policy = policy or Retries()
         self.budgets = tuple(budgets)
         self.max_wait_s = max_wait_s
-        self._proxy = proxy
-        self._tls = tls or Tls()
         self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=timeout_s)
-        self._pool_size = pool_size
         self._observe = observe
-        self._keep_alive = keep_alive
         self._redactor = Redactor(secrets)
         self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._managers: dict[tuple[str, bool], urllib3.PoolManager] = {}
-        self._pools: dict[str, Any] = {}
-        self._connections: Connections = weakref.WeakSet()
+        self._pools = ConnectionPools(proxy, tls or Tls(), pool_size, keep_alive, self.hide)
         self._warned_at: dict[str, float] = {}
-        if proxy:
-            self.hide(urlsplit(proxy).password or "")
         self._hide_secrets_of(auth)
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
@@ -151,7 +153,7 @@ class Session:
                 if reread:
                     raise self._redactor.error(failure) from failure.__cause__
                 reread = True
-                self._wait(REREAD_S, failure.message, request, began)
+                self._wait(REREAD_S, failure.message, request, began, retry=True)
                 continue
             elsewhere = response is not None and observe is not None and observe(request, response)
             if response is not None and response.status == 401 and auth is not None and not refreshed:
@@ -173,7 +175,7 @@ class Session:
                     if reread:
                         raise self._redactor.error(failure) from failure.__cause__
                     reread = True
-                    self._wait(REREAD_S, failure.message, request, began)
+                    self._wait(REREAD_S, failure.message, request, began, retry=True)
                     continue
                 except KitestringError as failure:
                     raise self._redactor.error(failure) from failure.__cause__
@@ -202,7 +204,7 @@ class Session:
                         retry_after_s=pause_s,
                     )
                 ) from error
-            self._wait(pause_s, verdict.reason, request, began)
+            self._wait(pause_s, verdict.reason, request, began, retry=verdict.after_s is None)
             if verdict.counts:
                 attempt += 1
 
@@ -213,10 +215,7 @@ class Session:
     def close(self) -> None:
         """Close all connections and wake every wait, also for a response; calls now and later raise `Cancelled`."""
         self._closed.set()
-        hang_up(self._connections)
-        with self._lock:
-            for manager in self._managers.values():
-                manager.clear()
+        self._pools.close()
 
     def finish(self) -> None:
         """Wake every wait and begin no more calls; those in progress get their response."""
@@ -232,7 +231,7 @@ class Session:
         if url.startswith(("http://", "https://")):
             return url
         if "://" in url or not self.base_url:
-            raise ConfigError(f"{url!r} is no http address", hint="Give an address that begins with https://.")
+            raise ConfigError(f"{url!r} is not an http address", hint="Give an address that begins with https://.")
         return f"{self.base_url}/{url.lstrip('/')}" if url else self.base_url
 
     def _hide_secrets_of(self, auth: Auth | None) -> None:
@@ -244,16 +243,20 @@ class Session:
         """An attempt, reported to `observe`."""
         if self._observe is None:
             return self._attempt(request, stream, attempt)
+        broken_answers: list[Response] = []
         try:
-            response = self._attempt(request, stream, attempt)
+            response = self._attempt(request, stream, attempt, broken_answers)
         except KitestringError as error:
-            self._observe(request, None, error, auth)
+            self._observe(request, broken_answers[0] if broken_answers else None, error, auth)
             raise
         self._observe(request, response, None, auth)
         return response
 
-    def _attempt(self, request: Request, stream: bool, attempt: int) -> Response:
-        """One exchange, redirects followed."""
+    def _attempt(
+        self, request: Request, stream: bool, attempt: int, broken_answers: list[Response] | None = None
+    ) -> Response:
+        """One exchange, redirects followed. `broken_answers` gets an answer that could not be read, with its first
+        bytes."""
         governing = [budget for budget in self.budgets if budget.matches is None or budget.matches(request)]
         for budget in governing:
             weight = budget.weigh(request) if budget.weigh is not None else 1
@@ -266,8 +269,10 @@ class Session:
         method, target, content, headers = request.method, request.target(), request.content(), request.headers
         began = time.perf_counter()
         for _ in range(REDIRECTS + 1):
+            answer: BaseHTTPResponse | None = None
+            chunks: list[bytes] | None = None if broken_answers is None else []
             try:
-                pool, address = self._pool(target)
+                pool, address = self._pools.pool(target)
                 raw = pool.urlopen(
                     method,
                     address,
@@ -278,18 +283,22 @@ class Session:
                     preload_content=False,
                     timeout=self._timeout,
                 )
+                answer = raw
                 # Any other body is read, so that it can be judged and the connection used again.
                 read = not (stream and raw.status < 300)
-                content_of = read_body(raw, f"{method} {target.partition('?')[0]}") if read else None
+                content_of = read_body(raw, f"{method} {target.partition('?')[0]}", chunks) if read else None
             except ConnectorError as failure:
+                note_broken_answer(method, target, answer, began, chunks, broken_answers)
                 raise self._redactor.error(failure) from None
             except broken.DecodeError as failure:
+                note_broken_answer(method, target, answer, began, chunks, broken_answers)
                 raise undecodable_error(f"{method} {target.partition('?')[0]}", raw.headers) from failure
             except (broken.HTTPError, OSError) as failure:
                 if self._closed.is_set():
                     raise self._cancelled(request) from failure
                 self._log_failure(request, target, attempt, failure, began)
-                raise self._translated(request.method, target, failure) from failure
+                note_broken_answer(method, target, answer, began, chunks, broken_answers)
+                raise transport_error(request.method, target, failure, self._timeout) from failure
             place = raw.headers.get("location")
             if raw.status not in (301, 302, 303, 307, 308) or not place:
                 break
@@ -327,12 +336,13 @@ class Session:
             budget.update(response)
         return response
 
-    def _wait(self, seconds: float, reason: str, request: Request, began: float) -> None:
-        """Pause, unless the session is closed. `began`: the start of the call, in monotonic seconds."""
+    def _wait(self, seconds: float, reason: str, request: Request, began: float, retry: bool = False) -> None:
+        """Pause, unless the session is closed. `began`: the start of the call, in monotonic seconds; `retry`: after a
+        failure, and nobody asked for the pause."""
         if seconds > 0:
             reason, now, stream = self._redactor.text(reason), time.monotonic(), STREAM.get()
             place = f"{request.method} {self._redactor.text(request.url.partition('?')[0])}"
-            facts: dict[str, Any] = {"seconds": round(seconds, 3), "reason": reason}
+            facts: dict[str, Any] = {"seconds": round(seconds, 3), "reason": reason, "retry": retry}
             if stream:
                 facts["stream"] = stream
             if now + seconds - began > QUIET_S and now - self._warned_at.get(stream, -WARN_EVERY_S) > WARN_EVERY_S:
@@ -357,70 +367,6 @@ class Session:
             f"{request.method} {self._redactor.text(request.url.partition('?')[0])}: the session was closed"
         )
 
-    def _pool(self, url: str) -> tuple[Any, str]:
-        """The pool or manager that opens this address, and the address to give it.
-
-        A direct connection uses its origin's pool and a path: a pool manager would parse and join each address.
-        """
-        place = origin(url)
-        pool = self._pools.get(place)
-        if pool is None:
-            proxy = self._proxy_for(place)
-            secure = place.startswith("https:") or proxy.startswith("https:")
-            with self._lock:
-                manager = self._managers.get((proxy, secure))
-                if manager is None:
-                    manager = self._managers[proxy, secure] = self._build(proxy, secure)
-                pool = self._pools[place] = manager if proxy else manager.connection_from_url(place)
-        if isinstance(pool, urllib3.PoolManager):
-            return pool, url
-        return pool, url[len(place) :].partition("#")[0] or "/"
-
-    def _proxy_for(self, place: str) -> str:
-        if self._proxy is not None:
-            return self._proxy
-        proxies = urllib.request.getproxies_environment()
-        proxy = proxies.get(place.partition(":")[0]) or proxies.get("all") or ""
-        bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-        return "" if proxy and bypass(place.partition("://")[2], proxies) else proxy
-
-    def _build(self, proxy: str, secure: bool) -> urllib3.PoolManager:
-        options: dict[str, Any] = {"num_pools": 4096, "maxsize": self._pool_size, "block": False}
-        if self._keep_alive:
-            options["socket_options"] = keep_alive_options()
-        if secure:
-            options["ssl_context"] = self._tls.context()
-            if not self._tls.verify:
-                options.update(cert_reqs="CERT_NONE", assert_hostname=False)
-                urllib3.disable_warnings(broken.InsecureRequestWarning)
-                log.warning("certificates are not verified: tls.verify is false")
-        if not proxy:
-            return track_connections(urllib3.PoolManager(**options), self._connections)
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        if parts.scheme.startswith("socks"):
-            try:
-                from urllib3.contrib.socks import SOCKSProxyManager
-            except ImportError as error:
-                raise ConfigError(
-                    "a SOCKS proxy needs the package PySocks, which is not installed", hint="pip install PySocks"
-                ) from error
-            return SOCKSProxyManager(parts.geturl(), **options)
-        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        proxy_headers = None
-        if parts.username:
-            from urllib.parse import unquote
-
-            self.hide(unquote(parts.password or ""))
-            proxy_headers = urllib3.make_headers(
-                proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            )
-        try:
-            return track_connections(
-                urllib3.ProxyManager(place, proxy_headers=proxy_headers, **options), self._connections
-            )
-        except (ValueError, broken.HTTPError) as error:
-            raise ConfigError(f"the proxy address {place} cannot be used: {error}") from error
-
     def _log_failure(self, request: Request, target: str, attempt: int, error: Exception, began: float) -> None:
         log.debug(
             "%s %s: %s",
@@ -436,51 +382,18 @@ class Session:
             },
         )
 
-    def _translated(self, method: str, url: str, error: Exception) -> KitestringError:
-        """Translate urllib3's exception into an error of ours."""
-        request_line = f"{method} {url.partition('?')[0]}"
-        host = origin(url).partition("://")[2].rpartition("@")[2]
-        cause: BaseException = error
-        while cause.__cause__ is not None or isinstance(getattr(cause, "original_error", None), BaseException):
-            cause = cause.__cause__ or cause.original_error  # type: ignore[attr-defined]
-        if isinstance(error, broken.LocationParseError | broken.LocationValueError):
-            return ConfigError(f"{url.partition('?')[0]!r} is no usable address", hint="Check the address.")
-        if "CERTIFICATE_VERIFY_FAILED" in str(error) or (isinstance(error, broken.SSLError) and "match" in str(error)):
-            return ConfigError(
-                f"{host} shows a certificate that is not trusted: {getattr(cause, 'verify_message', '') or cause}",
-                hint="Give the authority's certificate (ca_file), or check that the address is the right one.",
-                host=host,
-            )
-        if isinstance(error, broken.ProxyError):
-            return TransientError(
-                f"{request_line}: the proxy does not let us through: {cause}", hint="Check the proxy.", host=host
-            )
-        if isinstance(error, broken.NameResolutionError):
-            return TransientError(f"the host {host} is not known", hint="Check the address and the network.", host=host)
-        if isinstance(error, broken.NewConnectionError):
-            return TransientError(
-                f"{host} refuses the connection: {cause}", hint="Check the address and port.", host=host
-            )
-        if isinstance(error, broken.ConnectTimeoutError):
-            seconds = self._timeout.connect_timeout
-            return TransientError(
-                f"{host} does not accept a connection within {seconds:g} s",
-                hint="Check the address and the network.",
-                host=host,
-            )
-        if isinstance(error, broken.ReadTimeoutError | TimeoutError):
-            return TransientError(
-                f"{request_line} did not answer within {self._timeout.read_timeout:g} s", hint="Try again later."
-            )
-        return TransientError(
-            f"{request_line} broke off: {cause or type(cause).__name__}", hint="Try again later.", host=host
-        )
 
-
-def origin(url: str) -> str:
-    """`https://host:port` of an absolute address."""
-    end = url.find("/", url.find("://") + 3)
-    return (url if end < 0 else url[:end]).partition("?")[0]
+def note_broken_answer(
+    method: str,
+    url: str,
+    raw: BaseHTTPResponse | None,
+    began: float,
+    chunks: list[bytes] | None,
+    answers: list[Response] | None,
+) -> None:
+    """Keep status, headers and first bytes of an answer whose body could not be read."""
+    if raw is not None and chunks is not None and answers is not None:
+        answers.append(Response(method, url, raw, time.perf_counter() - began, b"".join(chunks[:1])[:FIRST_BYTES]))
 
 
 def observer_of(auth: Auth | None) -> Callable[[Request, Response], bool] | None:

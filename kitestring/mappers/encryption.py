@@ -71,7 +71,7 @@ def rsa(mapper: Rsa, stream: str) -> Callable[[bytes], str]:
         key = load_pem_public_key(text.encode()) if pem else load_der_public_key(bytes.fromhex(text))
     if not isinstance(key, RSAPublicKey):
         raise ConfigError(
-            f"the public key of the mapper encryption of {stream} is no RSA key in DER as hex, and none in PEM",
+            f"the public key of the mapper encryption of {stream} is not an RSA key in DER as hex, and none in PEM",
             hint="openssl pkey -pubin -in key.pem -outform DER | xxd -p -c 0",
         )
     most = key.key_size // 8 - 11

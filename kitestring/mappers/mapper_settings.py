@@ -36,7 +36,7 @@ class Hashing(Config):
     @classmethod
     def _supported(cls, method: str) -> str:
         if method == "MD2":
-            raise ValueError("MD2 is broken, and no library of today has it: take SHA-256")
+            raise ValueError("MD2 is insecure and not supported: use SHA-256")
         return method
 
 

@@ -12,6 +12,7 @@ from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError
 from kitestring.identity import Identity, identifier, typed
+from kitestring.key_listing import KeyListing
 from kitestring.paths import at, nested
 from kitestring.source import Item, Source
 from kitestring.types import (
@@ -158,6 +159,9 @@ class MemoryDestination(Destination):
             remaining.clear()
         return Receipt(deleted=len(unmarked))
 
+    def key_listing(self, stream: Stream) -> MemoryListing:
+        return MemoryListing(self, stream)
+
     def count(self, stream: Stream) -> int | None:
         marks = stream.write.deletes == "mark"
         return sum(not marks or row.get(DELETED_AT) is None for row in self._stored.get(stream.key, ()))
@@ -187,3 +191,31 @@ class MemoryDestination(Destination):
 
     def _identity_of_key(self, stream: Stream, key: Sequence[Any]) -> Identity:
         return self._identity(stream)(nested(stream.primary_key, key))
+
+
+class MemoryListing(KeyListing):
+    """A listing of keys compared with the records in memory."""
+
+    def __init__(self, destination: MemoryDestination, stream: Stream) -> None:
+        self.destination = destination
+        self.stream = stream
+        self.listed: set[Identity] = set()
+        self.missing: list[tuple[Any, ...]] = []
+
+    def add(self, keys: Sequence[tuple[Any, ...]]) -> None:
+        self.listed.update(self.destination._identity_of_key(self.stream, key) for key in keys)
+
+    def compare(self) -> tuple[int, int]:
+        identity, marks = self.destination._identity(self.stream), self.stream.write.deletes == "mark"
+        rows = [row for row in self.destination._rows(self.stream) if not marks or row.get(DELETED_AT) is None]
+        missing = [row for row in rows if identity(row) not in self.listed]
+        self.missing = [tuple(at(row, path) for path in self.stream.primary_key) for row in missing]
+        return len(rows), len(missing)
+
+    def texts(self) -> Iterator[Sequence[str]]:
+        yield [repr(key) for key in self.missing]
+
+    def delete(self, deleted_at: str) -> Receipt:
+        if self.stream.write.deletes == "mark":
+            return self.destination.mark(self.stream, dict.fromkeys(self.missing, deleted_at))
+        return self.destination.delete(self.stream, self.missing)

@@ -117,7 +117,7 @@ class Faults:
     def next(self, kind: FaultKind, times: int = 1, on: str = "") -> None:
         """Let the next `times` calls to a path that matches `on` fail in this way."""
         if kind not in KINDS:
-            raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
+            raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
         with self._lock:
             self._next.extend([(kind, re.compile(on))] * times)
 

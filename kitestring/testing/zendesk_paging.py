@@ -91,10 +91,10 @@ class Paging(StandIn):
         if "cursor" in call.params:
             time, number = b64decode(call.param("cursor")).decode().split("||")
             start = bisect_right(rows, (int(time), int(number)), key=place)
-        elif "start_time" in call.params:
-            start = bisect_left(rows, (int(float(call.param("start_time"))), 0), key=place)
+        elif not is_number(call.param("start_time")):
+            return no_start_time()
         else:
-            return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
+            start = bisect_left(rows, (int(float(call.param("start_time"))), 0), key=place)
         page = rows[start : start + size]
         cursor = call.param("cursor") or None
         if page:
@@ -111,8 +111,8 @@ class Paging(StandIn):
 
     def time_export(self, call: Call, key: str, items: Iterable[Json], time_of: Callable[[Json], int]) -> Any:
         """From `start_time` on; a page ends where a second ends, so that `end_time` can be the next start."""
-        if "start_time" not in call.params:
-            return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
+        if not is_number(call.param("start_time")):
+            return no_start_time()
         rows = sorted(items, key=lambda item: (time_of(item), item["id"]))
         size = min(self.export_page, int(call.param("per_page", str(self.export_page))))
         start = bisect_left(rows, int(float(call.param("start_time"))), key=time_of)
@@ -143,6 +143,14 @@ def _without(page: Json, path: Sequence[str]) -> Json:
     if not rest or not isinstance(page.get(name), dict):
         return {k: v for k, v in page.items() if k != name}
     return {**page, name: _without(page[name], rest)}
+
+
+def no_start_time() -> Answer:
+    return Answer(400, {"error": "InvalidValue", "description": "start_time is missing"})
+
+
+def is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
 
 
 def integer(text: str) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import BuildContext, Node
+from kitestring.declarative.manifest import connection_specification
 from kitestring.declarative.paginator import Headers
 from kitestring.declarative.template import Templates
 from kitestring.errors import ConfigError, KitestringError
@@ -268,8 +269,7 @@ def _of_credentials(manifest: Json) -> Iterator[Finding]:
                 f"{name or 'the authenticator'} discards the refresh token that comes with a new access token",
                 "Add refresh_token_updater, or accept it if the vendor's refresh token stays the same.",
             )
-    form = (manifest.get("spec") or {}).get("connection_specification") or {}
-    options = dict(_options(form))
+    options = dict(_options(connection_specification(manifest)))
     authenticators = json.dumps(list(names.values()), default=str)
     if "refresh_token" in options and "OAuthAuthenticator" not in authenticators:
         yield Finding(

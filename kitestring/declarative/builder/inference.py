@@ -8,6 +8,7 @@ from typing import Any
 
 DATE = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
 TIME = re.compile(DATE.pattern + r"[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+MOST_PATHS = 10_000
 ORDER = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
@@ -19,6 +20,11 @@ def infer_schema(records: Iterable[Mapping[str, Any]], required: Collection[str]
     shape = ObservedSchema()
     for record in records:
         shape.see(record)
+    return record_schema(shape, required)
+
+
+def record_schema(shape: ObservedSchema, required: Collection[str] = ()) -> dict[str, Any]:
+    """The JSON schema of records that were seen; see `infer_schema`."""
     schema: dict[str, Any] = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
@@ -30,9 +36,14 @@ def infer_schema(records: Iterable[Mapping[str, Any]], required: Collection[str]
 
 
 class ObservedSchema:
-    """The types, formats and members of the values at one path of the records."""
+    """The types, formats and members of the values at one path of the records.
 
-    def __init__(self) -> None:
+    At most `MOST_PATHS` paths are kept: objects whose keys are ids would make a schema as large as the records.
+    """
+
+    def __init__(self, room: list[int] | None = None) -> None:
+        self._room = [MOST_PATHS] if room is None else room
+        self._room[0] -= 1
         self.types: set[str] = set()
         self.formats: set[str] = set()
         self.fields: dict[str, ObservedSchema] = {}
@@ -45,10 +56,14 @@ class ObservedSchema:
             self.formats.add(format_of(value))
         elif kind == "object":
             for name, inner in value.items():
-                self.fields.setdefault(str(name), ObservedSchema()).see(inner)
+                if (member := self.fields.get(str(name))) is None:
+                    if self._room[0] <= 0:
+                        continue
+                    member = self.fields[str(name)] = ObservedSchema(self._room)
+                member.see(inner)
         elif kind == "array":
             for inner in value:
-                self.items = self.items or ObservedSchema()
+                self.items = self.items or ObservedSchema(self._room)
                 self.items.see(inner)
 
     def schema(self, nullable: bool = True) -> dict[str, Any]:

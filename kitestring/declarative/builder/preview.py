@@ -1,52 +1,143 @@
-"""A test read: read one stream of a manifest within limits, and record every request and its response."""
+"""A test read: read one stream of a manifest within limits, and report every request and its response as it comes."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from kitestring import json_codec
 from kitestring.config import secrets_in
-from kitestring.declarative.builder.inference import infer_schema
+from kitestring.declarative.builder.excerpt import Excerpt
+from kitestring.declarative.builder.exchange import Exchange, ExchangeRecorder, ReadLimitError
+from kitestring.declarative.builder.inference import ObservedSchema, record_schema
+from kitestring.declarative.builder.schema_difference import SchemaDifference, schema_difference
 from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import RoutingContext
 from kitestring.declarative.source import DeclarativeSource
 from kitestring.declarative.stream import CLOSED
-from kitestring.errors import ConfigError, KitestringError
+from kitestring.errors import Cancelled, ConfigError, KitestringError
 from kitestring.redact import Redactor
 from kitestring.types import Checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kitestring.http import Auth, Request, Response
+    from kitestring.types import Stream
 
-LARGEST_BODY = 512 * 1024
-"""Characters of a body in an exchange."""
+EVENT_BYTES = 1024 * 1024
+"""Bytes of records in one event."""
+MOST_BYTES = 50_000_000
+"""Bytes of answers of a test read."""
+MOST_LOG_LINES = 1000
+LARGEST_MESSAGE = 10_000
+"""Characters of a line of the log."""
 
 
 @dataclass(slots=True)
-class Exchange:
-    """An attempt of a request with its response. JSON bodies are decoded; secrets are masked."""
+class SliceBegan:
+    """A slice begins: its number from 0, its partition and its bounds."""
 
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: Any
-    status: int = 0
-    response_headers: dict[str, str] = field(default_factory=dict)
-    response: Any = None
+    slice: int
+    partition: dict[str, Any]
+    bounds: dict[str, Any]
+
+
+@dataclass(slots=True)
+class PageRead:
+    """Records of one response. `attempts`: the failed attempts before it. No exchange: it came from the cache.
+
+    `page` counts from 0 in each slice. A page without records may be one that the API refused.
+    """
+
+    slice: int
+    page: int
+    exchange: Exchange | None
+    records: list[dict[str, Any]]
+    rejects: list[dict[str, Any]]
+    attempts: list[Exchange]
+
+
+@dataclass(slots=True)
+class RecordsRead:
+    """More records of a page that was reported before."""
+
+    slice: int
+    page: int
+    records: list[dict[str, Any]]
+    rejects: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class SliceRead:
+    """A slice ends, with the stream's state at this moment."""
+
+    slice: int
+    state: dict[str, Any]
+
+
+@dataclass(slots=True)
+class OtherRequest:
+    """A request outside the stream's pages: for a token, or for a parent of a substream."""
+
+    exchange: Exchange
+
+
+@dataclass(slots=True)
+class Log:
+    """A line of the log."""
+
+    level: str
+    message: str
+
+
+@dataclass(slots=True)
+class ReadingEnd:
+    """The end of a test read. `limited` names the limits that ended it: slices, pages, records, bytes.
+
+    `schema` fits the records that were read, `schema_difference` compares it with the declared one. `error` and `hint`
+    say why the read ended early.
+    """
+
+    records: int = 0
+    pages: int = 0
+    schema: dict[str, Any] = field(default_factory=dict)
+    schema_difference: list[SchemaDifference] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    limited: list[str] = field(default_factory=list)
     error: str = ""
-    ms: float = 0.0
+    hint: str = ""
+
+
+Event = SliceBegan | PageRead | RecordsRead | SliceRead | OtherRequest | Log | ReadingEnd
+EVENT_NAMES: dict[type[Any], str] = {
+    SliceBegan: "slice",
+    PageRead: "page",
+    RecordsRead: "records",
+    SliceRead: "state",
+    OtherRequest: "other",
+    Log: "log",
+    ReadingEnd: "end",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a test read: slices, pages of each slice, and over all slices records and bytes of answers."""
+
+    most_slices: int = 5
+    most_pages: int = 5
+    most_records: int = 1000
+    most_bytes: int = MOST_BYTES
 
 
 @dataclass(slots=True)
 class ReadPage:
-    """Records of one response. `attempts`: the failed attempts before it. No exchange: it came from the cache."""
+    """A page of a `Reading`; see `PageRead`."""
 
     exchange: Exchange | None
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -65,26 +156,15 @@ class ReadSlice:
 
 
 @dataclass(slots=True)
-class Log:
-    """A line of the log."""
-
-    level: str
-    message: str
-
-
-@dataclass(slots=True)
 class Reading:
-    """The result of a test read. `limited` names the limits that ended it: slices, pages, records.
-
-    `other`: requests outside the stream's pages (tokens, parents of a substream). `error` and `hint` say why it ended
-    early; the slices hold the results until then.
-    """
+    """The whole result of a test read; see the events for its parts."""
 
     stream: str
     slices: list[ReadSlice] = field(default_factory=list)
     other: list[Exchange] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
     schema: dict[str, Any] = field(default_factory=dict)
+    schema_difference: list[SchemaDifference] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     limited: list[str] = field(default_factory=list)
     error: str = ""
@@ -96,7 +176,48 @@ class Reading:
 
     def values(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        values["schemaDifference"] = values.pop("schema_difference")
+        return values
+
+    def add(self, event: Event) -> None:
+        """Take an event of the read."""
+        if isinstance(event, SliceBegan):
+            self.slices.append(ReadSlice(event.partition, event.bounds))
+        elif isinstance(event, PageRead):
+            page = ReadPage(event.exchange, event.records, event.rejects, event.attempts)
+            self.slices[event.slice].pages.append(page)
+        elif isinstance(event, RecordsRead):
+            page = self.slices[event.slice].pages[event.page]
+            page.records += event.records
+            page.rejects += event.rejects
+        elif isinstance(event, SliceRead):
+            self.slices[event.slice].state = event.state
+        elif isinstance(event, OtherRequest):
+            self.other.append(event.exchange)
+        elif isinstance(event, Log):
+            self.logs.append(event)
+        else:
+            self.schema, self.schema_difference = event.schema, event.schema_difference
+            self.state, self.limited = event.state, event.limited
+            self.error, self.hint = event.error, event.hint
+
+
+def event_values(event: Event) -> tuple[str, dict[str, Any]]:
+    """The name of an event, and its plain values for JSON."""
+    values = {item.name: plain(getattr(event, item.name)) for item in fields(event)}
+    if isinstance(event, ReadingEnd):
+        values["schemaDifference"] = values.pop("schema_difference")
+    return EVENT_NAMES[type(event)], values
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as dicts. Records are left as they are: copying 50 MB of them takes a second."""
+    if isinstance(value, Exchange | SchemaDifference):
+        return {item.name: getattr(value, item.name) for item in fields(value)}
+    if isinstance(value, list) and value and isinstance(value[0], Exchange | SchemaDifference):
+        return [plain(item) for item in value]
+    return value
 
 
 def read(
@@ -108,40 +229,60 @@ def read(
     most_slices: int = 5,
     most_pages: int = 5,
     most_records: int = 1000,
+    most_bytes: int = MOST_BYTES,
     built: Callable[[DeclarativeSource], None] | None = None,
+    secrets: Iterable[str] = (),
 ) -> Reading:
-    """Read a little of one stream, limited in slices, pages per slice, and records in total.
+    """Read a little of one stream, and return all of it at once; see `read_events`."""
+    reading = Reading(stream)
+    limits = Limits(most_slices, most_pages, most_records, most_bytes)
+    read_events(manifest, config, stream, reading.add, state=state, limits=limits, built=built, secrets=secrets)
+    return reading
+
+
+def read_events(
+    manifest: str | Mapping[str, Any] | Path,
+    config: Mapping[str, Any],
+    stream: str,
+    report: Callable[[Event], None],
+    *,
+    state: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    built: Callable[[DeclarativeSource], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    secrets: Iterable[str] = (),
+) -> None:
+    """Read a little of one stream, within limits; `report` gets each event as soon as it is known, `ReadingEnd` last.
 
     `manifest` is a YAML text, plain values, or a path. Raises `ConfigError` for a defect of manifest or configuration
-    that prevents reading; errors of the read itself are in the result. The read gives up soon if an API requests long
-    waits. The log has the lines of this thread that the logger `kitestring` passes. `built` is called with the source
-    before its first request.
+    that prevents reading; errors of the read itself are in the last event. The read gives up soon if an API requests
+    long waits. The log has the lines of this thread that the logger `kitestring` passes. `built` is called with the
+    source before its first request. `cancelled` is asked between pages. `secrets` are masked whatever the form says.
     """
     source = open_source(manifest, config)
     if built is not None:
         built(source)
-    form = (source._manifest.get("spec") or {}).get("connection_specification") or {}
-    mask = Redactor(secrets_in(config, form))
-    reading = Reading(stream)
-    limits = {"slices": most_slices, "pages": most_pages, "records": most_records}
+    mask = Redactor([*secrets_in(config, source.form), *secrets])
+    limits = limits or Limits()
     try:
         component = source.component(stream)
-        watch = ExchangeRecorder(source, component, mask)
-        with collect_logs(reading.logs, mask), source.connection.short_waits():
+        recorder = ExchangeRecorder(source, component, mask, limits.most_bytes)
+        reader = StreamReader(component, recorder, mask, report, limits, cancelled)
+        with collect_logs(report, recorder.masked), source.connection.short_waits():
             try:
-                read_slices(component, dict(state or {}), watch, reading, limits)
+                reader.read_slices(dict(state or {}))
+                reader.compare(component.stream())
             except KitestringError as error:
-                watch.hide()
+                recorder.hide()
                 mask.error(error)
-                reading.error, reading.hint = error.message, error.hint
-                reading.other.extend(watch.take_all())  # of a parent that failed
-        watch.hide()
-        mask_reading(reading, watch)
-        keys = [path[0] for path in component.stream().primary_key if len(path) == 1]
+                reader.end.error, reader.end.hint = error.message, error.hint
+                for _, exchange in recorder.take():  # of a parent that failed
+                    report(OtherRequest(exchange))
+                with contextlib.suppress(KitestringError):
+                    reader.compare(component.stream())
     finally:
         source.close()
-    reading.schema = infer_schema(reading.records, keys)
-    return reading
+    report(reader.end)
 
 
 def open_source(manifest: str | Mapping[str, Any] | Path, config: Mapping[str, Any]) -> DeclarativeSource:
@@ -157,181 +298,176 @@ def open_source(manifest: str | Mapping[str, Any] | Path, config: Mapping[str, A
     return DeclarativeSource.of(raw, config)
 
 
-def read_slices(
-    component: Any, state: dict[str, Any], watch: ExchangeRecorder, reading: Reading, limits: Mapping[str, int]
-) -> None:
-    routing, remaining = RoutingContext(), limits["records"]
-    reading.state = state
-    tasks = component.tasks(state, routing)
-    while True:
-        task = next(tasks, None)
-        reading.other.extend(watch.take_all())
-        if task is None:
-            break
-        if len(reading.slices) == limits["slices"]:
-            reading.limited.append("slices")
-            return
-        part = ReadSlice(dict(task.part.partition), dict(task.part.cursor_slice))
-        reading.slices.append(part)
-        items = component.read(task)
-        try:
-            for item in limit_pages(items, watch, part, reading.other, limits["pages"]):
-                if isinstance(item, Checkpoint):
-                    reading.state = component.merge(reading.state, item.state[CLOSED])
-                if not isinstance(item, Page):
-                    continue
-                page = part.pages[-1]
-                page.records.extend(watch.mask(item.records[:remaining]))
-                page.rejects.extend(
-                    {"record": watch.mask(reject.record), "reason": reject.reason} for reject in item.rejects
-                )
-                remaining -= len(item.records)
-                if remaining <= 0:
-                    reading.limited.append("records")
-                    return
-        except PageLimitError:
-            if "pages" not in reading.limited:
-                reading.limited.append("pages")
-        finally:
-            items.close()
-            reading.other.extend(watch.flush(part))
-            part.state = watch.mask(dict(reading.state))
-    if not reading.limited:
-        reading.state = component.finish(reading.state, routing)
+class StreamReader:
+    """Reads the slices of one stream and reports them."""
 
-
-def limit_pages(
-    items: Iterator[Any], watch: ExchangeRecorder, part: ReadSlice, other: list[Exchange], most: int
-) -> Iterator[Any]:
-    """The items of a slice; the page of each run of records is the last of `part.pages`."""
-    watch.most, watch.count = most, 0
-    try:
-        while True:
-            item = next(items, None)
-            if item is None:
-                return
-            other.extend(watch.flush(part))
-            if isinstance(item, Page) and not part.pages:
-                part.pages.append(ReadPage(None))
-            yield item
-    finally:
-        watch.most = 0
-
-
-class PageLimitError(KitestringError):
-    """The limit of pages is reached. Used only inside a test read."""
-
-
-class ExchangeRecorder:
-    """Records every exchange of a source, masked."""
-
-    def __init__(self, source: DeclarativeSource, component: Any, mask: Redactor) -> None:
-        self.most = self.count = 0
-        self._connection, self._mask = source.connection, mask
-        self._requester = getattr(getattr(component, "retriever", None), "requester", None)
-        self._exchanges: list[tuple[bool, Exchange]] = []
-        self._connection.observe = self.record
-
-    def hide(self) -> None:
-        """Mask tokens that were obtained meanwhile too."""
-        self._mask.hide(self._connection.secrets)
-
-    def record(
-        self, request: Request, response: Response | None, error: KitestringError | None, auth: Auth | None
+    def __init__(
+        self,
+        component: Any,
+        recorder: ExchangeRecorder,
+        mask: Redactor,
+        report: Callable[[Event], None],
+        limits: Limits,
+        cancelled: Callable[[], bool],
     ) -> None:
-        self.hide()
-        # A stream with one requester is recognised by its authenticator; with several (jobs, two streams) all count.
-        main = self._requester is None or auth is self._requester.auth
-        done = response is not None and response.status < 400
-        if main and done and self.most:
-            self.count += 1
-            if self.count > self.most:
-                raise PageLimitError("enough pages were read")
-        exchange = Exchange(
-            request.method,
-            self._mask.url(request.target()),
-            self._mask.headers(request.headers),
-            self.mask(request.form if request.form is not None else body_value(request.content()), not main),
-        )
-        if response is not None:
-            exchange.status, exchange.ms = response.status, round(response.elapsed_s * 1000, 1)
-            exchange.response_headers = self._mask.headers(dict(response.headers))
-            streamed = response._body is None
-            exchange.response = "(a stream, not shown)" if streamed else self.mask(body_value(response.body), not main)
-        if error is not None:
-            exchange.error = self._mask.text(error.message)
-        self._exchanges.append((main, exchange))
+        self.end, self.shape = ReadingEnd(), ObservedSchema()
+        self._component, self._recorder, self._excerpt = component, recorder, Excerpt(mask)
+        self._report, self._limits, self._cancelled = report, limits, cancelled
+        self._slice, self._page = -1, -1
+        self._attempts: list[Exchange] = []
+        self._remaining = limits.most_records
+        self._pending: Exchange | None = None
+        self._reading = False
+        recorder.before = self._flush
 
-    def take_all(self) -> list[Exchange]:
-        """The exchanges since the last call."""
-        noted, self._exchanges = self._exchanges, []
-        return [exchange for _, exchange in noted]
-
-    def flush(self, part: ReadSlice) -> list[Exchange]:
-        """Put the recorded exchanges into pages of this slice. Returns those that belong to no page."""
-        noted, self._exchanges = self._exchanges, []
-        attempts: list[Exchange] = []
-        for main, exchange in noted:
-            if not main:
-                continue
-            if exchange.error or exchange.status >= 400:
-                attempts.append(exchange)
-                continue
-            part.pages.append(ReadPage(exchange, attempts=attempts))
-            attempts = []
-        if attempts:  # the response that ended the slice
-            part.pages.append(ReadPage(attempts[-1], attempts=attempts[:-1]))
-        return [exchange for main, exchange in noted if not main]
-
-    def mask(self, value: Any, named: bool = False) -> Any:
-        """A copy of a JSON value with secrets masked; `named`: also values whose key names a credential."""
-        return self._mask.value(value, named)
-
-
-def mask_reading(reading: Reading, watch: ExchangeRecorder) -> None:
-    """Mask again now that all tokens are known: a response is recorded before the token in it."""
-    pages = [page for part in reading.slices for page in part.pages]
-    exchanges = [
-        *reading.other,
-        *(exchange for page in pages for exchange in [*page.attempts, page.exchange] if exchange is not None),
-    ]
-    for exchange in exchanges:
-        exchange.url, exchange.error = watch.mask(exchange.url), watch.mask(exchange.error)
-        exchange.headers, exchange.response_headers = (
-            watch.mask(exchange.headers),
-            watch.mask(exchange.response_headers),
-        )
-        exchange.body, exchange.response = watch.mask(exchange.body), watch.mask(exchange.response)
-    for page in pages:
-        page.records, page.rejects = watch.mask(page.records), watch.mask(page.rejects)
-    for part in reading.slices:
-        part.partition, part.bounds, part.state = map(watch.mask, (part.partition, part.bounds, part.state))
-    for line in reading.logs:
-        line.message = watch.mask(line.message)
-    reading.state = watch.mask(reading.state)
-
-
-def body_value(content: bytes | None) -> Any:
-    """A body as JSON or text, truncated if it is long; None for an empty body."""
-    if not content:
-        return None
-    if len(content) <= LARGEST_BODY:
+    def read_slices(self, state: dict[str, Any]) -> None:
+        """Read until the end of the stream or a limit."""
+        current, routing = state, RoutingContext()
         try:
-            return json_codec.loads(content)
-        except json_codec.JsonError:
-            return content.decode("utf-8", "replace")
-    return content[:LARGEST_BODY].decode("utf-8", "replace") + f"… ({len(content):,} bytes in total)"
+            for task in self._component.tasks(state, routing):
+                self._flush()
+                if self._slice + 1 == self._limits.most_slices:
+                    self.end.limited.append("slices")
+                    break
+                self._slice, self._page = self._slice + 1, -1
+                partition, bounds = dict(task.part.partition), dict(task.part.cursor_slice)
+                self._report(SliceBegan(self._slice, self._excerpt.value(partition), self._excerpt.value(bounds)))
+                items = self._component.read(task)
+                self._recorder.most_pages, self._recorder.pages = self._limits.most_pages, 0
+                self._reading = True
+                try:
+                    for item in items:
+                        if isinstance(item, Checkpoint):
+                            current = self._component.merge(current, item.state[CLOSED])
+                        elif isinstance(item, Page) and not self._take(item):
+                            break
+                except ReadLimitError as limit:
+                    self._limit(limit.limit)
+                finally:
+                    self._recorder.most_pages = 0
+                    items.close()
+                    self._flush(True)
+                    self._reading = False
+                    self._report(SliceRead(self._slice, self._excerpt.value(current)))
+                if self.end.limited and self.end.limited[-1] in ("records", "bytes"):
+                    break
+            self._flush()
+            if not self.end.limited:
+                current = self._component.finish(current, routing)
+            for doubt in [*routing.warnings, *routing.doubts]:
+                self._warn(doubt)
+        finally:
+            self.end.state = self._excerpt.value(current)
+
+    def compare(self, declared: Stream) -> None:
+        """Infer the schema of the records that were read, and compare it with the declared one."""
+        keys = [path[0] for path in declared.primary_key if len(path) == 1]
+        self.end.schema = record_schema(self.shape, keys)
+        if self.end.records:
+            self.end.schema_difference = schema_difference(declared.schema, self.end.schema)
+            absent = [key for key in keys if key not in self.end.schema.get("properties", {})]
+            if absent:
+                self._warn(
+                    f"the primary key of “{declared.name}” is {', '.join(keys)}, and none of the {self.end.records:,} "
+                    f"records has {', '.join(absent)}. Set `primary_key` to fields that every record has."
+                )
+
+    def _warn(self, message: str) -> None:
+        text = self._excerpt.value(message)
+        self._report(Log("warning", text[:LARGEST_MESSAGE]))
+
+    def _limit(self, name: str) -> None:
+        if name not in self.end.limited:
+            self.end.limited.append(name)
+
+    def _take(self, page: Page) -> bool:
+        """Report the records of a page. False where a limit ends the read."""
+        if self._cancelled():
+            raise Cancelled("the test read was stopped")
+        self._settle()
+        records = [self._excerpt.record(record) for record in page.records[: self._remaining]]
+        rejects = [
+            {"record": self._excerpt.record(reject.record), "reason": self._excerpt.value(reject.reason)}
+            for reject in page.rejects[: self._limits.most_records]
+        ]
+        for record in records:
+            self.shape.see(record)
+        self.end.records += len(records)
+        self._remaining -= len(page.records)
+        runs = list(runs_of(records)) or [[]]
+        if self._pending is not None or self._page < 0:
+            self._report_page(runs[0], rejects)
+        else:
+            self._report(RecordsRead(self._slice, self._page, runs[0], rejects))
+        for run in runs[1:]:
+            self._report(RecordsRead(self._slice, self._page, run, []))
+        if self._remaining <= 0:
+            self._limit("records")
+        elif self._recorder.full:
+            self._limit("bytes")
+        else:
+            return True
+        return False
+
+    def _report_page(self, records: list[dict[str, Any]], rejects: list[dict[str, Any]]) -> None:
+        self._page += 1
+        self.end.pages += 1
+        attempts, self._attempts = self._attempts, []
+        exchange, self._pending = self._pending, None
+        self._report(PageRead(self._slice, self._page, exchange, records, rejects, attempts))
+
+    def _settle(self) -> None:
+        """Report what was recorded, except the last answer: its records are about to come."""
+        for main, exchange in self._recorder.take():
+            if not main or not self._reading:
+                self._report(OtherRequest(exchange))
+                continue
+            if self._pending is not None:
+                self._report_page([], [])
+            if exchange.error or exchange.status >= 400:
+                self._attempts.append(exchange)
+            else:
+                self._pending = exchange
+
+    def _flush(self, last: bool = False) -> None:
+        """Report what was recorded. `last`: the slice ends, also with an answer that ended it."""
+        self._settle()
+        if self._pending is not None:
+            self._report_page([], [])
+        if last and self._attempts:
+            self._pending = self._attempts.pop()
+            self._report_page([], [])
+
+
+def runs_of(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Records in runs of about `EVENT_BYTES`."""
+    run: list[dict[str, Any]] = []
+    nbytes = 0
+    for record in records:
+        run.append(record)
+        nbytes += len(json_codec.dumps(record))
+        if nbytes >= EVENT_BYTES:
+            yield run
+            run, nbytes = [], 0
+    if run:
+        yield run
 
 
 @contextmanager
-def collect_logs(logs: list[Log], mask: Redactor) -> Iterator[None]:
-    """Collect the log lines of this thread."""
-    thread = threading.get_ident()
+def collect_logs(report: Callable[[Event], None], masked: Callable[[str], str]) -> Iterator[None]:
+    """Report the log lines of this thread, at most `MOST_LOG_LINES`."""
+    thread, lines = threading.get_ident(), [0]
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                logs.append(Log(record.levelname.lower(), mask.text(record.getMessage())))
+            if record.thread != thread:
+                return
+            lines[0] += 1
+            if lines[0] <= MOST_LOG_LINES:
+                with contextlib.suppress(ValueError, TypeError):  # a message whose arguments do not fit it
+                    report(Log(record.levelname.lower(), masked(record.getMessage())[:LARGEST_MESSAGE]))
+            elif lines[0] == MOST_LOG_LINES + 1:
+                report(Log("warning", f"the log has more than {MOST_LOG_LINES} lines; the others are not shown"))
 
     logger, collector = logging.getLogger("kitestring"), Collector(logging.INFO)
     logger.addHandler(collector)

@@ -1,11 +1,14 @@
-"""Resolve a manifest: replace references, hand down parameters, fill in missing types."""
+"""Resolve a manifest: replace references, hand down parameters, fill in missing types, make dynamic streams."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from kitestring.config import secrets_in
 from kitestring.declarative.manifest import PARAMETERS, component_type, parse, resolve
+from kitestring.declarative.source import DeclarativeSource
+from kitestring.redact import Redactor
 
 
 def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -16,6 +19,33 @@ def resolved(manifest: str | Mapping[str, Any]) -> dict[str, Any]:
     raw = parse(manifest) if isinstance(manifest, str) else manifest
     resolved_manifest: dict[str, Any] = add_types(resolve(raw), "", {})
     return resolved_manifest
+
+
+def fully_resolved(
+    manifest: str | Mapping[str, Any],
+    config: Mapping[str, Any],
+    most: int,
+    built: Callable[[DeclarativeSource], None],
+    secrets: Collection[str] = (),
+) -> dict[str, Any]:
+    """The resolved manifest with the streams that its dynamic streams make, at most `most` of each.
+
+    Each stream says in `dynamic_stream_name` which has made it, as airbyte-cdk's `full_resolve_manifest` does. Sends
+    the requests of resolvers; `built` is called before the first. Secrets of the configuration are masked.
+    """
+    values = resolved(manifest)
+    source = DeclarativeSource.of(parse(manifest) if isinstance(manifest, str) else manifest, config)
+    built(source)
+    mask = Redactor([*secrets, *secrets_in(config, source.form)])
+    try:
+        by_dynamic = source.dynamic_streams()
+    finally:
+        source.close()
+    streams = [{**stream, "dynamic_stream_name": None} for stream in values.get("streams") or ()]
+    for name, dynamic in by_dynamic.items():
+        for stream in dynamic[:most]:
+            streams.append({**mask.value(add_types(stream, "", {})), "dynamic_stream_name": name})
+    return {**values, "streams": streams}
 
 
 Resolved = dict[tuple[int, str], tuple[Any, Any]]

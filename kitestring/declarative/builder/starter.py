@@ -1,200 +1,150 @@
-"""Draft the first manifest of an API: small, commented, ready to run."""
+"""The first manifest of `kitestring manifest new`: small, commented, ready to run."""
 
 from __future__ import annotations
 
-import json
-import re
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from kitestring.declarative.builder import paging as kinds
+from kitestring.declarative.builder.http_call import name_of_path, origin_of
+from kitestring.declarative.builder.manifest_plan import (
+    Input,
+    ManifestPlan,
+    StreamPlan,
+    api_key_authenticator,
+    config_template,
+    literal_text,
+)
 from kitestring.errors import ConfigError
 
-VERSION = "6.48.10"
 AUTHS = "none, bearer, basic, header:NAME, query:NAME"
 PAGINGS = "none, page:PARAMETER, offset:PARAMETER, cursor:PARAMETER=PATH, link"
+SIZE_NAMES = ("per_page", "page_size", "limit", "pageSize", "count")
+"""Parameters of an address whose number is the size of a page."""
+RETRIEVER = ("streams", 0, "retriever")
+COMMENTS: dict[tuple[str | int, ...], list[str]] = {
+    ("check",): ["The stream that `kitestring check` reads: one that every account has."],
+    ("definitions",): ["The common part of all streams. A stream includes it with `$ref` and adds to it."],
+    ("definitions", "requester", "url_base"): [
+        "Server errors and rate limits are retried by default. An error handler adds the rules of this API:",
+        "error_handler: {type: DefaultErrorHandler, max_retries: 5}",
+    ],
+    ("streams", 0, "primary_key"): [
+        "Identifies a record. Without it, a later sync can only append or replace everything."
+    ],
+    ("streams", 0, "retriever"): ["To read only new records, add incremental_sync (DatetimeBasedCursor)."],
+    (*RETRIEVER, "record_selector", "extractor"): [
+        "The path of the records in the response; [] if the response is the list itself."
+    ],
+    ("streams", 0, "schema_loader"): ["`kitestring manifest test FILE --schema` infers a schema to replace this one."],
+    ("spec",): ["The form of the configuration. airbyte_secret keeps a value out of logs and responses."],
+}
 
 
 def draft(
     url: str, *, records: str = "", stream: str = "", auth: str = "none", paging: str = "none", key: str = "id"
 ) -> str:
-    """The text of a manifest for the address of a list. Raises `ConfigError` for invalid arguments.
+    """The text of a manifest for the address of a list: `first_plan` as YAML."""
+    return first_plan(url, records=records, stream=stream, auth=auth, paging=paging, key=key).text()
+
+
+def first_plan(
+    url: str, *, records: str = "", stream: str = "", auth: str = "none", paging: str = "none", key: str = "id"
+) -> ManifestPlan:
+    """The plan of a manifest for the address of a list. Raises `ConfigError` for invalid arguments.
 
     `records`: their path in the response, dots for nesting, `*` for every item of a list; empty if the response is the
     list. `auth`: none, bearer, basic, header:NAME or query:NAME. `paging`: none, page:PARAMETER, offset:PARAMETER,
     cursor:PARAMETER=PATH (path of the next cursor in the response), or link (the Link header). `key`: the primary key.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username:
+    origin = origin_of(url)
+    if parts.username:
         raise ConfigError(
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} is not an address to read from",
-            hint="Use the full address of a list, without a password: https://api.example.com/v1/things",
+            f"the address of {origin} contains a user name",
+            hint="Use the address without it, and `--auth basic`: the manifest has no credentials.",
         )
-    path = parts.path.strip("/")
-    name = stream or re.sub(r"\W+", "_", path.rpartition("/")[2].partition(".")[0]).strip("_").lower() or "records"
-    field_path = [name_part for name_part in records.split(".") if name_part]
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    credentials, fields = authenticator(auth)
-    pages = paginator(paging, query)
-    lines = [
-        f"# {parts.netloc}, written by `kitestring manifest new`. How to edit it: docs/howto/build-a-manifest.md.",
-        "#   kitestring manifest validate FILE     finds defects and their lines",
-        "#   kitestring manifest test FILE         reads a page and shows the result",
-        "",
-        f"version: {VERSION}",
-        "type: DeclarativeSource",
-        "",
-        "# The stream that `kitestring check` reads: one that every account has.",
-        "check:",
-        "  type: CheckStream",
-        f"  stream_names: [{quote(name)}]",
-        "",
-        "definitions:",
-        "  # The common part of all streams. A stream includes it with `$ref` and adds to it.",
-        "  requester:",
-        "    type: HttpRequester",
-        f"    url_base: {quote(f'{parts.scheme}://{parts.netloc}')}",
-        "    http_method: GET",
-        *indent(credentials, 4),
-        "    # Server errors and rate limits are retried by default; an error handler adds the rules of this API.",
-        "    # error_handler: {type: DefaultErrorHandler, max_retries: 5}",
-        "",
-        "streams:",
-        "  - type: DeclarativeStream",
-        f"    name: {quote(name)}",
-        "    # Identifies a record. Without it, a later sync can only append or replace everything.",
-        f"    primary_key: [{quote(key)}]",
-        "    retriever:",
-        "      type: SimpleRetriever",
-        "      requester:",
-        '        $ref: "#/definitions/requester"',
-        f"        path: {quote(path)}",
-        *(["        request_parameters:"] if query else []),
-        *(f"          {quote(k)}: {quote(v)}" for k, v in query.items()),
-        "      record_selector:",
-        "        type: RecordSelector",
-        "        # The path of the records in the response; [] if the response is the list itself.",
-        f"        extractor: {{type: DpathExtractor, field_path: [{', '.join(map(quote, field_path))}]}}",
-        *indent(pages, 6),
-        "    # To read only new records, add incremental_sync (DatetimeBasedCursor).",
-        "    # `kitestring manifest test FILE --schema` infers a schema to replace this one.",
-        "    schema_loader:",
-        "      type: InlineSchemaLoader",
-        f"      schema: {{type: object, additionalProperties: true, properties: {{{quote(key)}: {{}}}}}}",
-        "",
-        "# The form of the configuration. airbyte_secret keeps a value out of logs and responses.",
-        "spec:",
-        "  type: Spec",
-        "  connection_specification:",
-        "    type: object",
-        f"    required: [{', '.join(fields)}]",
-        *(["    properties:"] if fields else ["    properties: {}"]),
-        *(
-            f"      {name_part}: {{type: string, title: {title}{', airbyte_secret: true' if secret else ''}}}"
-            for name_part, (title, secret) in fields.items()
-        ),
+    plan = ManifestPlan(parts.netloc, origin, comments=dict(COMMENTS))
+    plan.heading = [
+        f"{parts.netloc}, written by `kitestring manifest new`. How to edit it: docs/howto/build-a-manifest.md.",
+        "  kitestring manifest validate FILE     finds defects and their lines",
+        "  kitestring manifest test FILE         reads a page and shows the result",
     ]
-    return "\n".join(lines) + "\n"
+    plan.authenticator = authenticator(auth, plan)
+    if plan.authenticator is None:
+        plan.comments["definitions", "requester", "url_base"] += [
+            "authenticator: {type: BearerAuthenticator, api_token: \"{{ config['api_token'] }}\"}"
+        ]
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    paginator = paginator_of(paging, query)
+    if paginator is None:
+        plan.comments[*RETRIEVER, "record_selector"] = [
+            "One page only. For more, add a paginator: the how-to shows page numbers, offsets and cursors."
+        ]
+    elif (comment := end_of_pages(paginator)) is not None:
+        plan.comments[*RETRIEVER, "paginator"] = [comment]
+    plan.streams = [
+        StreamPlan(
+            stream or name_of_path(parts.path),
+            literal_text(unquote(parts.path).strip("/")),
+            parameters={name: literal_text(value) for name, value in query.items()},
+            records=[part for part in records.split(".") if part],
+            primary_key=[key],
+            paginator=paginator,
+            schema={"type": "object", "additionalProperties": True, "properties": {key: {}}},
+        )
+    ]
+    return plan
 
 
-def authenticator(auth: str) -> tuple[list[str], dict[str, tuple[str, bool]]]:
-    """The lines of the authenticator, and its fields in the form: name → title, whether it is secret."""
+def authenticator(auth: str, plan: ManifestPlan) -> dict[str, Any] | None:
+    """The authenticator of a kind; its fields become inputs of the plan."""
+
+    def input_template(name: str, title: str, *, secret: bool = True) -> str:
+        return config_template(plan.add_input(Input(name, title, secret=secret)))
+
     kind, _, name = auth.partition(":")
     if kind == "none":
-        return ["# authenticator: {type: BearerAuthenticator, api_token: \"{{ config['api_token'] }}\"}"], {}
+        return None
     if kind == "bearer":
-        lines = ["authenticator:", "  type: BearerAuthenticator", "  api_token: \"{{ config['api_token'] }}\""]
-        return lines, {"api_token": ("API token", True)}
+        return {"type": "BearerAuthenticator", "api_token": input_template("api_token", "API token")}
     if kind == "basic":
-        lines = [
-            "authenticator:",
-            "  type: BasicHttpAuthenticator",
-            "  username: \"{{ config['username'] }}\"",
-            "  password: \"{{ config['password'] }}\"",
-        ]
-        return lines, {"username": ("User name", False), "password": ("Password", True)}
+        return {
+            "type": "BasicHttpAuthenticator",
+            "username": input_template("username", "User name", secret=False),
+            "password": input_template("password", "Password"),
+        }
     if kind in ("header", "query") and name:
         place = "header" if kind == "header" else "request_parameter"
-        lines = [
-            "authenticator:",
-            "  type: ApiKeyAuthenticator",
-            "  api_token: \"{{ config['api_key'] }}\"",
-            f"  inject_into: {{type: RequestOption, inject_into: {place}, field_name: {quote(name)}}}",
-        ]
-        return lines, {"api_key": ("API key", True)}
+        return api_key_authenticator(input_template("api_key", "API key"), place, name)
     raise ConfigError(f"{auth!r} is not a kind of authentication", hint=f"One of: {AUTHS}.")
 
 
-def paginator(paging: str, query: dict[str, str]) -> list[str]:
-    """The lines of the paginator. A page size in the query moves into the paginator."""
+def paginator_of(paging: str, query: dict[str, str]) -> dict[str, Any] | None:
+    """The paginator of a kind. What it sends leaves the query: the page, and a page size."""
     kind, _, rest = paging.partition(":")
-    size_name = next(
-        (size_field for size_field in ("per_page", "page_size", "limit", "pageSize", "count") if size_field in query),
-        "",
-    )
-    number = query.get(size_name, "")
-    sized = number.isdigit() and kind in ("page", "offset", "cursor")
-    size = int(number) if sized else 0
-    if sized:
-        del query[size_name]
-    size_lines = [
-        f"  page_size_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quote(size_name)}}}"
-    ]
-    size_lines = size_lines if sized else []
-    head = ["paginator:", "  type: DefaultPaginator"]
-    if kind == "none" and not rest:
-        return ["# One page only. For more, add a paginator: the how-to shows page numbers, offsets and cursors."]
-    if kind == "link" and not rest:
-        return [
-            *head,
-            "  # The Link header has the address of the next page.",
-            "  page_token_option: {type: RequestPath}",
-            "  pagination_strategy:",
-            "    type: CursorPagination",
-            "    cursor_value: \"{{ headers['link']['next']['url'] }}\"",
-            "    stop_condition: \"{{ 'next' not in headers['link'] }}\"",
-        ]
     name, _, path = rest.partition("=")
-    option = [
-        f"  page_token_option: {{type: RequestOption, inject_into: request_parameter, field_name: {quote(name)}}}"
-    ]
-    ends = "  # Ends with a page of fewer records." if sized else "  # Ends with an empty page: no page size is known."
-    size_part = f"page_size: {size}" if sized else ""
-    if kind == "page" and name and not path:
-        start = query.pop(name, "1")
-        first = f"start_from_page: {int(start) if start.isdigit() else 1}"
-        inside = ", ".join(filter(None, ["type: PageIncrement", size_part, first, "inject_on_first_request: true"]))
-        return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
-    if kind == "offset" and name and not path:
-        query.pop(name, None)
-        inside = ", ".join(filter(None, ["type: OffsetIncrement", size_part]))
-        return [*head, ends, *option, *size_lines, f"  pagination_strategy: {{{inside}}}"]
-    if kind == "cursor" and name and path:
-        query.pop(name, None)
-        value = "response" + "".join(f".get({size_field!r}, {{}})" for size_field in path.split(".")[:-1])
-        value += f".get({path.split('.')[-1]!r})"
-        return [
-            *head,
-            *option,
-            *size_lines,
-            "  pagination_strategy:",
-            "    type: CursorPagination",
-            *([f"    page_size: {size}"] if sized else []),
-            f"    cursor_value: {quote('{{ ' + value + ' }}')}",
-            f"    stop_condition: {quote('{{ not ' + value + ' }}')}",
-        ]
-    raise ConfigError(f"{paging!r} is not a kind of paging", hint=f"One of: {PAGINGS}.")
+    if kind == "none" and not rest:
+        return None
+    if kind == "link" and not rest:
+        return kinds.by_link_header()
+    if kind not in ("page", "offset", "cursor") or not name or bool(path) != (kind == "cursor"):
+        raise ConfigError(f"{paging!r} is not a kind of paging", hint=f"One of: {PAGINGS}.")
+    start = query.pop(name, "")
+    size_name = next((size_name for size_name in SIZE_NAMES if query.get(size_name, "").isdigit()), "")
+    size = int(query.pop(size_name)) if size_name else None
+    if kind == "page":
+        return kinds.by_page(name, int(start) if start.isdigit() else 1, size_name=size_name, size=size)
+    if kind == "offset":
+        return kinds.by_offset(name, size_name=size_name, size=size)
+    return kinds.by_cursor(name, path.split("."), size_name=size_name, size=size)
 
 
-def quote(text: str) -> str:
-    """A text as YAML, without quotes if that is safe."""
-    return (
-        text
-        if re.fullmatch(r"[a-z][a-z_]*", text) and text not in YAML_CONSTANTS
-        else json.dumps(text, ensure_ascii=False)
-    )
-
-
-YAML_CONSTANTS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-
-
-def indent(lines: list[str], by: int) -> list[str]:
-    return [" " * by + line for line in lines]
+def end_of_pages(paginator: dict[str, Any]) -> str | None:
+    """A comment about the last page, if the paginator itself does not say it."""
+    strategy = paginator["pagination_strategy"]
+    if strategy["type"] == "CursorPagination":
+        return None
+    if "page_size" in strategy:
+        return "Ends with a page of fewer records."
+    return "Ends with an empty page: no page size is known."

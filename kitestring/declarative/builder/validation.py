@@ -13,7 +13,16 @@ from kitestring.declarative.builder.position import Positions
 from kitestring.declarative.builder.resolution import add_types
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import BuildContext, Node, build, child_path, keywords
-from kitestring.declarative.manifest import PARAMETERS, REF, References, parse, resolve
+from kitestring.declarative.manifest import (
+    PARAMETERS,
+    REF,
+    References,
+    connection_specification,
+    parse,
+    python_classes,
+    resolve,
+)
+from kitestring.declarative.python_components import check_scope, missing_classes
 from kitestring.declarative.stream import primary_key
 from kitestring.declarative.template import EvaluationError, Templates
 from kitestring.errors import ConfigError, KitestringError
@@ -69,6 +78,7 @@ VALUE_FIELDS = frozenset(
     {"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"}
 )
 """Fields whose values are not components."""
+NEEDS_PYTHON = "needs the Python class"
 LINE = re.compile(r"line (\d+), column (\d+)")
 
 
@@ -156,13 +166,19 @@ def find_defects(
             yield name, f"{name} is not a field of a manifest{did_you_mean(name, MANIFEST_FIELDS)}", ""
     if not manifest.get("streams") and not manifest.get("dynamic_streams"):
         yield "", "the manifest has no streams", "Add a stream, or a dynamic stream."
-    form = (
-        (manifest.get("spec") or {}).get("connection_specification") if isinstance(manifest.get("spec"), dict) else {}
-    )
-    values = copy.deepcopy(dict(config)) if config is not None else example(form or {})
+    values = copy.deepcopy(dict(config)) if config is not None else example(connection_specification(manifest))
     context = BuildContext(values, Templates(values), Connection(), folder)
     normalize(manifest, context)
-    yield from keyword_defects(manifest, "", "", context, set())
+    missing = {place for _, place in missing_classes(manifest)}
+    carried = {place for _, place in python_classes(manifest)} - missing
+    for path, message, hint in keyword_defects(manifest, "", "", context, set()):
+        if not (path in carried and NEEDS_PYTHON in message):
+            yield path, message, hint
+    if carried:
+        try:
+            check_scope(manifest)
+        except ConfigError as error:
+            yield str(error.fields.get("place", "")), error.message, error.hint
     yield from build_defects(manifest, context, config is not None)
     yield from name_defects(manifest)
 
@@ -205,7 +221,7 @@ def keyword_defects(
     kind = node.get("type")
     if isinstance(kind, str) and kind[:1].isupper() and kind not in keywords() and kind not in NESTED:
         if kind.startswith("Custom"):
-            message = f"{kind} needs the Python class {node.get('class_name', '(not named)')}"
+            message = f"{kind} {NEEDS_PYTHON} {node.get('class_name', '(not named)')}"
             yield (
                 path,
                 message,
@@ -236,7 +252,7 @@ def build_defects(
             if config_known:  # the templates may fail for an example made from the spec
                 yield str(error.fields.get("place") or name), error.message, error.hint
         except KitestringError as error:
-            if "needs the Python class" not in error.message:
+            if NEEDS_PYTHON not in error.message:
                 yield str(error.fields.get("place") or name), error.message, error.hint
         except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
             yield name, f"it does not have the form of a {default}: {type(error).__name__}: {error}", ""

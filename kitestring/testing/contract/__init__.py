@@ -16,6 +16,7 @@ import pytest
 
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
+from kitestring.testing.contract.cdc import CdcContract  # noqa: E402
 from kitestring.testing.contract.destination import DestinationContract  # noqa: E402
 from kitestring.testing.contract.files import FilesContract  # noqa: E402
 from kitestring.testing.contract.gap import Gaps  # noqa: E402
@@ -25,6 +26,7 @@ from kitestring.testing.contract.value import Text  # noqa: E402
 from kitestring.testing.contract.vector import VectorContract  # noqa: E402
 
 __all__ = [
+    "CdcContract",
     "DestinationContract",
     "FilesContract",
     "Gaps",

@@ -14,15 +14,17 @@ from kitestring.destination import Counts
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.errors import ConfigError
 from kitestring.source import Item
+from kitestring.testing.contract.browse_cases import BrowseCases
 from kitestring.testing.contract.change_cases import ChangeCases
 from kitestring.testing.contract.key_cases import KeyCases
+from kitestring.testing.contract.missing_cases import MissingCases
 from kitestring.testing.contract.suite import SCHEMA
 from kitestring.testing.contract.value_cases import ValueCases
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Checkpoint, Partition, States
 
 
-class DestinationContract(ValueCases, KeyCases, ChangeCases):
+class DestinationContract(ValueCases, KeyCases, ChangeCases, MissingCases, BrowseCases):
     """The contract of every destination: `make` and `stored` reach yours, `expected` gives the form of its values."""
 
     def test_check_accepts_it_and_creates_nothing(self, tmp_path: Path) -> None:

@@ -162,19 +162,21 @@ class FilesContract(DestinationContract):
         streams = [replace(self.stream(mode), name=name) for name in ("left", "right")]
 
         def write(stream: Stream) -> None:
-            for turn in range(3):
+            for current_number in range(3):
                 destination.begin(stream)
                 for number in range(6):
-                    self.written(destination, stream, self.named(number, number + 50, text=f"{stream.name} {turn}"))
+                    self.written(
+                        destination, stream, self.named(number, number + 50, text=f"{stream.name} {current_number}")
+                    )
                 if mode != "append":
-                    destination.delete(stream, [(50 + turn,)])
+                    destination.delete(stream, [(50 + current_number,)])
                 destination.commit(stream)
 
         at_once(*(lambda stream=stream: write(stream) for stream in streams))
         for stream in streams:
             rows = self.rows_left(tmp_path, stream)
             if mode == "append":
-                assert sorted({text for _, text, _ in rows}) == [f"{stream.name} {turn}" for turn in range(3)]
+                assert sorted({text for _, text, _ in rows}) == [f"{stream.name} {number}" for number in range(3)]
                 assert len(rows) == 36
             else:
                 assert [(key, text) for key, text, _ in rows] == [

@@ -13,13 +13,13 @@ import pytest
 
 from kitestring import json_codec
 from kitestring.batch import Batch
-from kitestring.destination import Counts, Destination
-from kitestring.engine import Selection, Status, sync
+from kitestring.destination import Counts, Destination, Fills
+from kitestring.engine import Rejects, Result, Selection, Status, sync
 from kitestring.errors import ConfigError
 from kitestring.testing.contract.destination import DestinationContract
 from kitestring.testing.contract.suite import SCHEMA
 from kitestring.testing.contract.value import moment
-from kitestring.types import Record, Stream
+from kitestring.types import NULLED_RECORDS, Record, Stream
 
 AIRBYTE_COLUMNS = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id"}
 
@@ -268,6 +268,79 @@ class SqlContract(DestinationContract):
             generations += [row["number"] for row in self.execute(destination, statement)]
         assert len(generations) == 2
         assert generations[0] < generations[1]
+
+    # -- values that do not fit ----------------------------------------------------------------------------------------
+
+    def with_columns(self, folder: Path, records: list[Record], mode: str, share: float = 1.0, **more: Any) -> Result:
+        """Sync these records into a table with Airbyte's columns."""
+        destination = self.make_with(folder, airbyte_columns=True)
+        selections = [Selection(self.stream_name, write_mode=mode)]
+        return sync(self.source(records), destination, selections, max_nulled_share=share, **more)
+
+    def test_a_value_that_does_not_fit_is_null_and_its_text_is_in_airbytes_column(self, tmp_path: Path) -> None:
+        self.needs_airbyte_columns(tmp_path)
+        odd: Record = {"id": 3, "text": "odd", "number": "not a number", "flag": {"a": 1}}
+        for mode in ("append", "append_dedup", "overwrite"):
+            result = self.with_columns(tmp_path / mode, [*self.records(3), odd], mode)
+            figures = result.streams[self.stream_name]
+            assert (result.status, figures.written, figures.rejected) == (Status.succeeded, 4, 0), result.as_dict()
+            assert figures.figures == {NULLED_RECORDS: 1}
+            rows = {int(row["id"]): row for row in self.seen(tmp_path / mode, mode)}
+            assert (rows[3]["text"], rows[3]["number"], rows[3]["flag"]) == ("odd", None, None)
+            assert self.nulled(rows[3]) == {"number": "not a number", "flag": '{"a":1}'}
+            assert [self.nulled(rows[number]) for number in (0, 1, 2)] == [{}, {}, {}]
+
+    def test_too_many_values_that_do_not_fit_make_a_sync_suspicious(self, tmp_path: Path) -> None:
+        self.needs_airbyte_columns(tmp_path)
+        records = [*self.records(9), {"id": 9, "text": "a", "number": "x"}]
+        for mode, share, status in (("append", 0.05, Status.suspicious), ("overwrite", 0.1, Status.succeeded)):
+            result = self.with_columns(tmp_path / mode, records, mode, share)
+            assert (result.status, result.streams[self.stream_name].written) == (status, 10), result.as_dict()
+            assert len(self.seen(tmp_path / mode, mode)) == 10
+
+    def test_a_key_that_does_not_fit_rejects_its_record_with_airbytes_columns_too(self, tmp_path: Path) -> None:
+        self.needs_airbyte_columns(tmp_path)
+        rejects = Rejects(tmp_path / "rejects")
+        odd: Record = {"id": "no number", "text": "odd", "number": "x"}
+        result = self.with_columns(tmp_path, [*self.records(3), odd], "append_dedup", rejects=rejects)
+        assert result.streams[self.stream_name].rejected == 1
+        assert [entry["record"] for entry in rejects.read("default")] == [odd]
+        assert sorted(int(row["id"]) for row in self.seen(tmp_path, "append_dedup")) == [0, 1, 2]
+
+    def test_a_row_with_another_value_that_does_not_fit_is_not_unchanged(self, tmp_path: Path) -> None:
+        """Both versions have a null in the column."""
+        self.needs_airbyte_columns(tmp_path)
+        for value, number, texts in (
+            ("first", None, {"number": "first"}),
+            ("second", None, {"number": "second"}),
+            (0.5, 0.5, {}),
+            ("third", None, {"number": "third"}),
+            (None, None, {}),
+        ):
+            record = {"id": 1, "text": "a", "number": value}
+            figures = self.with_columns(tmp_path, [record, *self.records(1)], "append_dedup").streams[self.stream_name]
+            assert (figures.read, figures.rejected) == (2, 0)
+            rows = {int(row["id"]): row for row in self.seen(tmp_path, "append_dedup")}
+            assert (rows[1]["number"], self.nulled(rows[1]), self.nulled(rows[0])) == (number, texts, {})
+
+    # -- new fields ----------------------------------------------------------------------------------------------------
+
+    def test_existing_rows_get_the_value_of_a_new_field_and_keep_those_that_they_have(self, tmp_path: Path) -> None:
+        destination, stream = self.make(tmp_path), self.stream("append_dedup")
+        assert isinstance(destination, Fills)
+        new = {"state": {"type": ["null", "string"]}, "rank": {"type": ["null", "integer"]}}
+        wider = replace(stream, schema={**SCHEMA, "properties": {**SCHEMA["properties"], **new}})
+        try:
+            destination.begin(stream)
+            self.written(destination, stream, self.records(2))
+            for _ in range(2):  # as after a kill
+                destination.fill(wider, {"state": "it's open", "rank": 7})
+            self.written(destination, wider, [{"id": 1, "text": "a", "state": None, "rank": 1}, {"id": 2, "text": "a"}])
+            destination.commit(wider)
+        finally:
+            destination.close()
+        rows = {int(row["id"]): (row["state"], row["rank"]) for row in self.seen(tmp_path, "append_dedup")}
+        assert rows == {0: ("it's open", 7), 1: (None, 1), 2: (None, None)}
 
     def needs_airbyte_columns(self, folder: Path) -> None:
         if "airbyte_columns" not in type(self.make(folder)).model_fields:

@@ -12,7 +12,9 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.engine import Rejects, Result, Selection, Status, sync
+from kitestring.json_codec import loads
 from kitestring.source import Item
+from kitestring.sql.changed_value import NULLED, REASON
 from kitestring.testing.contract.gap import Gaps
 from kitestring.testing.contract.value import Text, same
 from kitestring.testing.memory import MemorySource
@@ -114,7 +116,7 @@ class DestinationSuite(Gaps):
     ) -> dict[int, str]:
         """The same, where no more than records can be rejected; gives the reasons by `id`."""
         rejects = Rejects(folder / "rejects")
-        result = self.run(folder, records, mode, schema, rejects=rejects, connection="things")
+        result = self.run(folder, records, mode, schema, rejects=rejects, connection="things", max_nulled_share=1.0)
         assert result.status is Status.succeeded, result.as_dict()
         assert result.streams[self.stream_name].accounted == len(records), result.as_dict()
         return {entry["record"]["id"]: entry["reason"] for entry in rejects.read("things")}
@@ -154,6 +156,13 @@ class DestinationSuite(Gaps):
         records = {int(row["id"]): row for row in rows}
         assert len(records) == len(rows), f"{len(rows)} records for the keys {sorted(records)}"
         return records
+
+    def nulled(self, row: Record) -> dict[str, str]:
+        """The values of a row that did not fit and are null, by field, as its `_airbyte_meta` has them."""
+        meta = row.get("_airbyte_meta") or {"changes": []}
+        changes = (loads(meta) if isinstance(meta, str) else meta)["changes"]
+        assert all((change["change"], change["reason"]) == (NULLED, REASON) for change in changes)
+        return {change["field"]: change["value"] for change in changes}
 
     def texts(self, folder: Path, mode: str = "append") -> dict[int, str]:
         return {int(row["id"]): row["text"] for row in self.seen(folder, mode)}

@@ -16,6 +16,7 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
+from kitestring.testing.contract.vector_browse_cases import BrowseCases
 from kitestring.testing.contract.vector_filter_cases import FilterCases
 from kitestring.testing.memory import MemorySource
 from kitestring.types import DELETED_AT, Receipt, Record, Stream, SyncMode, Write
@@ -24,7 +25,7 @@ LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalp
 PARTS = LONG.split("\n\n")
 
 
-class VectorContract(FilterCases):
+class VectorContract(BrowseCases, FilterCases):
     """The contract of every vector store. A reader is `VectorDestination.search`; the embedder is the fake one."""
 
     # -- only changes are embedded -------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kitestring.errors import ConfigError
+from kitestring.filters import matches, parse
 from kitestring.testing.contract.vector_suite import VectorSuite
 from kitestring.types import Record
-from kitestring.vector.filters import matches, parse
 
 HOSTILE = [
     'a "quoted" key', "back\\slash", "it's", "line\nbreak", "tab\t", '"] or id != "', "'; drop table x; --", "日本語",
