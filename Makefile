@@ -2,13 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test check format bench clean
+.PHONY: help demo ui test check pictures format bench clean
 
 # The system's certificates: behind a company's proxy uv's own do not know its authority. (The second name is older uv's.)
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
-# Compiled once here: where PYTHONDONTWRITEBYTECODE is set, every start would do it again and take twice as long.
-export UV_COMPILE_BYTECODE ?= 1
 
 # The project's own uv, or the one on the PATH.
 UV = $$(command -v uv || echo .venv/bin/uv)
@@ -28,8 +26,11 @@ ui: .venv/.uv ## Build the web interface that `kitestring up` serves
 
 test: .venv/.all ## Set up and run every test
 	@scripts/chromium.sh
+	@scripts/mariadb.sh
 	@# The browser's tests need the built interface; its own tests run beside all others, and say why it is not built.
-	@.venv/bin/python scripts/interface.py || true
+	@# In a new clone the tests are compiled meanwhile, once and not by each worker.
+	@[ -d tests/__pycache__ ] || $(PYTEST) --collect-only -q tests >/dev/null 2>&1 & compiled=$$!; \
+	.venv/bin/python scripts/interface.py || true; wait $$compiled || true
 	@.venv/bin/python scripts/interface.py --test & interface=$$!; failed=0; \
 	$(PYTEST) $(PARALLEL) tests || failed=1; \
 	wait $$interface || failed=1; exit $$failed
@@ -43,6 +44,9 @@ check: .venv/.all ## Lint, types, import contracts and the quick unit tests, in 
 	$(PYTEST) -n auto --dist loadfile -q -m "not slow and not browser" tests/unit tests/test_architecture.py || failed=1; \
 	wait $$checks || failed=1; exit $$failed
 
+pictures: .venv/.all ui ## Take the pictures of the docs anew, in a browser
+	@.venv/bin/python scripts/pictures.py
+
 format: .venv/.all ## Format the code and put imports in order
 	@.venv/bin/ruff check --fix-only .
 	@.venv/bin/ruff format .
@@ -52,6 +56,10 @@ bench: .venv/.all ## Run the benchmarks beside their peers (some minutes; see be
 
 clean: ## Remove what was installed and built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage dist build kitestring/ui/dist kitestring/ui/node_modules
+
+# Compiled once here: where PYTHONDONTWRITEBYTECODE is set, every start would do it again and take twice as long.
+# Tests install packages too, into environments of which they import a small part; those compile what is imported.
+.venv/.demo .venv/.all: export UV_COMPILE_BYTECODE ?= 1
 
 # What the demo needs, or everything. Neither removes what the other has installed.
 .venv/.demo: .venv/.uv pyproject.toml uv.lock

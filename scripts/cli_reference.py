@@ -18,28 +18,29 @@ HEAD = """\
 
 <!-- Written by scripts/cli_reference.py from the commands' own help. -->
 
-`kitestring COMMAND --help` shows each of these. `--project`, `--debug`, `--log-level` and `--log-format` may stand
-anywhere on the line.
+`kitestring COMMAND --help` shows the help of a command. `--project`, `--debug`, `--log-level` and `--log-format` can be
+anywhere on the command line.
 
 ## Exit codes
 
 | code | meaning |
 |---|---|
 | 0 | succeeded |
-| 1 | failed: a stream or a whole sync; trying again may help |
-| 2 | refused: usage, configuration or credentials; nothing to try again before something is changed |
-| 3 | suspicious: all ran through, and two numbers disagree, or an answer of the API does not fit |
-| 130 | cancelled by Ctrl-C or SIGTERM; what was durable is kept, the next sync goes on |
+| 1 | failed: a stream or a whole sync; a retry may help |
+| 2 | refused: usage, configuration or credentials; change something before a retry |
+| 3 | suspicious: everything ran, but two numbers disagree, or a response is unexpected |
+| 130 | cancelled by Ctrl-C or SIGTERM; durable records stay, and the next sync continues |
 
-Of several connections the worst counts: 130, then 1, 2, 3. A second Ctrl-C (or SIGTERM, then 143) ends at once.
+With several connections, the command exits with the most severe code: 130, then 1, 2, 3. A second Ctrl-C (or SIGTERM,
+then 143) ends at once.
 
-## What goes where
+## Output and files
 
-Results go to stdout, everything else (progress, log, errors) to stderr. Where stderr is no terminal, progress and log
-are JSON lines. An error is two lines, what is wrong and the next action; `--debug` adds the traceback. Options that a
-connector marks as secret are masked in all of it.
+Results go to stdout, everything else (progress, log, errors) to stderr. If stderr is not a terminal, progress and log
+are JSON lines. An error has two lines: the problem and the next action. `--debug` adds the traceback. Options that a
+connector marks as secret are always masked.
 
-State, rejected records and the like are in `.kitestring/` beside the project file (without one: in the working folder),
+State and rejected records are in `.kitestring/` beside the project file (without one: in the working folder),
 or in `KITESTRING_HOME`.
 """
 

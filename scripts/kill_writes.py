@@ -14,6 +14,7 @@ once there, and the figures say how many did.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import os
@@ -298,10 +299,7 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
             lines += [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         rows = [(row["id"], row["v"], row.get(DELETED_AT)) for row in lines]
     else:
-        done = subprocess.run(
-            [sys.executable, "-c", MILVUS, config["indexing"]["host"], name], capture_output=True, text=True, check=True
-        )
-        rows = json.loads(done.stdout.partition("ROWS")[2])
+        rows = milvus_rows(config["indexing"]["host"])[name]
     return Counter((key, version, mark is not None) for key, version, mark in rows)
 
 
@@ -310,13 +308,24 @@ import json, sys
 from pymilvus import MilvusClient
 client = MilvusClient(sys.argv[1])
 client.load_collection("everything")
-pages = client.query_iterator("everything", batch_size=1000, consistency_level="Strong",
-    filter='_ab_stream == "' + sys.argv[2] + '"', output_fields=["*"])
-rows = []
-while page := pages.next():
-    rows += [(row["_id"], row["v"], row.get("_ab_cdc_deleted_at")) for row in page]
-print("ROWS" + json.dumps(rows))
+def rows_of(stream):
+    pages = client.query_iterator("everything", batch_size=1000, consistency_level="Strong",
+        filter='_ab_stream == "' + stream + '"', output_fields=["*"])
+    rows = []
+    while page := pages.next():
+        rows += [(row["_id"], row["v"], row.get("_ab_cdc_deleted_at")) for row in page]
+    return rows
+print("ROWS" + json.dumps({stream: rows_of(stream) for stream in sys.argv[2:]}))
 """
+
+
+@functools.cache
+def milvus_rows(host: str) -> dict[str, list[Any]]:
+    """The rows of all streams, when all syncs have ended. One process reads them: to start it costs a second."""
+    command = [sys.executable, "-c", MILVUS, host, *WRITES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows: dict[str, list[Any]] = json.loads(done.stdout.partition("ROWS")[2])
+    return rows
 
 
 @contextmanager
@@ -409,9 +418,8 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
     dice = random.Random(seed)
     with place_of(destination, folder) as place:
         kind = registry.destination(destination, place.config)
-        for module in kind.facts.packages:
-            if module != "pymilvus":  # its threads do not live on in a child
-                importlib.import_module(module)
+        for module in {*kind.facts.packages, *kind.facts.preload} - {"pymilvus"}:  # its threads do not live in a child
+            importlib.import_module(module)
         order: dict[str, Any] = {
             "destination": destination,
             "config": place.config,

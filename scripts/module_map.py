@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,10 +38,14 @@ def sections() -> Iterator[str]:
             yield f"### `{'kitestring' if name == '.' else name}/`\n\n{about}{lines}{chr(10) if lines else ''}"
 
 
+@functools.cache
+def docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+
+
 def first_sentence(path: Path) -> str:
     """The first sentence of a module's docstring, on one line and without its full stop; "" without a docstring."""
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    paragraph = " ".join(docstring.split("\n\n")[0].split())
+    paragraph = " ".join(docstring(path).split("\n\n")[0].split())
     match = SENTENCE.match(paragraph)
     return (match[1] if match else paragraph).replace("<", "&lt;")
 

@@ -1,16 +1,18 @@
 """Fixtures that several suites share."""
 
+import gc
 import logging
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kitestring.server.auth import password
 
-pytest_plugins = ["integration.postgres_server"]
+pytest_plugins = ["integration.mariadb_server", "integration.postgres_server"]
 TESTS = Path(__file__).parent
 SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
 PRODUCTION_HASH = (password.PASSES, password.MEMORY_KIB, password.LANES)
@@ -37,11 +39,45 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Collecting makes a million objects that stay: no garbage collection looks at them, now or during the tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+LONGEST = (
+    "integration/test_milvus_server.py",
+    "integration/test_foreign_packages.py",
+    "integration/test_new_connector.py",
+    "browser/test_builder.py",
+    "integration/server/test_hostile_editor.py",
+    "integration/test_kill_writes.py",
+    "integration/server/test_clients.py",
+    "integration/server/test_flagship_server.py",
+    "browser/test_sizes.py",
+    "browser/test_making.py",
+)
+"""Files that take a minute or more, the longest of a folder first; a worker runs a whole file."""
+FOLDERS = ("integration", "browser", "contract", "examples")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long come first, so that parallel workers end at about the same moment."""
-    folders = ("integration", "browser", "contract", "examples")
-    rank = {folder: n for n, folder in enumerate(folders)}
-    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(folders)))
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        path = item.path.relative_to(TESTS)
+        folder, name = path.parts[0], path.as_posix()
+        return (
+            FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
+            LONGEST.index(name) if name in LONGEST else len(LONGEST),
+        )
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

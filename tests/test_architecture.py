@@ -8,16 +8,30 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import kitestring
+from scripts import connector_reference, house_words, module_map
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kitestring"
-MODULES = sorted(PACKAGE.rglob("*.py"))
-sys.path.insert(0, str(ROOT / "scripts"))
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Its files and folders, without what is installed or built: `node_modules` has some ten thousand files."""
+    for path in folder.iterdir():
+        if path.name in ("node_modules", "dist", "__pycache__"):
+            continue
+        yield path
+        if path.is_dir():
+            yield from below(path)
+
+
+OURS = sorted(below(PACKAGE))
+MODULES = [path for path in OURS if path.suffix == ".py"]
 FORBIDDEN = {"utils", "util", "common", "helpers", "helper", "base", "core", "manager", "misc"}
 HEAVY = {
     *("pyarrow", "numpy", "pandas", "duckdb", "pymilvus", "jinja2", "urllib3", "yaml", "rich", "orjson"),
@@ -40,8 +54,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    ours = (path for path in PACKAGE.rglob("*") if not {"node_modules", "dist"} & set(path.parts))
-    named = [str(path) for path in ours if path.stem in FORBIDDEN]
+    named = [str(path) for path in OURS if path.stem in FORBIDDEN]
     assert not named
 
 
@@ -69,34 +82,33 @@ def test_a_file_name_stands_once() -> None:
     assert {name for name, count in names.items() if count > 1} == set(REPEATED)
 
 
-def test_names_are_the_terms_of_the_field() -> None:
-    import house_words
+@pytest.fixture(scope="module")
+def names() -> dict[Path, list[tuple[str, int]]]:
+    """The names in each module, with their lines."""
+    return {path: list(house_words.names_in(path)) for path in MODULES}
 
+
+def test_names_are_the_terms_of_the_field(names: dict[Path, list[tuple[str, int]]]) -> None:
     released = PACKAGE / "server" / "store" / "migrations" / "versions"
     banned = sorted(
         f"{path.relative_to(ROOT)}:{line}: {name}"
-        for path in MODULES
+        for path, lines in names.items()
         if released not in path.parents
-        for name, line in house_words.names_in(path)
+        for name, line in lines
         if house_words.is_banned(name)
     )
     assert banned == []
 
 
 def test_file_names_are_the_terms_of_the_field() -> None:
-    import house_words
-
-    ours = [
-        path for path in PACKAGE.rglob("*") if not {"node_modules", "dist", "versions", "__pycache__"} & set(path.parts)
-    ]
-    assert [str(path.relative_to(ROOT)) for path in ours if house_words.is_banned(path.stem)] == []
+    ours = [path.relative_to(ROOT) for path in OURS if "versions" not in path.parts]
+    assert [str(path) for path in ours if house_words.is_banned(path.stem)] == []
 
 
-def test_the_share_of_house_words_is_below_half_a_percent() -> None:
-    import house_words
-
-    names = [name for path in MODULES for name, _ in house_words.names_in(path)]
-    assert sum(map(house_words.is_house_word, names)) < 0.005 * len(names)
+def test_the_share_of_house_words_is_below_half_a_percent(names: dict[Path, list[tuple[str, int]]]) -> None:
+    references = Counter(name for lines in names.values() for name, _ in lines)
+    house = sum(count for name, count in references.items() if house_words.is_house_word(name))
+    assert house < 0.005 * references.total()
 
 
 def test_no_file_outgrows_its_noun() -> None:
@@ -105,7 +117,7 @@ def test_no_file_outgrows_its_noun() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [name_of(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    silent = [name_of(path) for path in MODULES if not module_map.docstring(path)]
     assert not silent
 
 
@@ -133,8 +145,8 @@ def test_no_modules_import_each_other_in_a_circle(imports: dict[str, set[str]]) 
 def test_the_engine_never_imports_a_connector_by_name(imports: dict[str, set[str]]) -> None:
     wrong = {
         (module, other)
-        for module, others in imports.items()
-        for other in others
+        for module, rest in imports.items()
+        for other in rest
         if module.startswith(("kitestring.engine", "kitestring.registry", "kitestring.library", "kitestring.project"))
         and other.startswith(("kitestring.sources.", "kitestring.destinations."))
     }
@@ -211,21 +223,22 @@ def tracked() -> list[Path]:
 
 def test_no_file_names_a_folder_of_the_machine_it_was_written_on() -> None:
     places = re.compile(rb"(?<![\w./~$-])/(?:work|root|home/[a-z]\w*)/[\w.-]+")
-    found = []
+    results = []
     for path in tracked():
         if not path.is_file() or path.suffix in (".png", ".lock", ".bin", ".gz", ".parquet"):
             continue
-        found.extend(f"{path.relative_to(ROOT)}: {m.group().decode()}" for m in places.finditer(path.read_bytes()))
-    assert not found
+        results.extend(f"{path.relative_to(ROOT)}: {m.group().decode()}" for m in places.finditer(path.read_bytes()))
+    assert not results
 
 
 def test_every_connector_has_a_page_in_the_docs() -> None:
     from kitestring import registry
 
     missing = [
-        f"{one.kind} {one.name}"
-        for one in registry.connectors()
-        if one.entry_point is None and not (ROOT / "docs" / "reference" / f"{one.kind}s" / f"{one.name}.md").is_file()
+        f"{connector.kind} {connector.name}"
+        for connector in registry.connectors()
+        if connector.entry_point is None
+        and not (ROOT / "docs" / "reference" / f"{connector.kind}s" / f"{connector.name}.md").is_file()
     ]
     assert not missing
 
@@ -236,7 +249,16 @@ def test_no_two_test_files_share_a_name() -> None:
     assert not {name for name in names if names.count(name) > 1}
 
 
-ORDINARY = frozenset({"airbyte", "files", "linear", "notion", "sample", "singer"})
+def test_the_files_of_tests_that_run_first_are_there(pytestconfig: pytest.Config) -> None:
+    [conftest] = [
+        plugin
+        for plugin in pytestconfig.pluginmanager.get_plugins()
+        if getattr(plugin, "__file__", None) == str(ROOT / "tests" / "conftest.py")
+    ]
+    assert not [name for name in conftest.LONGEST if not (ROOT / "tests" / name).is_file()]
+
+
+ORDINARY = frozenset({"airbyte", "files", "linear", "notion", "sample", "singer", "sql"})
 """Names of connectors that are words too: they count only where a text is the name and nothing else."""
 
 STORE = "the server's own store is kept by SQLite or PostgreSQL"
@@ -262,7 +284,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.server.api.kitestring.responses": ("sqlite", STORE),
     "kitestring.server.api.kitestring.server": ("postgres sqlite", STORE),
     "kitestring.server.child.actions": ("sample", "an argument: how many records an estimate reads"),
-    "kitestring.server.child.preload": ("airbyte files", "packages of the core"),
+    "kitestring.server.child.preload": ("airbyte files sql", "packages of the core"),
     "kitestring.server.settings": ("postgres sqlite", STORE),
     "kitestring.server.store.*": ("postgres sqlite", STORE),
     "kitestring.server.observability.totals": ("sqlite", STORE),
@@ -283,15 +305,10 @@ def core() -> list[Path]:
 
 def named_in(path: Path, names: set[str]) -> set[str]:
     """The connectors that a module names in its texts, docstrings apart, and imports."""
-    tree = ast.parse(path.read_text("utf-8"))
-    silent = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and isinstance(node.body[0], ast.Expr)
-    } | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    silent = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     named: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             text = node.value.replace("https://github.com/kitestring", "").lower().replace("-", "_")
             bare = text.removeprefix("source_").removeprefix("destination_")
@@ -375,15 +392,10 @@ def test_every_connector_declares_what_it_is() -> None:
 
 
 def test_the_tables_of_connectors_are_what_the_connectors_declare() -> None:
-    import connector_reference
-
     text = connector_reference.PAGE.read_text("utf-8")
     assert text == connector_reference.written(text), "run: .venv/bin/python scripts/connector_reference.py"
 
 
 def test_the_map_of_the_modules_is_what_their_docstrings_say() -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    import module_map
-
     text = module_map.PAGE.read_text("utf-8")
     assert text == module_map.written(text), "run: .venv/bin/python scripts/module_map.py"

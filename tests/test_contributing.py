@@ -22,12 +22,12 @@ BLOCKS = dict(re.findall(r"^```\w+ (\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), 
 
 def module(name: str, *blocks: str) -> types.ModuleType:
     """The blocks as one module, importable as classes of a connector have to be."""
-    made = types.ModuleType(name)
-    made.pytest = pytest  # type: ignore[attr-defined]
-    sys.modules[name] = made
+    created_type = types.ModuleType(name)
+    created_type.pytest = pytest  # type: ignore[attr-defined]
+    sys.modules[name] = created_type
     for block in blocks:
-        exec(compile(BLOCKS[block], f"{PAGE.name}:{block}", "exec"), vars(made))
-    return made
+        exec(compile(BLOCKS[block], f"{PAGE.name}:{block}", "exec"), vars(created_type))
+    return created_type
 
 
 SOURCE = module("contributed_source", "source", "test_source")

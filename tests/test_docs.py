@@ -76,7 +76,7 @@ def test_project_files_load_and_their_connectors_take_the_options(at: str, text:
 
 def commands() -> list[tuple[str, list[str]]]:
     """Every `kitestring …` of the console blocks."""
-    found = []
+    results = []
     for at, text in blocks("console"):
         lines = iter(re.sub(r"\\\n\s*", "", text).splitlines())
         for line in lines:
@@ -84,8 +84,8 @@ def commands() -> list[tuple[str, list[str]]]:
             if line.startswith("kitestring "):
                 while line.count('"') % 2:  # a text that goes on in the next line
                     line += " " + next(lines)
-                found.append((at, shlex.split(line.split(" > ")[0])))
-    return found
+                results.append((at, shlex.split(line.split(" > ")[0])))
+    return results
 
 
 @pytest.mark.parametrize(("at", "words"), commands(), ids=[f"{at} {' '.join(words)}" for at, words in commands()])
@@ -119,9 +119,9 @@ def test_the_reference_of_the_command_line_is_that_of_the_commands() -> None:
 def test_every_connector_is_in_the_index() -> None:
     index = (ROOT / "docs" / "reference" / "connectors.md").read_text("utf-8")
     missing = [
-        one.name
-        for one in registry.connectors()
-        if one.entry_point is None and f"({one.kind}s/{one.name}.md)" not in index
+        connector.name
+        for connector in registry.connectors()
+        if connector.entry_point is None and f"({connector.kind}s/{connector.name}.md)" not in index
     ]
     assert not missing
 
@@ -147,3 +147,12 @@ def test_the_python_of_the_pages_runs(tmp_path: Path) -> None:
 def test_the_settings_of_a_page_that_are_wrong_would_be_found(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         registry.connector("source", "sample").build({"cuont": 5})
+
+
+def test_each_picture_of_a_page_is_taken_by_a_browser_test() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "pictures.py"), "--list"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    listed = {line.split()[0] for line in done.stdout.splitlines()}
+    assert listed == {path.name for path in (ROOT / "docs" / "images").glob("*.png")}

@@ -38,26 +38,26 @@ def table() -> list[str]:
         try:
             left, after_truncate = (left_by(Write(replace, keep, deletes), syncs) for syncs in (EVENTS, TRUNCATE))
         except ValueError:
-            shown = "refused: a deletion names one record, and `keep: all` holds several of a key |"
+            displayed = "refused: a deletion names one record, and `keep: all` holds several of a key |"
         else:
             record = "~~{} {}~~" if deletes == "mark" else "{} {} (deletion)"
-            shown = " | ".join(
-                ", ".join(record.format(key, text) if gone else f"{key} {text}" for key, text, gone in rows_left)
+            displayed = " | ".join(
+                ", ".join(record.format(key, text) if removed else f"{key} {text}" for key, text, removed in rows_left)
                 for rows_left in (left, after_truncate)
             )
-        rows.append(f"| {YES[replace]} | {keep} | {deletes} | {shown} |")
+        rows.append(f"| {YES[replace]} | {keep} | {deletes} | {displayed} |")
     return rows
 
 
 def test_the_page_of_the_write_modes_shows_the_table_that_is_run() -> None:
     page = PAGE.read_text("utf-8")
-    wanted = page
+    expected = page
     for name, rows in (("words", words()), ("modes", modes()), ("table", table())):
         block = "\n".join([f"<!-- {name} -->", *rows])
-        wanted = re.sub(rf"<!-- {name} -->(\n\|[^\n]*)*", lambda _, block=block: block, wanted)
+        expected = re.sub(rf"<!-- {name} -->(\n\|[^\n]*)*", lambda _, block=block: block, expected)
     if os.environ.get("KITESTRING_GOLDEN"):
-        PAGE.write_text(wanted, "utf-8")
-    assert page == wanted
+        PAGE.write_text(expected, "utf-8")
+    assert page == expected
 
 
 def test_the_web_interface_has_the_table_of_modes() -> None:
@@ -72,7 +72,7 @@ def test_the_web_interface_has_the_table_of_modes() -> None:
         }
         for mode in MODES.values()
     ]
-    wanted = json.dumps(rows, indent=2) + "\n"
+    expected = json.dumps(rows, indent=2) + "\n"
     if os.environ.get("KITESTRING_GOLDEN"):
-        INTERFACE.write_text(wanted, "utf-8")
-    assert INTERFACE.read_text("utf-8") == wanted
+        INTERFACE.write_text(expected, "utf-8")
+    assert INTERFACE.read_text("utf-8") == expected

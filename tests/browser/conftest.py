@@ -25,6 +25,7 @@ import pytest
 
 from kitestring.server.http.web_interface import DIST, PAGE
 from tests.browser.chromium import CHROMIUM, FLAGS
+from tests.preloaded_command import PreloadedCommand
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "kitestring" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,32 +34,29 @@ PUBLIC = "/api/public/v1"
 
 
 class Running:
-    """A server in a process of its own, with a data folder of its own. `call` answers JSON; it fails on a refusal."""
+    """A server in a process of its own, with a data folder of its own. `call` answers JSON; it fails on a refusal.
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    It is forked from one that has imported the server already; where it is `new`, it starts as a user starts it.
+    """
+
+    process: subprocess.Popen[bytes] | PreloadedCommand
+
+    def __init__(self, home: Path, *, new: bool = False, **settings: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("KITESTRING_")}
         self.home = home
-        self.log = (home.parent / f"{home.name}.log").open("w+")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "kitestring", "up", "--port", "0"],
-            cwd=home.parent,
-            env={**clean, "KITESTRING_HOME": str(home), **settings},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.url = ""
-        assert self.process.stderr is not None
-        output = ""
-        for line in self.process.stderr:
-            output += line
-            match = re.match(r"Kitestring is up at (\S+)", line)
-            if match:
-                self.url = match[1]
-                break
-        assert self.url, output
-        # Read on, or a full pipe would stop the server.
-        self.reader = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
+        self.log = home.parent / f"{home.name}.log"
+        environment = {**clean, "KITESTRING_HOME": str(home), **settings}
+        with self.log.open("w") as log:
+            words = ["up", "--port", "0"]
+            if new:
+                command = [sys.executable, "-m", "kitestring", *words]
+                self.process = subprocess.Popen(command, cwd=home.parent, env=environment, stdout=log, stderr=log)
+            else:
+                self.process = PreloadedCommand(words, home.parent, environment, log.fileno(), log.fileno())
+        while not (match := re.search(r"^Kitestring is up at (\S+)", output := self.log.read_text(), re.MULTILINE)):
+            assert self.process.poll() is None, output
+            time.sleep(0.05)
+        self.url = match[1]
         self.client = httpx.Client(base_url=self.url, timeout=600)
         self.workspace: str = self.call("GET", f"{PUBLIC}/workspaces")["data"][0]["workspaceId"]
 
@@ -87,15 +85,13 @@ class Running:
         self.client.close()
         self.process.send_signal(signal.SIGINT)
         self.process.wait()
-        self.reader.wait()
-        self.log.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """A Chromium for each file of tests; each visit has a context of its own.
+    """One Chromium for the files of this folder that a process runs.
 
-    Not one for all: its event loop would go on in the tests of other files that the same process runs."""
+    Not for the whole run: its event loop would go on in the tests of other folders that the same process runs."""
     if not CHROMIUM:
         pytest.skip("there is no Chromium on the path")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
@@ -103,6 +99,16 @@ def browser() -> Iterator[Any]:
         started = playing.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield started
         started.close()
+
+
+@pytest.fixture(scope="package")
+def profile(browser: Any) -> Iterator[Any]:
+    """A browser context for all visits: what it has loaded and compiled is kept, and that is half of a visit's work.
+
+    Its users prefer reduced motion: without a GPU, frames of animations cost a third of the time."""
+    context = browser.new_context(reduced_motion="reduce")
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +124,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
-    """Opens a path of the interface: nothing may come from elsewhere, and nothing may go wrong in it."""
-    contexts: list[Any] = []
+def visit(profile: Any, server: Running) -> Iterator[Callable[..., Any]]:
+    """Opens a path of the interface as a new visitor: nothing may come from elsewhere, and nothing may go wrong in it.
+
+    A second visit of a test is in the same page."""
     elsewhere: list[str] = []
     errors: list[str] = []
 
@@ -129,27 +136,37 @@ def visit(browser: Any, server: Running) -> Iterator[Callable[..., Any]]:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             errors.append(message.text)
 
+    page = profile.new_page()
+    page.set_default_timeout(120_000)
+    page.on(
+        "request",
+        lambda r: elsewhere.append(r.url) if urlsplit(r.url).hostname not in ("127.0.0.1", None) else None,
+    )
+    page.on("console", heard)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
     def open_(path: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.on(
-            "request",
-            lambda r: elsewhere.append(r.url) if urlsplit(r.url).hostname not in ("127.0.0.1", None) else None,
-        )
-        page.on("console", heard)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        forget(page, server.url)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if dark else "light")
         page.goto(f"{server.url}{path}")
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    forget(page, server.url)
+    profile.set_offline(False)
+    profile.clear_permissions()
+    for opened in profile.pages:
+        opened.close()
     assert not elsewhere
     assert not errors
+
+
+def forget(page: Any, url: str) -> None:
+    """Forget who has signed in, and what the interface keeps in the browser."""
+    page.context.clear_cookies()
+    if page.url.startswith(url):
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
 
 
 def until(page: Any, expression: str, timeout_s: float = 120) -> None:
@@ -163,7 +180,8 @@ def until(page: Any, expression: str, timeout_s: float = 120) -> None:
 def accessible(page: Any) -> None:
     """Hold a page against the rules of WCAG 2.2 A and AA that axe-core knows."""
     assert AXE.is_file(), "axe-core is not installed: make ui"
-    page.evaluate(AXE.read_text("utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text("utf-8"))
     # A page that is still fading in has no colours to measure.
     still = "one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity"
     until(page, f"document.getAnimations().every(one => {still})")

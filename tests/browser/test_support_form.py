@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -22,14 +23,14 @@ import pytest
 from kitestring.testing.zendesk import ZendeskStandIn
 from tests.browser.chromium import CHROMIUM
 
-pytest.importorskip("streamlit", reason="needs the package streamlit")
-
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "examples" / "support_form" / "app.py"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on the path"),
+    # The form runs in a process of its own: importing it in each worker of the tests would take seconds.
+    pytest.mark.skipif(importlib.util.find_spec("streamlit") is None, reason="needs the package streamlit"),
 ]
 
 

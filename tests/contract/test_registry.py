@@ -63,5 +63,5 @@ def test_every_gap_is_of_a_case_that_the_class_runs_and_has_a_reason() -> None:
 
 def test_the_table_of_gaps_names_every_connector() -> None:
     script = Path(__file__).parents[2] / "scripts" / "contract_gaps.py"
-    shown = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
-    assert all(f"| {connector.name} |" in shown for connector in OURS)
+    stdout = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    assert all(f"| {connector.name} |" in stdout for connector in OURS)

@@ -189,7 +189,7 @@ class BeginsAnew(MemorySource):
 class SavesNoText(MemorySource):
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         for item in super().read(partition, states):
-            yield Checkpoint({**item.state, 1: "a key that is no text"}) if isinstance(item, Checkpoint) else item  # type: ignore[dict-item]
+            yield Checkpoint({**item.state, 1: "a key that is not text"}) if isinstance(item, Checkpoint) else item  # type: ignore[dict-item]
 
 
 class GivesOldVersionsLast(MemorySource):

@@ -29,8 +29,10 @@ def hooks(suite: type[Gaps]) -> list[str]:
     rows = []
     for name, method in inspect.getmembers(suite, inspect.isfunction):
         if "raise NotImplementedError" in inspect.getsource(method):
-            said = inspect.getdoc(method) or "gives the connector; called with the same folder it means the same place."
-            rows.append(f"`{name}`: {in_a_line(said)}")
+            output = (
+                inspect.getdoc(method) or "gives the connector; called with the same folder it means the same place."
+            )
+            rows.append(f"`{name}`: {in_a_line(output)}")
     return rows
 
 
@@ -48,7 +50,7 @@ def section(suite: type[Gaps]) -> list[str]:
 def test_the_page_lists_every_case_and_what_an_author_writes() -> None:
     page = PAGE.read_text("utf-8")
     head = page[: page.index("<!-- cases -->")]
-    wanted = "\n".join([head + "<!-- cases -->", "", *(row for suite in SUITES for row in section(suite))])
+    expected = "\n".join([head + "<!-- cases -->", "", *(row for suite in SUITES for row in section(suite))])
     if os.environ.get("KITESTRING_GOLDEN"):
-        PAGE.write_text(wanted, "utf-8")
-    assert page == wanted
+        PAGE.write_text(expected, "utf-8")
+    assert page == expected

@@ -120,11 +120,11 @@ def test_a_visitor_may_send_it_anyway(zendesk: ZendeskStandIn) -> None:
 class Impatient(ZendeskStandIn):
     """A help desk whose visitor clicks again while it makes a ticket."""
 
-    click_again: Callable[[], object] = staticmethod(lambda: None)
+    second_click: Callable[[], object] = staticmethod(lambda: None)
 
     def create_ticket(self, call: Call) -> Any:
         if len(self.calls("/tickets", "POST")) == 1:
-            self.click_again()
+            self.second_click()
         return super().create_ticket(call)
 
 
@@ -140,14 +140,14 @@ def test_a_click_while_the_request_is_sent_does_not_lose_the_confirmation(
 
     monkeypatch.setattr(app_test, "LocalScriptRunner", Runner)
 
-    def click_again() -> None:
+    def second_click() -> None:
         runner, clicked = runners[-1]
         assert runner.request_rerun(clicked)
 
     with Impatient(desk=HelpDesk(tickets=60)) as desk:
         environment(ZENDESK_BASE_URL=desk.url)
         page = Page().write().click()
-        desk.click_again = click_again
+        desk.second_click = second_click
         page.click("anyway")
         assert "Your request was sent: #61" in page.text
         assert len(desk.calls("/tickets", "POST")) == 1
@@ -275,8 +275,8 @@ def test_text_with_markup_is_shown_as_it_is(zendesk: ZendeskStandIn) -> None:
         "Leak", "The coffee machine leaks, there is water all over the kitchen.", organization="Quayside Museum"
     )
     page.click()
-    (shown,) = [m.value for m in page.app.markdown if "Click" in m.value]
-    assert shown == r"**\[Click\]\(javascript\:alert\(1\)\) \<b\>now\<\/b\> \*please\***"
+    (displayed,) = [m.value for m in page.app.markdown if "Click" in m.value]
+    assert displayed == r"**\[Click\]\(javascript\:alert\(1\)\) \<b\>now\<\/b\> \*please\***"
 
 
 # -- when something does not work
@@ -531,7 +531,7 @@ def test_a_setting_that_cannot_be_read_is_told(environment: Callable[..., None])
     environment(TICKET_THRESHOLD="near")
     page = Page()
     assert not page.app.exception
-    assert "This form is not set up yet: TICKET_THRESHOLD is no number" in page.text
+    assert "This form is not set up yet: TICKET_THRESHOLD is not a number" in page.text
 
 
 def test_an_address_that_is_none_is_told(environment: Callable[..., None]) -> None:

@@ -14,21 +14,27 @@ def settings(**environment: str):  # type: ignore[no-untyped-def]
 
 
 def test_a_key_alone_does_not_change_the_demos_embedder() -> None:
-    found = settings(OPENAI_API_KEY="sk-1234567890")
-    assert found.embedding() == {"mode": "local"}
-    assert (found.ticket_threshold, found.article_threshold) == (0.8, 1.0)
+    actual_settings = settings(OPENAI_API_KEY="sk-1234567890")
+    assert actual_settings.embedding() == {"mode": "local"}
+    assert (actual_settings.ticket_threshold, actual_settings.article_threshold) == (0.8, 1.0)
 
 
 def test_a_collection_with_a_key_is_searched_by_openai_with_its_thresholds() -> None:
-    found = settings(OPENAI_API_KEY="sk-1234567890", MILVUS_URL="https://x.zillizcloud.com", MILVUS_TOKEN="t0ken")
-    assert found.embedding() == {"mode": "openai", "openai_key": "sk-1234567890", "model": "text-embedding-ada-002"}
-    assert (found.collection, found.ticket_threshold) == ("zendesk", 0.35)
-    assert found.destination()["indexing"]["auth"] == {"mode": "token", "token": "t0ken"}
+    actual_settings = settings(
+        OPENAI_API_KEY="sk-1234567890", MILVUS_URL="https://x.zillizcloud.com", MILVUS_TOKEN="t0ken"
+    )
+    assert actual_settings.embedding() == {
+        "mode": "openai",
+        "openai_key": "sk-1234567890",
+        "model": "text-embedding-ada-002",
+    }
+    assert (actual_settings.collection, actual_settings.ticket_threshold) == ("zendesk", 0.35)
+    assert actual_settings.destination()["indexing"]["auth"] == {"mode": "token", "token": "t0ken"}
 
 
 def test_thresholds_that_users_bring_along_are_kept() -> None:
-    found = settings(TICKET_THRESHOLD="0.4", ARTICLE_THRESHOLD="0.362")
-    assert (found.ticket_threshold, found.article_threshold) == (0.4, 0.362)
+    actual_settings = settings(TICKET_THRESHOLD="0.4", ARTICLE_THRESHOLD="0.362")
+    assert (actual_settings.ticket_threshold, actual_settings.article_threshold) == (0.4, 0.362)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +52,10 @@ def test_secrets_are_neither_in_the_repr_nor_in_masked_messages() -> None:
         "ZENDESK_API_TOKEN": "zendesk-secret",
         "ZENDESK_OAUTH_TOKEN": "oauth-secret",
     }
-    found = settings(MILVUS_URL="http://x:1", OPENAI_API_KEY="openai-secret", **secrets)
+    actual_settings = settings(MILVUS_URL="http://x:1", OPENAI_API_KEY="openai-secret", **secrets)
     for secret in (*secrets.values(), "openai-secret"):
-        assert secret not in repr(found)
-        assert found.masked(f"refused: {secret}!") == "refused: ****!"
+        assert secret not in repr(actual_settings)
+        assert actual_settings.masked(f"refused: {secret}!") == "refused: ****!"
 
 
 def test_a_snippet_is_made_of_sentences() -> None:
@@ -60,9 +66,9 @@ def test_a_snippet_is_made_of_sentences() -> None:
         + "word " * 100
         + "."
     )
-    found = snippet({"title": "Paging", "text": text})
-    assert found.startswith("A page has 100 records. Still stuck? word")
-    assert len(found) <= 222
+    actual_snippet = snippet({"title": "Paging", "text": text})
+    assert actual_snippet.startswith("A page has 100 records. Still stuck? word")
+    assert len(actual_snippet) <= 222
 
 
 def test_each_record_is_shown_once_by_its_nearest_chunk() -> None:

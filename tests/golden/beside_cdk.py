@@ -30,18 +30,18 @@ def airbyte(name: str, paths: dict[str, str]) -> list[dict[str, Any]]:
     arguments = [name, "--manifest-path", paths["manifest"], "--config", paths["config"]]
     if name == "read":
         arguments += ["--catalog", paths["catalog"], "--state", paths["state"]]
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     try:
         source = create_declarative_source(["check", *arguments[1:5]] if name == "spec" else arguments)
         parsed = AirbyteEntrypoint.parse_args(arguments if name != "spec" else [name])
         for text in AirbyteEntrypoint(source).run(parsed):
-            found += [json.loads(one) for one in text.splitlines() if one.startswith("{")]
+            results += [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     except Exception as error:
-        said = getattr(error, "message", None) or str(error)
+        output = getattr(error, "message", None) or str(error)
         internal = getattr(error, "internal_message", "")
-        said += f" | {internal} | {str(error.__cause__)[:2000]}"
-        found.append({"type": "TRACE", "trace": {"type": "ERROR", "error": {"message": said}}})
-    return [m for m in found if m["type"] != "LOG"]
+        output += f" | {internal} | {str(error.__cause__)[:2000]}"
+        results.append({"type": "TRACE", "trace": {"type": "ERROR", "error": {"message": output}}})
+    return [m for m in results if m["type"] != "LOG"]
 
 
 def work(case: Case, answer: Any) -> None:
@@ -54,24 +54,26 @@ def work(case: Case, answer: Any) -> None:
 
 def comparable(text: str) -> list[str]:
     """The sections of a golden, each in a fixed order, without what only we say."""
-    found: list[str] = []
+    results: list[str] = []
     part: list[str] = []
-    for one in [*text.splitlines()[1:], ""]:
-        if one.startswith(("== ", "-- records", "-- state")):
-            found += sorted(set(part)) if found and found[-1].startswith("== ") else sorted(part)
+    for item in [*text.splitlines()[1:], ""]:
+        if item.startswith(("== ", "-- records", "-- state")):
+            results += sorted(set(part)) if results and results[-1].startswith("== ") else sorted(part)
             part = []
-            found.append(one)
-        elif one.startswith("-- error"):
+            results.append(item)
+        elif item.startswith("-- error"):
             part.append("-- error")
-        elif one.startswith("FAILED"):
+        elif item.startswith("FAILED"):
             part.append("FAILED")
-        elif one and not one.startswith(("-- warning", "-- config")):
-            part.append(one)
-    found += sorted(part)
+        elif item and not item.startswith(("-- warning", "-- config")):
+            part.append(item)
+    results += sorted(part)
     # A stream that failed has a state there, and none here.
-    failed = {one.split(" ")[2].rstrip(":") for one in text.splitlines() if one.startswith("-- error: ")}
+    failed = {line.split(" ")[2].rstrip(":") for line in text.splitlines() if line.startswith("-- error: ")}
     return [
-        one for one in found if not failed or not (one.split(" ")[0] in failed or one in ("-- records", "-- state"))
+        result
+        for result in results
+        if not failed or not (result.split(" ")[0] in failed or result in ("-- records", "-- state"))
     ]
 
 
@@ -96,7 +98,7 @@ def main(names: list[str]) -> int:
         )
         if difference and (names or not reason):
             print("\n".join(difference))
-            print(*[one for one in theirs.splitlines() if one.startswith(("-- error", "FAILED"))], sep="\n")
+            print(*[line for line in theirs.splitlines() if line.startswith(("-- error", "FAILED"))], sep="\n")
     print(f"{len(chosen)} cases, {wrong} unexpected")
     return 1 if wrong else 0
 

@@ -9,14 +9,14 @@ from kitestring.types import SyncMode
 
 def counted(source):
     """How many distinct keys each stream has; asserts that every field that comes is declared."""
-    found, undeclared = {}, {}
+    results, undeclared = {}, {}
     for stream in source.discover():
         rows, _ = read(source, stream.name)
         assert stream.primary_key, stream.name
-        found[stream.name] = len({tuple(str(row[part]) for (part,) in stream.primary_key) for row in rows})
+        results[stream.name] = len({tuple(str(row[part]) for (part,) in stream.primary_key) for row in rows})
         undeclared[stream.name] = {key for row in rows for key in row} - set(stream.schema["properties"])
     assert {name: extra for name, extra in undeclared.items() if extra} == {}
-    return found
+    return results
 
 
 def line(call):
@@ -38,5 +38,5 @@ def assert_golden_requests(server, source, path, moving=None):
             read(source, stream.name, state)
             lines += ["# … again", *map(line, server.requests[seen:])]
     if moving:
-        lines = [re.sub(moving, "…", one) for one in lines]
+        lines = [re.sub(moving, "…", single_line) for single_line in lines]
     assert "\n".join(lines) + "\n" == golden(path, lines)

@@ -21,9 +21,9 @@ from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destinations.milvus import Milvus
 from kitestring.errors import ConfigError
+from kitestring.filters import matches, parse
 from kitestring.names import mark
 from kitestring.types import Receipt, Stream, SyncMode
-from kitestring.vector.filters import matches, parse
 
 DIMENSION = 1536
 LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalpha beta gamma delta epsilon"
@@ -39,9 +39,9 @@ numbers = itertools.count()
 def config(host: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
     """A configuration of a collection that is not there yet."""
     name = f"things_{os.getpid()}_{next(numbers)}"
-    found = {**config_of(host, name), "shadow_folder": str(tmp_path / "shadows")}
-    yield found
-    with opened(found) as destination:
+    results = {**config_of(host, name), "shadow_folder": str(tmp_path / "shadows")}
+    yield results
+    with opened(results) as destination:
         destination.store.client.drop_collection(name)
 
 
@@ -89,12 +89,12 @@ def rows(destination: Milvus, where: str = "chunk_number >= 0") -> list[dict[str
 
 
 def texts(destination: Milvus, field: str = "text", stream: str = "things") -> dict[str, list[str]]:
-    found: dict[str, list[tuple[int, str]]] = {}
+    results: dict[str, list[tuple[int, str]]] = {}
     for row in rows(destination):
         if row["_ab_stream"] == stream:
             key = row["_ab_record_id"].removeprefix(f"{stream}_")
-            found.setdefault(key, []).append((row["chunk_number"], row[field]))
-    return {key: [text for _, text in sorted(chunks)] for key, chunks in found.items()}
+            results.setdefault(key, []).append((row["chunk_number"], row[field]))
+    return {key: [text for _, text in sorted(chunks)] for key, chunks in results.items()}
 
 
 def make(destination: Milvus, *, auto_id: bool, key: str, kind: str, dynamic: bool, more: bool = True) -> None:
@@ -121,16 +121,16 @@ def make(destination: Milvus, *, auto_id: bool, key: str, kind: str, dynamic: bo
 
 
 def test_a_created_collection_has_typed_columns_and_the_chosen_metric(config: dict[str, Any]) -> None:
-    wanted = {"metric": "COSINE", "scalar_fields": {"status": "VARCHAR", "number": "INT64"}}
-    with opened(config, **wanted) as destination:
+    expected = {"metric": "COSINE", "scalar_fields": {"status": "VARCHAR", "number": "INT64"}}
+    with opened(config, **expected) as destination:
         put(destination, [{"id": 1, "text": "a", "status": "new", "number": 7}, {"id": 2, "text": "b"}])
-        told = destination.store.client.describe_collection(destination.indexing.collection)
-        fields = {f["name"] for f in told["fields"]}
+        collection = destination.store.client.describe_collection(destination.indexing.collection)
+        fields = {f["name"] for f in collection["fields"]}
         assert {"id", "vector", "text", "_ab_stream", "_ab_record_id", "chunk_number", "status", "number"} <= fields
         assert destination.store.layout.metric == "COSINE"  # type: ignore[attr-defined]
-        found = destination.search("a", where={"status": "new", "number": 7})
-        assert [hit["record_id"] for hit in found] == ["things_1"]
-        assert found[0]["distance"] == pytest.approx(1.0, abs=1e-4)
+        hits = destination.search("a", where={"status": "new", "number": 7})
+        assert [hit["record_id"] for hit in hits] == ["things_1"]
+        assert hits[0]["distance"] == pytest.approx(1.0, abs=1e-4)
 
 
 def test_metadata_that_went_away_is_gone(config: dict[str, Any]) -> None:
@@ -163,23 +163,25 @@ def test_values_that_do_not_fit_never_fail_a_sync(config: dict[str, Any]) -> Non
             "_ab_stream": "mine",
         },
     ]
-    wanted = {"scalar_fields": {"status": "VARCHAR", "number": "INT64", "flag": "BOOL"}}
-    with opened(config, **wanted) as destination:
+    expected = {"scalar_fields": {"status": "VARCHAR", "number": "INT64", "flag": "BOOL"}}
+    with opened(config, **expected) as destination:
         receipt = put(destination, records)
         assert (receipt.written, list(receipt.rejected)) == (5, [])
         assert receipt.figures["values_cut"] == 5  # huge, list; number; status of 70,000 bytes; number with a fraction
         assert put(destination, records).unchanged == 5
-        found = {row["_ab_record_id"]: row for row in rows(destination)}
-        assert found["things_1"]["small"] == "kept"
-        assert found["things_1"]["huge"].startswith("éé")
-        assert (found["things_2"]["nan"], found["things_2"]["infinite"]) == ("NaN", "-Infinity")
-        assert found["things_2"]["number"] is None or found["things_2"]["number"] == 0  # a server of 2.3 has no null
-        assert found["things_2"][f"number_{mark('number')}"] == str(2**80)
-        assert found["things_5"][f"_ab_stream_{mark('_ab_stream')}"] == "mine"
-        assert found["things_3"]["number"] == 12
-        assert found["things_4"]["flag"] is True
-        assert found["things_5"]["_chunk_number"] == "mine"
-        assert found["things_5"]["_vector"] == "v"
+        results = {row["_ab_record_id"]: row for row in rows(destination)}
+        assert results["things_1"]["small"] == "kept"
+        assert results["things_1"]["huge"].startswith("éé")
+        assert (results["things_2"]["nan"], results["things_2"]["infinite"]) == ("NaN", "-Infinity")
+        assert (
+            results["things_2"]["number"] is None or results["things_2"]["number"] == 0
+        )  # a server of 2.3 has no null
+        assert results["things_2"][f"number_{mark('number')}"] == str(2**80)
+        assert results["things_5"][f"_ab_stream_{mark('_ab_stream')}"] == "mine"
+        assert results["things_3"]["number"] == 12
+        assert results["things_4"]["flag"] is True
+        assert results["things_5"]["_chunk_number"] == "mine"
+        assert results["things_5"]["_vector"] == "v"
 
 
 KINDS = {
@@ -233,8 +235,8 @@ def test_rows_that_airbyte_wrote_are_replaced(config: dict[str, Any]) -> None:
         destination.store.client.insert(config["indexing"]["collection"], [old, dict(old), other])
     with opened(config) as destination:
         put(destination, [{"id": 1, "text": "new"}])
-        found = rows(destination, 'body != ""')
-        assert sorted((row["_ab_record_id"], row["body"]) for row in found) == [
+        actual_rows = rows(destination, 'body != ""')
+        assert sorted((row["_ab_record_id"], row["body"]) for row in actual_rows) == [
             ("things_1", "new"),
             ("things_9", "id: 1"),
         ]
@@ -251,7 +253,7 @@ def test_rebuild_puts_a_collection_of_another_dimension_aside(config: dict[str, 
         put(destination, [{"id": 2, "text": "b", "v": [1, 2, 3]}])
         assert texts(destination) == {"2": ["b"]}
         client, name = destination.store.client, config["indexing"]["collection"]
-        (aside,) = [one for one in client.list_collections() if one.startswith(f"{name}_before_")]
+        (aside,) = [collection for collection in client.list_collections() if collection.startswith(f"{name}_before_")]
         client.load_collection(aside)
         assert len(client.query(aside, filter="chunk_number == 0", output_fields=["text"])) == 1
         client.drop_collection(aside)
@@ -331,13 +333,13 @@ def test_a_filter_as_text_is_milvus_s_own(config: dict[str, Any]) -> None:
 
 
 def test_filters_mean_the_same_for_typed_columns(config: dict[str, Any]) -> None:
-    wanted = {"scalar_fields": {"status": "VARCHAR", "n": "INT64", "flag": "BOOL"}}
+    required = {"scalar_fields": {"status": "VARCHAR", "n": "INT64", "flag": "BOOL"}}
     records: list[dict[str, Any]] = [
         {"id": 0, "status": "new", "n": 3, "flag": True, "tags": ["a"]},
         {"id": 1, "status": "old", "n": "many", "flag": False, "tags": []},
         {"id": 2, "status": "old", "n": 5, "flag": True, "tags": {"a": 1}},
     ]
-    with opened(config, **wanted) as destination:
+    with opened(config, **required) as destination:
         put(destination, [{**record, "text": "x"} for record in records])
         filters: list[dict[str, Any]] = [
             {"status": {"ne": "new"}}, {"status": {"not": "new"}}, {"n": {"gt": 2}}, {"n": "many"}, {"n": 5},

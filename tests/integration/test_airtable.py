@@ -26,9 +26,9 @@ def server():
 
 @pytest.fixture
 def airtable(server):
-    found = source("airtable", server.config)
-    yield found
-    found.close()
+    actual_source = source("airtable", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_table_of_every_base_is_a_stream_and_is_read_completely(airtable):
@@ -57,8 +57,8 @@ def test_the_schema_of_a_stream_is_that_of_the_table(airtable):
 def test_names_of_fields_with_quotes_and_signs_are_kept(server):
     odd = 'It\'s "50 %" {{ 7 * 7 }} <b> ü'
     server.tables["appSales"][0]["fields"].append({"id": "f", "name": odd, "type": "number"})
-    found = source("airtable", server.config).discover().get("sales/people/tblPeople2")
-    assert found.schema["properties"][odd] == {"type": ["null", "number"]}
+    response = source("airtable", server.config).discover().get("sales/people/tblPeople2")
+    assert response.schema["properties"][odd] == {"type": ["null", "number"]}
 
 
 def test_a_column_called_id_does_not_replace_the_key(airtable):
@@ -67,8 +67,8 @@ def test_a_column_called_id_does_not_replace_the_key(airtable):
 
 
 def test_only_the_named_bases_are_read(server):
-    found = source("airtable", {**server.config, "base_ids": ["appSales"]}).discover()
-    assert [stream.name for stream in found] == ["sales/people/tblPeople2", TASKS]
+    catalog = source("airtable", {**server.config, "base_ids": ["appSales"]}).discover()
+    assert [stream.name for stream in catalog] == ["sales/people/tblPeople2", TASKS]
 
 
 def test_a_list_whose_place_expired_is_read_again_from_its_beginning():
@@ -122,8 +122,8 @@ def test_an_access_token_is_used_until_it_ends_and_then_renewed_once_for_all_tab
     assert len(server.tokens.refreshes) == 1
     renewed = kept[-1]["credentials"]
     assert renewed["refresh_token"] != credentials["refresh_token"]
-    again = source("airtable", {**server.config, "credentials": renewed})
-    assert len(read(again, TASKS)[0]) == 140
+    second = source("airtable", {**server.config, "credentials": renewed})
+    assert len(read(second, TASKS)[0]) == 140
     assert len(server.tokens.refreshes) == 1
 
 
@@ -181,8 +181,8 @@ def test_comments_are_asked_of_records_that_have_some(server):
     rows, _ = read(airtable, f"{PROBLEMS}/comments")
     assert len({row["id"] for row in rows}) == 122
     assert {row["_airtable_record_id"] for row in rows} == {"rec00001", "rec00003", "rec00150"}
-    asked = [call.path for call in server.requests[seen:] if call.path.endswith("/comments")]
-    assert len(asked) == 4
+    paths = [call.path for call in server.requests[seen:] if call.path.endswith("/comments")]
+    assert len(paths) == 4
     assert rows[0]["text"] == "Seen again today."
 
 

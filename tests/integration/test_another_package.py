@@ -96,17 +96,17 @@ letters = kitestring_notebook.letters:Letters
 """
 
 
-def wheel(folder: Path, one_module: bool) -> Path:
+def wheel(folder: Path, single_module: bool) -> Path:
     """The package as it would be downloaded, with the embedder in a module of its own or behind the destination."""
     path = folder / "kitestring_notebook-1.0-py3-none-any.whl"
     info = "kitestring_notebook-1.0.dist-info"
     files = {
-        "kitestring_notebook/__init__.py": f"{CODE}\n{EMBEDDER}" if one_module else CODE,
-        "kitestring_notebook/letters.py": "from kitestring_notebook import Letters" if one_module else EMBEDDER,
+        "kitestring_notebook/__init__.py": f"{CODE}\n{EMBEDDER}" if single_module else CODE,
+        "kitestring_notebook/letters.py": "from kitestring_notebook import Letters" if single_module else EMBEDDER,
         "kitestring_notebook/notebook.svg": ICON,
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: kitestring-notebook\nVersion: 1.0\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": ENTRY_POINTS.replace(".letters", "") if one_module else ENTRY_POINTS,
+        f"{info}/entry_points.txt": ENTRY_POINTS.replace(".letters", "") if single_module else ENTRY_POINTS,
     }
     files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
     with zipfile.ZipFile(path, "w") as archive:
@@ -115,14 +115,14 @@ def wheel(folder: Path, one_module: bool) -> Path:
     return path
 
 
-def installed(tmp_path: Path, *, one_module: bool) -> dict[str, str]:
+def installed(tmp_path: Path, *, single_module: bool) -> dict[str, str]:
     """The environment of a process that finds the installed package."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
         pytest.skip("uv is not installed")
     site = tmp_path / "site"
     command = [uv, "pip", "install", "-q", "--offline", "--no-deps", "--python", sys.executable, "--target", str(site)]
-    subprocess.run([*command, str(wheel(tmp_path, one_module))], check=True, capture_output=True)
+    subprocess.run([*command, str(wheel(tmp_path, single_module))], check=True, capture_output=True)
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
 
 
@@ -139,7 +139,7 @@ def python(folder: Path, environment: dict[str, str], *arguments: str) -> str:
 
 @pytest.mark.parametrize("first", ["milvus", "notebook"])
 def test_the_embedders_of_another_package_are_there_whatever_is_imported_first(tmp_path: Path, first: str) -> None:
-    environment = installed(tmp_path, one_module=True)
+    environment = installed(tmp_path, single_module=True)
     code = f"""
 from kitestring import registry
 for name in ("{first}", "milvus", "notebook"):
@@ -151,7 +151,7 @@ print(registry.destination("notebook", {{"file": "x", "embedding": {{"mode": "le
 
 
 def test_a_destination_and_an_embedder_of_another_package_need_no_change_here(tmp_path: Path) -> None:
-    environment = installed(tmp_path, one_module=False)
+    environment = installed(tmp_path, single_module=False)
     folder = tmp_path / "project"
     folder.mkdir()
     form = json.loads(kitestring(folder, environment, "spec", "notebook", "--json"))

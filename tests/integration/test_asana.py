@@ -28,9 +28,9 @@ def server():
 
 @pytest.fixture
 def asana(server):
-    found = source("asana", server.config)
-    yield found
-    found.close()
+    actual_source = source("asana", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def add_levels(server):

@@ -140,9 +140,9 @@ def test_the_first_signal_stops_at_a_checkpoint_and_the_next_sync_goes_on(
     (project / "kitestring.yaml").write_text(
         config.replace("{connector: slow}", f"{{connector: slow, config: {{count: {total}}}}}")
     )
-    again = started(project, environment, "sync", "ticking", "--json")
-    out, err = again.communicate()
-    assert again.returncode == 0, err
+    second = started(project, environment, "sync", "ticking", "--json")
+    out, err = second.communicate()
+    assert second.returncode == 0, err
     assert set(ids(project / "out.jsonl")) == set(range(1, total + 1))
     assert json.loads(out)["streams"]["ticks"]["read"] == total - state["id"]
 
@@ -191,11 +191,11 @@ def test_progress_on_a_terminal_is_a_table_that_leaves_only_the_summary(
         stderr=other,
     )
     os.close(other)
-    shown = b""
+    data = b""
     while running.poll() is None or select.select([main], [], [], 0)[0]:
         if select.select([main], [], [], 0.1)[0]:
             try:
-                shown += os.read(main, 65536)
+                data += os.read(main, 65536)
             except OSError:  # the other side is closed
                 break
     assert running.stdout is not None
@@ -203,9 +203,9 @@ def test_progress_on_a_terminal_is_a_table_that_leaves_only_the_summary(
     running.stdout.close()
     os.close(main)
     assert running.wait() == 0
-    assert re.search(r"Records/s", shown.decode())
-    assert "ticks" in shown.decode()
-    assert '"progress"' not in shown.decode()
+    assert re.search(r"Records/s", data.decode())
+    assert "ticks" in data.decode()
+    assert '"progress"' not in data.decode()
     assert "ticking: succeeded" in out
 
 
@@ -255,12 +255,12 @@ def test_the_demo_embeds_only_what_changed(environment: dict[str, str], tmp_path
     hits = [json.loads(line) for line in searched.stdout.splitlines()]
     assert len(hits) == 3
     assert {hit["status"] for hit in hits} == {"new"}
-    again = subprocess.run(
+    second = subprocess.run(
         [sys.executable, "-m", "kitestring", "demo", "--folder", "."],
         cwd=tmp_path, env=environment, capture_output=True, text=True,
     )  # fmt: skip
-    assert again.returncode == 2
-    assert "not from an earlier demo" in again.stderr
+    assert second.returncode == 2
+    assert "not from an earlier demo" in second.stderr
 
 
 def test_a_manifest_speaks_airbytes_protocol(environment: dict[str, str], tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ def server():
 
 @pytest.fixture
 def confluence(server):
-    found = source("confluence", server.config)
-    yield found
-    found.close()
+    actual_source = source("confluence", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(confluence):
@@ -73,12 +73,12 @@ def test_a_space_that_is_shown_later_brings_its_pages(server, confluence, stream
     inside = {row["id"] for row in server.rows[collection] if row["spaceId"] == "7" and row["status"] == "current"}
     server.hidden = {"7"}
     _, state = read(confluence, stream)
-    again, state = read(confluence, stream, state)
+    second, state = read(confluence, stream, state)
     server.hidden = set()
     rows, state = read(confluence, stream, state)
     assert {row["id"] for row in rows} >= inside
-    assert len(rows) <= len(inside) + len(again)
-    assert len(read(confluence, stream, state)[0]) <= len(again)
+    assert len(rows) <= len(inside) + len(second)
+    assert len(read(confluence, stream, state)[0]) <= len(second)
 
 
 def test_the_state_of_pages_of_an_older_version_goes_on(server, confluence):
@@ -133,9 +133,9 @@ def test_rendered_pages_are_asked_for_where_a_page_changed(server, confluence):
 
 def test_audit_records_are_read_from_the_last_one_on(server, confluence):
     rows, state = read(confluence, "audit")
-    again, _ = read(confluence, "audit", state)
-    assert {row["id"] for row in again} < {row["id"] for row in rows}
-    assert len(again) == 2, "an hour of looking back"
+    second, _ = read(confluence, "audit", state)
+    assert {row["id"] for row in second} < {row["id"] for row in rows}
+    assert len(second) == 2, "an hour of looking back"
 
 
 def test_pages_have_their_text_and_address(confluence):

@@ -20,9 +20,9 @@ def server():
 
 @pytest.fixture
 def discourse(server):
-    found = source("discourse", server.config)
-    yield found
-    found.close()
+    actual_source = source("discourse", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(server, discourse):

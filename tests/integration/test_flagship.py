@@ -64,17 +64,17 @@ def rows(config: dict[str, Any]) -> list[dict[str, Any]]:
     destination: Any = build_destination("milvus", config)
     client: MilvusClient = destination.store.client
     client.load_collection("help")
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     pages = client.query_iterator("help", batch_size=1000, filter="chunk_number >= 0", output_fields=["*"])
     while page := pages.next():
-        found.extend(page)
+        results.extend(page)
     destination.close()
-    return found
+    return results
 
 
-def records(found: list[dict[str, Any]], stream: str) -> dict[str, list[dict[str, Any]]]:
+def records(results: list[dict[str, Any]], stream: str) -> dict[str, list[dict[str, Any]]]:
     by_record: dict[str, list[dict[str, Any]]] = {}
-    for row in found:
+    for row in results:
         if row["_ab_stream"] == stream:
             by_record.setdefault(row["_ab_record_id"], []).append(row)
     return by_record
@@ -89,14 +89,14 @@ def test_faults_of_both_vendors_cost_time_never_records(tmp_path: Path) -> None:
         config = milvus(tmp_path, openai)
         result = run(zendesk, config, tmp_path)
         assert result.ok, result.as_dict()
-        found = rows(config)
+        actual_rows = rows(config)
         live = {f"tickets_{ticket['id']}" for ticket in zendesk.desk.live_tickets()}
-        assert set(records(found, "tickets")) == live
-        assert set(records(found, "articles")) == {f"articles_{key}" for key in zendesk.desk.articles}
+        assert set(records(actual_rows, "tickets")) == live
+        assert set(records(actual_rows, "articles")) == {f"articles_{key}" for key in zendesk.desk.articles}
         figures = result.streams["tickets"]
         assert figures.read == 400
         assert figures.unchanged == 400 - len(live), "tickets that were deleted before the first sync were never there"
-        assert len({row["id"] for row in found}) == len(found)
+        assert len({row["id"] for row in actual_rows}) == len(actual_rows)
 
 
 def test_only_what_changed_is_embedded(zendesk: ZendeskStandIn, openai: OpenAIStandIn, tmp_path: Path) -> None:
@@ -114,15 +114,15 @@ def test_only_what_changed_is_embedded(zendesk: ZendeskStandIn, openai: OpenAISt
     edited = next(number for number in articles if number != longest)
     zendesk.edit_article_metadata(edited)
     zendesk.shrink_article(longest)
-    gone = live[10]
-    zendesk.delete_ticket(gone)
+    removed = live[10]
+    zendesk.delete_ticket(removed)
     new = zendesk.add_ticket("The kettle sings", "It sings the whole night, and out of tune.")
 
-    asked = len(openai.inputs)
+    count = len(openai.inputs)
     result = run(zendesk, config, tmp_path)
     assert result.ok, result.as_dict()
     second = rows(config)
-    texts = openai.inputs[asked:]
+    texts = openai.inputs[count:]
     # Four changed tickets and a new one, of few chunks each; the shrunken article's first chunk; nothing for metadata.
     assert 5 <= len(texts) <= 5 * 3 + 1
     assert result.total("chunks_embedded") == len(texts)
@@ -130,15 +130,15 @@ def test_only_what_changed_is_embedded(zendesk: ZendeskStandIn, openai: OpenAISt
     before = {row["id"]: row for row in first}
     fresh = {row["_ab_record_id"] for row in second if before.get(row["id"], {}).get("text") != row["text"]}
     assert fresh <= touched
-    assert f"tickets_{gone}" not in records(second, "tickets")
+    assert f"tickets_{removed}" not in records(second, "tickets")
     assert len(records(second, "articles")[f"articles_{longest}"]) < lengths[f"articles_{longest}"]
     labels = records(second, "articles")[f"articles_{edited}"][0]["label_names"]
     assert any("reviewed" in label for label in labels)
 
-    asked = len(openai.inputs)
+    count = len(openai.inputs)
     third = run(zendesk, config, tmp_path)
     assert third.ok
-    assert len(openai.inputs) == asked
+    assert len(openai.inputs) == count
     assert third.total("written") == 0
     assert sorted(row["id"] for row in rows(config)) == sorted(row["id"] for row in second)
 

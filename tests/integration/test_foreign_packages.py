@@ -11,9 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from integration.foreign_packages import command, installed, kitestring, surroundings, synced
-
-from kitestring.airbyte import environment
+from integration.foreign_packages import (
+    command,
+    installed,
+    kitestring,
+    newly_installed,
+    python_of,
+    surroundings,
+    synced,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +43,7 @@ def test_faker_is_checked_discovered_and_read(home: Path, tmp_path: Path) -> Non
     (answer,) = json.loads(kitestring(home, tmp_path, "check", "airbyte", "--kind", "source", "-c", settings, "--json"))
     assert answer["ok"], answer
     streams = json.loads(kitestring(home, tmp_path, "discover", "airbyte", "-c", settings, "--json"))
-    assert {one["name"]: one["primary_key"] for one in streams} == {
+    assert {stream["name"]: stream["primary_key"] for stream in streams} == {
         "products": [["id"]],
         "users": [["id"]],
         "purchases": [["id"]],
@@ -51,19 +57,23 @@ def test_faker_goes_into_duckdb_and_again_without_a_change(home: Path, tmp_path:
 
     words = [*faker(home), "--destination", "duckdb", "--destination-config", "path=faker.duckdb"]
     first = synced(home, tmp_path, *words, "--state", "state.json")
-    assert {name: one["written"] for name, one in first.items()} == {"products": 100, "users": 1500, "purchases": 1500}
+    assert {name: item["written"] for name, item in first.items()} == {
+        "products": 100,
+        "users": 1500,
+        "purchases": 1500,
+    }
     (states,) = json.loads((tmp_path / "state.json").read_text()).values()
     assert states["users"]["loop_offset"] == 1500
-    again = synced(home, tmp_path, *words, "--state", "state.json")
-    assert sum(one["read"] for one in again.values()) == 0
+    second = synced(home, tmp_path, *words, "--state", "state.json")
+    assert sum(item["read"] for item in second.values()) == 0
     with duckdb.connect(str(tmp_path / "faker.duckdb")) as database:
         assert database.execute("SELECT count(*), count(DISTINCT id) FROM users").fetchall() == [(1500, 1500)]
 
 
 def test_faker_goes_into_json_lines(home: Path, tmp_path: Path) -> None:
     words = ["--destination", "files", "--destination-config", "path=out", "--destination-config", "format=jsonl"]
-    found = synced(home, tmp_path, *faker(home), *words, "-s", "users", "--state", "state.json")
-    assert found["users"]["written"] == 1500
+    results = synced(home, tmp_path, *faker(home), *words, "-s", "users", "--state", "state.json")
+    assert results["users"]["written"] == 1500
     rows = [line for path in (tmp_path / "out").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert len({json.loads(row)["id"] for row in rows}) == 1500
 
@@ -76,16 +86,16 @@ def test_faker_goes_into_milvus_lite(home: Path, tmp_path: Path) -> None:
         "indexing": {"host": str(tmp_path / "people.db"), "collection": "people", "auth": {"mode": "no_auth"}},
     }
     words = [*faker(home, count=300), "--destination", "milvus", "--destination-config", json.dumps(milvus)]
-    found = synced(home, tmp_path, *words, "-s", "users", "--state", "state.json")
-    assert found["users"]["written"] == 300
-    assert found["users"]["figures"]["chunks_embedded"] == 300
+    results = synced(home, tmp_path, *words, "-s", "users", "--state", "state.json")
+    assert results["users"]["written"] == 300
+    assert results["users"]["figures"]["chunks_embedded"] == 300
 
 
 def test_a_killed_sync_of_faker_is_completed_by_the_next(home: Path, tmp_path: Path) -> None:
     """Faker begins anew whatever its state (with `always_updated`), so this is about what is written."""
     import duckdb
 
-    count = 100_000
+    count = 12_000
     words = [*faker(home, count=count, always_updated=True), "--destination", "duckdb"]
     words = ["sync", *words, "--destination-config", "path=faker.duckdb", "-s", "users", "--state", "state.json"]
     running = subprocess.Popen(
@@ -99,8 +109,8 @@ def test_a_killed_sync_of_faker_is_completed_by_the_next(home: Path, tmp_path: P
     (saved,) = json.loads(state.read_text()).values()
     offset = saved["users"]["loop_offset"]
     with duckdb.connect(str(tmp_path / "faker.duckdb")) as database:
-        ((there,),) = database.execute("SELECT count(*) FROM users").fetchall()
-    assert 0 < offset <= there < count
+        ((existing,),) = database.execute("SELECT count(*) FROM users").fetchall()
+    assert 0 < offset <= existing < count
     assert synced(home, tmp_path, *words[1:])["users"]["read"] == count
     with duckdb.connect(str(tmp_path / "faker.duckdb")) as database:
         assert database.execute("SELECT count(*), count(DISTINCT id) FROM users").fetchall() == [(count, count)]
@@ -115,14 +125,15 @@ def test_the_forms_of_large_connectors_are_shown(home: Path, tmp_path: Path, pac
     assert spec["connectionSpecification"]["title"] == title
 
 
-def test_a_singer_tap_is_read_and_read_again(home: Path, tmp_path: Path) -> None:
+def test_a_singer_tap_is_newly_installed_read_and_read_again(tmp_path: Path) -> None:
     import duckdb
 
+    home = tmp_path / "home"
     (tmp_path / "in").mkdir()
     lines = [json.dumps({"id": n, "text": f"row {n}"}) for n in range(2500)]
     (tmp_path / "in" / "a.jsonl").write_text("\n".join(lines) + "\n")
     settings = {
-        "package": installed("tap-jsonl==0.3.1", home),
+        "package": newly_installed("tap-jsonl==0.3.1", home),
         "config": {"path": str(tmp_path / "in" / "*.jsonl"), "primary_keys": ["id"], "stream_name": "rows"},
     }
     words = ["--source", "singer", "--source-config", json.dumps(settings), "--state", "state.json"]
@@ -160,18 +171,14 @@ with open(f"{folder}/result.json", "w") as file:
 """
 
 
-def test_pyairbyte_reads_our_sample_and_writes_to_our_milvus(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pyairbyte_reads_our_sample_and_writes_to_our_milvus(home: Path, tmp_path: Path) -> None:
     pytest.importorskip("milvus_lite")
-    requirement = installed("airbyte==0.71.3", home)
-    monkeypatch.setenv("KITESTRING_HOME", str(home))
-    python = environment.ensure(requirement) / "bin" / "python"
+    python = python_of("airbyte==0.71.3")
     for name in ("source-sample", "destination-milvus"):
         kitestring(home, tmp_path, "airbyte", "script", name, "bin")
     (tmp_path / "use.py").write_text(PYAIRBYTE)
     done = subprocess.run(
-        [str(python), "use.py", str(tmp_path / "bin"), str(tmp_path)],
+        [python, "use.py", str(tmp_path / "bin"), str(tmp_path)],
         cwd=tmp_path,
         env={**surroundings(home), "DO_NOT_TRACK": "1", "AIRBYTE_OFFLINE_MODE": "1"},
         capture_output=True,

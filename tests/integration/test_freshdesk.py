@@ -30,9 +30,9 @@ def server():
 
 @pytest.fixture
 def freshdesk(server):
-    found = source("freshdesk", server.config)
-    yield found
-    found.close()
+    actual_source = source("freshdesk", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(freshdesk):
@@ -90,8 +90,8 @@ def test_folders_inside_folders_are_read_with_their_articles(server, freshdesk):
     }
     assert folders == {11: (1, None), 12: (2, None), 21: (1, 11), 31: (1, 21), 32: (1, 21), 41: (1, 31)}
     assert {row["title"] for row in read(freshdesk, "solution_articles")[0] if row["folder_id"] == 41} == {"Deep down"}
-    asked = [call.path for call in server.requests]
-    assert not [path for path in asked if path.endswith(("/12/subfolders", "/32/subfolders", "/41/subfolders"))]
+    paths = [call.path for call in server.requests]
+    assert not [path for path in paths if path.endswith(("/12/subfolders", "/32/subfolders", "/41/subfolders"))]
 
 
 def test_a_category_that_lists_what_is_inside_its_folders_doubles_nothing(server, freshdesk):

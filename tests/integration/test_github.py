@@ -36,9 +36,9 @@ def server():
 
 @pytest.fixture
 def github(server):
-    found = source("github", server.config)
-    yield found
-    found.close()
+    actual_source = source("github", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def keys(stream, rows):
@@ -46,13 +46,13 @@ def keys(stream, rows):
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(github):
-    found, undeclared = {}, {}
+    results, undeclared = {}, {}
     for stream in github.discover():
         rows, _ = read(github, stream.name)
         assert stream.primary_key, stream.name
-        found[stream.name] = len(keys(stream, rows))
+        results[stream.name] = len(keys(stream, rows))
         undeclared[stream.name] = {key for row in rows for key in row} - set(stream.schema["properties"])
-    assert found == EXPECTED
+    assert results == EXPECTED
     assert {name: extra for name, extra in undeclared.items() if extra} == {}
 
 
@@ -146,7 +146,7 @@ def test_commits_of_named_branches_are_read_instead_of_the_default_one(server):
     by_place = {}
     for row in rows:
         by_place.setdefault((row["repository"], row["branch"]), []).append(row)
-    assert {place: len(found) for place, found in by_place.items()} == {
+    assert {place: len(results) for place, results in by_place.items()} == {
         ("larkspur/web", "release/2.x"): 12,
         ("larkspur/web", "main"): 90,
         ("larkspur/api", ""): 90,
@@ -172,9 +172,9 @@ def test_faults_cost_time_but_no_record():
 
 
 def test_a_missing_repository_is_an_error_and_never_an_empty_sync(server):
-    one = source("github", {**server.config, "repositories": ["larkspur/nothing"]})
+    single_source = source("github", {**server.config, "repositories": ["larkspur/nothing"]})
     with pytest.raises(ConfigError, match="repository does not exist"):
-        one.check()
+        single_source.check()
     two = source("github", {**server.config, "repositories": ["larkspur/web", "larkspur/nothing"]})
     destination = MemoryDestination()
     result = sync(two, destination, [Selection("issues")])
@@ -183,7 +183,7 @@ def test_a_missing_repository_is_an_error_and_never_an_empty_sync(server):
     assert "repository does not exist" in result.streams["issues"].suspicions[0]
     assert {row["repository"] for row in destination.stored["issues"]} == {"larkspur/web"}
     with pytest.raises(ConfigError, match="repository does not exist"):
-        read(one, "issues")
+        read(single_source, "issues")
 
 
 def test_a_cut_emoji_in_an_issue_keeps_no_other_issue_from_arriving(server):

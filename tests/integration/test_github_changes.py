@@ -225,9 +225,9 @@ def test_issue_events_stop_where_the_last_sync_left_off(server):
     github = source("github", {**server.config, "repositories": ["larkspur/web"]})
     rows, state = read(github, "issue_events")
     seen = len(server.requests)
-    again, _ = read(github, "issue_events", state)
+    second, _ = read(github, "issue_events", state)
     assert (len(rows), len(server.requests) - seen) == (130, 1)
-    assert len(again) == 1
+    assert len(second) == 1
 
 
 def test_a_run_that_is_repeated_after_thirty_days_comes_again(server):

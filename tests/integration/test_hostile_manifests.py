@@ -17,12 +17,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MB = 1024 * 1024
-BOMB = gzip.compress(b" " * (300 * MB), 1)
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
     """`/huge` answers with 200 MB, `/bomb` with 300 MB in a small gzip, `/circle` with the same page for ever."""
+    bomb = gzip.compress(b" " * (300 * MB), 1)
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None: ...
@@ -33,7 +33,7 @@ def api() -> Iterator[str]:
             self.send_response(200)
             if path == "/bomb":
                 self.send_header("Content-Encoding", "gzip")
-                page = BOMB
+                page = bomb
             if path != "/huge":
                 self.send_header("Content-Length", str(len(page)))
             self.end_headers()
@@ -123,9 +123,9 @@ def refused(folder: Path, text: str, command: str = "check") -> str:
     ],
 )
 def test_a_template_that_loops_or_reads_files(api: str, tmp_path: Path, path: str, fact: str) -> None:
-    said = refused(tmp_path, json.dumps(manifest(api, path)))
-    assert fact in said
-    assert "streams[0].retriever.requester" in said
+    output = refused(tmp_path, json.dumps(manifest(api, path)))
+    assert fact in output
+    assert "streams[0].retriever.requester" in output
 
 
 def test_a_yaml_bomb(tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
 
 def test_a_reference_to_itself(api: str, tmp_path: Path) -> None:
     round_about = {"a": {"$ref": "#/definitions/b"}, "b": {"inner": {"$ref": "#/definitions/a"}}}
-    said = refused(tmp_path, json.dumps(manifest(api, definitions=round_about)))
-    assert "the reference is circular" in said
+    output = refused(tmp_path, json.dumps(manifest(api, definitions=round_about)))
+    assert "the reference is circular" in output
 
 
 def test_an_alias_that_contains_itself(tmp_path: Path) -> None:
@@ -156,5 +156,5 @@ def test_a_response_that_is_too_large(api: str, tmp_path: Path, path: str) -> No
 
 
 def test_pages_that_never_end(api: str, tmp_path: Path) -> None:
-    said = refused(tmp_path, json.dumps(manifest(api)), "read")
-    assert "the same page repeats with the token 'same'" in said
+    output = refused(tmp_path, json.dumps(manifest(api)), "read")
+    assert "the same page repeats with the token 'same'" in output

@@ -32,9 +32,9 @@ def server():
 
 @pytest.fixture
 def hubspot(server):
-    found = source("hubspot", server.config)
-    yield found
-    found.close()
+    actual_source = source("hubspot", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(hubspot):
@@ -57,7 +57,7 @@ def test_a_second_read_brings_only_what_changed(server, hubspot):
     server.touch("tickets", 5, subject="Changed")
     server.touch("contacts", 7)
     rows = {name: read(hubspot, name, state)[0] for name, state in states.items()}
-    assert {name: found[0]["id"] for name, found in rows.items()} == {"tickets": "5", "contacts": "7"}
+    assert {name: results[0]["id"] for name, results in rows.items()} == {"tickets": "5", "contacts": "7"}
     assert max(map(len, rows.values())) < 4
 
 

@@ -26,9 +26,9 @@ def server():
 
 @pytest.fixture
 def intercom(server):
-    found = source("intercom", server.config)
-    yield found
-    found.close()
+    actual_source = source("intercom", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(intercom):
@@ -50,7 +50,7 @@ def test_a_second_read_brings_only_what_changed(server, intercom):
     server.reply("8", "One more thought.")
     seen = len(server.requests)
     rows = {name: read(intercom, name, state)[0] for name, state in states.items()}
-    fresh = {name: [row["id"] for row in found if row["updated_at"] > end] for name, found in rows.items()}
+    fresh = {name: [row["id"] for row in results if row["updated_at"] > end] for name, results in rows.items()}
     assert fresh == {"conversations": ["8"], "conversation_parts": ["802"], "tickets": ["5"], "contacts": ["c7"]}
     assert max(map(len, rows.values())) < 5
     assert len(server.requests) - seen < 12

@@ -36,9 +36,9 @@ def server():
 
 @pytest.fixture
 def jira(server):
-    found = source("jira", server.config)
-    yield found
-    found.close()
+    actual_source = source("jira", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields():

@@ -43,12 +43,12 @@ def truth(server, stream, project):
 def assert_history_arrives(server, stream, before, after):
     """`after` reads one project more, API: all of it comes, and of WEB no more than what comes again in each sync."""
     _, state = read(before, stream)
-    again, state = read(before, stream, state)
+    second, state = read(before, stream, state)
     seen = len(server.requests)
     rows, state = read(after, stream, state)
     calls = len(server.requests) - seen
     assert {row["id"] for row in rows if project_of(server, row) == "API"} == truth(server, stream, "API")
-    assert sum(project_of(server, row) == "WEB" for row in rows) <= len(again) <= 2
+    assert sum(project_of(server, row) == "WEB" for row in rows) <= len(second) <= 2
     seen = len(server.requests)
     rows, _ = read(after, stream, state)
     assert len(rows) <= 3
@@ -112,8 +112,8 @@ def test_a_new_project_that_could_not_be_read_is_read_by_the_next_sync(server):
 def test_one_project_may_be_asked_for_from_the_start(server):
     jira = source("jira", server.config)
     _, state = read(jira, "issues")
-    asked = {**state, "states": [*state["states"], {"partition": {"project_id": "2"}, "cursor": {}}]}
-    rows, state = read(jira, "issues", asked)
+    requests = {**state, "states": [*state["states"], {"partition": {"project_id": "2"}, "cursor": {}}]}
+    rows, state = read(jira, "issues", requests)
     assert {row["id"] for row in rows if project_of(server, row) == "API"} == truth(server, "issues", "API")
     assert len(read(jira, "issues", state)[0]) <= 2
 
@@ -128,11 +128,11 @@ def test_boards_of_the_named_projects_are_read_in_whatever_case_and_those_withou
 def test_a_board_added_later_brings_all_of_its_issues(server):
     jira = source("jira", server.config)
     _, state = read(jira, "board_issues")
-    again, state = read(jira, "board_issues", state)
+    second, state = read(jira, "board_issues", state)
     board = server.add_board("API")
     rows, state = read(jira, "board_issues", state)
     assert {row["id"] for row in rows if row["boardId"] == board} == truth(server, "issues", "API")
-    assert len(rows) - len(truth(server, "issues", "API")) == len(again)
+    assert len(rows) - len(truth(server, "issues", "API")) == len(second)
     server.now += 86_400
     new = server.add_issue("API", "Something new", "It broke.")
     assert new["id"] in {row["id"] for row in read(jira, "board_issues", state)[0]}
@@ -189,9 +189,9 @@ def test_an_issue_that_changes_while_pages_are_read_hides_no_other(server):
     server.page_was_read = change
     jira = source("jira", server.config)
     rows, state = read(jira, "issues")
-    again, _ = read(jira, "issues", state)
-    assert {row["id"] for row in rows + again} == set(server.issues)
-    assert {"10001", "10002", "10003"} <= {row["id"] for row in again}
+    second, _ = read(jira, "issues", state)
+    assert {row["id"] for row in rows + second} == set(server.issues)
+    assert {"10001", "10002", "10003"} <= {row["id"] for row in second}
 
 
 def test_users_are_read_until_an_empty_page(server):

@@ -27,9 +27,9 @@ def server():
 
 @pytest.fixture
 def linear(server):
-    found = source("linear", server.config)
-    yield found
-    found.close()
+    actual_source = source("linear", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(linear):
@@ -62,8 +62,8 @@ def test_what_is_in_the_trash_is_a_deletion_and_what_is_archived_is_not(server, 
     _, state = read(linear, "issues")
     server.trash(server.rows["issues"][5])
     server.change(server.rows["issues"][6], archivedAt="2025-06-01T00:00:00.000Z")
-    gone = [row for row in read(linear, "issues", state)[0] if row.get(DELETED_AT)]
-    assert [(row["id"], row[DELETED_AT]) for row in gone] == [("issues-5", server.rows["issues"][5]["archivedAt"])]
+    removed = [row for row in read(linear, "issues", state)[0] if row.get(DELETED_AT)]
+    assert [(row["id"], row[DELETED_AT]) for row in removed] == [("issues-5", server.rows["issues"][5]["archivedAt"])]
 
 
 def test_the_start_date_limits_what_is_read(server):
@@ -201,12 +201,12 @@ def test_a_team_that_is_seen_later_brings_its_history_and_no_other_is_read_again
     server.hidden = {team}
     rows, state = read(linear, stream)
     assert not {row["id"] for row in rows} & ids[stream]
-    again, state = read(linear, stream, state)
+    second, state = read(linear, stream, state)
     server.hidden = set()
     rows, state = read(linear, stream, state)
     assert {row["id"] for row in rows} >= ids[stream]
-    assert len(rows) == len(again) + len(ids[stream])
-    assert len(read(linear, stream, state)[0]) == len(again)
+    assert len(rows) == len(second) + len(ids[stream])
+    assert len(read(linear, stream, state)[0]) == len(second)
 
 
 @pytest.mark.parametrize("stream", ["issues", "comments", "cycles"])

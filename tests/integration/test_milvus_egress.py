@@ -72,14 +72,14 @@ def pinned(host: str, port: int, folder: Path | None = None) -> Indexing:
     tls = {"tls": {"ca_file": str(folder / "ca.pem")}} if folder else {}
     scheme = "https" if folder else "http"
     indexing = Indexing.load({"host": f"{scheme}://{host}:{port}", "collection": "c", "timeout": 2, **tls})
-    asked = []
+    requests = []
 
     def resolve(name: str, number: int) -> str:
-        asked.append((name, number))
+        requests.append((name, number))
         return "127.0.0.1"
 
     indexing.pin(resolve)
-    assert asked == [(host, port)]
+    assert requests == [(host, port)]
     return indexing
 
 

@@ -15,7 +15,7 @@ from integration.milvus_cases import *  # noqa: F403
 from integration.milvus_cases import config, config_of, opened, put, rows, texts, things  # noqa: F401
 
 from kitestring.destinations.milvus import Milvus
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, TransientError
 
 HOLD = (
     "import sys, time\n"
@@ -36,7 +36,7 @@ def test_a_directory_that_another_process_holds_is_a_clear_error(tmp_path: Path)
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline().strip() == "ready"
-        with opened(config_of(str(path), "things")) as destination, pytest.raises(ConfigError) as error:
+        with opened(config_of(str(path), "things")) as destination, pytest.raises(TransientError) as error:
             destination.check()
         assert "in use by another process" in error.value.message
         assert "milvus-lite server" in error.value.hint
@@ -54,10 +54,10 @@ def test_closing_releases_the_directory_for_another_process(tmp_path: Path) -> N
 
 
 def test_two_destinations_of_one_process_share_the_directory(tmp_path: Path) -> None:
-    one = config_of(str(tmp_path / "x.db"), "things")
-    with opened(one) as first:
+    single_config = config_of(str(tmp_path / "x.db"), "things")
+    with opened(single_config) as first:
         put(first, [{"id": 1, "text": "a"}])
-        with opened(one) as second:
+        with opened(single_config) as second:
             assert second.count(things()) == 1
         assert first.count(things()) == 1, "closing one leaves the other its connection"
 
@@ -112,8 +112,8 @@ def test_a_path_below_a_file_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_hybrid_search_finds_by_words(tmp_path: Path) -> None:
-    one = config_of(str(tmp_path / "x.db"), "things")
-    with opened(one, hybrid=True) as destination:
+    single_config = config_of(str(tmp_path / "x.db"), "things")
+    with opened(single_config, hybrid=True) as destination:
         put(destination, [{"id": n, "text": f"ordinary sentence {n}"} for n in range(20)])
         put(destination, [{"id": 77, "text": "the zeppelin landed"}])
         by_meaning = destination.search("zeppelin", limit=3, hybrid=False)
@@ -123,7 +123,7 @@ def test_hybrid_search_finds_by_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "expected"),
     [
         ({"a": [1]}, {"a": [1]}),
         ([1, "b"], [1, "b"]),
@@ -136,16 +136,16 @@ def test_hybrid_search_finds_by_words(tmp_path: Path) -> None:
         (True, True),
     ],
 )
-def test_a_json_column_takes_every_value(config: dict[str, Any], value: Any, shown: Any) -> None:  # noqa: F811
+def test_a_json_column_takes_every_value(config: dict[str, Any], value: Any, expected: Any) -> None:  # noqa: F811
     with opened(config, scalar_fields={"more": "JSON"}) as destination:
         put(destination, [{"id": 1, "text": "a", "more": value}, {"id": 2, "text": "b"}])
-        found = {row["_ab_record_id"]: row["more"] for row in rows(destination)}
-        assert found["things_1"] == shown
+        values_by_id = {row["_ab_record_id"]: row["more"] for row in rows(destination)}
+        assert values_by_id["things_1"] == expected
 
 
 def test_a_partition_key_is_used(tmp_path: Path) -> None:
-    one = config_of(str(tmp_path / "x.db"), "things")
-    with opened(one, scalar_fields=["status"], partition_key="status") as destination:
+    single_config = config_of(str(tmp_path / "x.db"), "things")
+    with opened(single_config, scalar_fields=["status"], partition_key="status") as destination:
         put(destination, [{"id": n, "text": f"t {n}", "status": ("new", "old")[n % 2]} for n in range(6)])
         assert {hit["status"] for hit in destination.search("t", where={"status": "new"})} == {"new"}
         assert len(destination.search("t", where={"status": "new"})) == 3
@@ -171,18 +171,18 @@ def test_an_application_can_read_beside_a_sync_through_the_lite_server(tmp_path:
         stderr=subprocess.DEVNULL,
     )
     try:
-        one = config_of(f"http://127.0.0.1:{port}", "things")
+        single_config = config_of(f"http://127.0.0.1:{port}", "things")
         deadline = time.monotonic() + 300
         while True:
             try:
-                with opened(one) as destination:
+                with opened(single_config) as destination:
                     destination.check()
                 break
             except Exception:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.3)
-        with opened(one) as destination:
+        with opened(single_config) as destination:
             put(destination, [{"id": 1, "text": "a", "old": 1}])
             put(destination, [{"id": 1, "text": "a"}])
             (row,) = rows(destination)
@@ -196,9 +196,9 @@ def test_the_form_never_shows_and_the_log_never_tells_a_secret(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "s3cr3t-t0ken"
-    one: dict[str, Any] = config_of("http://127.0.0.1:9", "things")
-    one["indexing"]["auth"] = {"mode": "token", "token": secret}
-    with opened(one) as destination, pytest.raises(Exception) as error:
+    single_config: dict[str, Any] = config_of("http://127.0.0.1:9", "things")
+    single_config["indexing"]["auth"] = {"mode": "token", "token": secret}
+    with opened(single_config) as destination, pytest.raises(Exception) as error:
         destination.check()
     assert secret not in str(error.value) + repr(error.value.fields) + caplog.text  # type: ignore[attr-defined]
     spec = Milvus.spec()

@@ -83,8 +83,8 @@ def test_a_database_of_its_own(config: dict[str, Any], host: str) -> None:  # no
 
 def test_a_host_that_does_not_answer_is_a_transient_error_within_the_time_limit() -> None:
     began = time.monotonic()
-    one = config_of(f"http://127.0.0.1:{free_port()}", "things")
-    with opened(one, timeout=3) as destination, pytest.raises(TransientError) as error:
+    single_config = config_of(f"http://127.0.0.1:{free_port()}", "things")
+    with opened(single_config, timeout=3) as destination, pytest.raises(TransientError) as error:
         destination.check()
     assert time.monotonic() - began < 200
     assert "indexing.host" in error.value.hint or "reached" in error.value.hint
@@ -95,8 +95,8 @@ def test_a_host_that_accepts_and_says_nothing_is_given_up() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         began = time.monotonic()
-        one = config_of(f"http://127.0.0.1:{silent.getsockname()[1]}", "things")
-        with opened(one, timeout=3) as destination, pytest.raises(TransientError):
+        single_config = config_of(f"http://127.0.0.1:{silent.getsockname()[1]}", "things")
+        with opened(single_config, timeout=3) as destination, pytest.raises(TransientError):
             destination.check()
         assert time.monotonic() - began < 200
 
@@ -139,6 +139,6 @@ def test_credentials_and_rights_are_checked_before_a_sync(config: dict[str, Any]
 
 def test_the_shadow_of_a_server_lies_in_the_users_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    one = {k: v for k, v in config_of("http://127.0.0.1:1", "things").items() if k != "shadow_folder"}
-    with opened(one) as destination:
+    item = {k: v for k, v in config_of("http://127.0.0.1:1", "things").items() if k != "shadow_folder"}
+    with opened(item) as destination:
         assert destination.default_staging_folder() == tmp_path / "kitestring"

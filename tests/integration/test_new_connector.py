@@ -14,6 +14,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+MYPY_CACHE = ROOT / ".mypy_cache" / "new_packages"
+"""One for all, and kept for the next run: mypy reads the types of Kitestring once."""
 
 
 def run(folder: Path, *command: str, path: Path | None = None) -> str:
@@ -21,12 +23,6 @@ def run(folder: Path, *command: str, path: Path | None = None) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all: mypy reads the types of Kitestring once."""
-    return tmp_path_factory.mktemp("mypy")
 
 
 @pytest.mark.parametrize(
@@ -41,9 +37,7 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=lambda value: value if isinstance(value, str) else "".join(value[-1:]) or "plain",
 )
-def test_a_package_is_clean_installs_and_keeps_its_contract(
-    tmp_path: Path, mypy_cache: Path, kind: str, options: list[str]
-) -> None:
+def test_a_package_is_clean_installs_and_keeps_its_contract(tmp_path: Path, kind: str, options: list[str]) -> None:
     python = [sys.executable, "-m"]
     printed = run(tmp_path, *python, "kitestring", "new", kind, "acme_things", *options)
     assert "Next:\n  1. cd kitestring-acme-things && pip install -e . --group dev\n" in printed
@@ -56,7 +50,7 @@ def test_a_package_is_clean_installs_and_keeps_its_contract(
     if "hatchling" in done.stderr:
         pytest.skip("hatchling cannot be fetched here")
     assert done.returncode == 0, done.stderr
-    run(package, *python, "mypy", "--cache-dir", str(mypy_cache), path=site)
+    run(package, *python, "mypy", "--cache-dir", str(MYPY_CACHE), path=site)
     run(package, *python, "pytest", "-q", "-x", "-p", "no:cacheprovider", path=site)
     if kind == "embedder":
         assert '"acme_things"' in run(tmp_path, *python, "kitestring", "spec", "milvus", "--json", path=site)
@@ -64,8 +58,8 @@ def test_a_package_is_clean_installs_and_keeps_its_contract(
         assert run(tmp_path, *python, "kitestring", "spec", "acme_things", path=site).startswith(
             f"{kind} acme_things\n"
         )
-    again = [*python, "kitestring", "new", kind, "acme_things", *options]
-    refused = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False)
+    second = [*python, "kitestring", "new", kind, "acme_things", *options]
+    refused = subprocess.run(second, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "pyproject.toml exists" in refused.stderr
 

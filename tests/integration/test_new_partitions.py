@@ -134,5 +134,5 @@ def test_what_is_added_later_arrives_whole_and_nothing_else_is_read_again(vendor
         add()
         new = {stream: len(rows()) - before[stream] for stream, (_, rows) in truth.items()}
         assert all(new.values()), "the second part has records of each stream"
-        again = {stream: read - new[stream] for stream, read in synced().items()}
-        assert all(0 <= count <= EDGE.get(stream, 2) < before[stream] / 2 for stream, count in again.items()), again
+        second = {stream: read - new[stream] for stream, read in synced().items()}
+        assert all(0 <= count <= EDGE.get(stream, 2) < before[stream] / 2 for stream, count in second.items()), second

@@ -25,9 +25,9 @@ def server():
 
 @pytest.fixture
 def notion(server):
-    found = source("notion", server.config)
-    yield found
-    found.close()
+    actual_source = source("notion", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(server, notion):
@@ -51,10 +51,10 @@ def test_a_second_read_brings_only_what_was_edited(server, notion):
     blocks, _ = read(notion, "blocks", states["blocks"])
     assert {row["page_id"] for row in blocks} == {"page-4", new}
     assert {"One more paragraph.", "inside", "deepest"} <= {row["text"] for row in blocks}
-    asked = [call.path for call in server.requests[seen:] if call.method == "GET"]
-    assert len([path for path in asked if path.endswith("/markdown")]) == 2, "one for each edited page"
-    assert len(asked) < 12
-    assert len(server.requests) - seen - len(asked) <= 3 * 8, "the lists, a call for a page of them"
+    paths = [call.path for call in server.requests[seen:] if call.method == "GET"]
+    assert len([path for path in paths if path.endswith("/markdown")]) == 2, "one for each edited page"
+    assert len(paths) < 12
+    assert len(server.requests) - seen - len(paths) <= 3 * 8, "the lists, a call for a page of them"
 
 
 def texts_of(rows):
@@ -63,7 +63,7 @@ def texts_of(rows):
 
 def test_comments_are_asked_of_edited_pages_or_of_all_where_that_is_wanted(server, notion):
     whole = source("notion", {**server.config, "comments_of_all_pages": True})
-    of_edited, of_all = (read(one, "comments")[1] for one in (notion, whole))
+    of_edited, of_all = (read(item, "comments")[1] for item in (notion, whole))
     server.add_comment("page-1", "Is this still true?")
     server.add_comment("page-2", "And this?")
     server.edit("page-2", "Not any more.")
@@ -104,8 +104,10 @@ def test_pages_in_the_trash_are_deletions_and_come_back_when_they_are_restored(s
     _, state = read(notion, stream)
     server.trash("page-3", edits=edits)
     rows, state = read(notion, stream, state)
-    gone = [row for row in rows if row.get(DELETED_AT)]
-    assert [(row["id"], row[DELETED_AT]) for row in gone] == [("page-3", server.pages["page-3"]["last_edited_time"])]
+    removed_rows = [row for row in rows if row.get(DELETED_AT)]
+    assert [(row["id"], row[DELETED_AT]) for row in removed_rows] == [
+        ("page-3", server.pages["page-3"]["last_edited_time"])
+    ]
     assert len(rows) == 1
     assert read(notion, stream, state)[0] == [], "told once"
     server.restore("page-3")
@@ -181,13 +183,13 @@ def test_a_data_source_that_appears_later_brings_all_its_rows_and_nothing_else_i
     _, state = read(notion, "page_contents")
     server.unshared.clear()
     rows, _ = read(notion, "page_contents", state)
-    assert {one["id"] for one in rows} == {row}
+    assert {single_row["id"] for single_row in rows} == {row}
 
 
 def test_all_pages_come_from_the_search_where_data_sources_are_not_asked(server):
     row = server.add_row("source-1", "A row")["id"]
     notion = source("notion", {**server.config, "query_data_sources": False})
-    assert row in {one["id"] for one in read(notion, "pages")[0]}
+    assert row in {item["id"] for item in read(notion, "pages")[0]}
     assert server.calls("/query") == []
 
 
@@ -197,13 +199,13 @@ def test_states_of_earlier_versions_are_taken_over(server, notion):
     edited = server.add_row("source-0", "New row")["id"]
     server.edit("page-2", "New paragraph")
     server.trash("page-9", edits=False)
-    new, gone = {edited, "page-2", "page-23"}, {"page-9"}
+    new, removed = {edited, "page-2", "page-23"}, {"page-9"}
     rows, _ = read(notion, "pages", {"last_edited_time": last})
-    assert {row["id"] for row in rows} == new | gone
-    assert {row["id"] for row in rows if row.get(DELETED_AT)} == gone, "it was never told"
+    assert {row["id"] for row in rows} == new | removed
+    assert {row["id"] for row in rows if row.get(DELETED_AT)} == removed, "it was never told"
     state = {**of_pages, "parent_state": {"pages": {"last_edited_time": last}}}
     rows, after = read(notion, "page_contents", state)
-    assert {row["id"] for row in rows} == new | gone
+    assert {row["id"] for row in rows} == new | removed
     levels = {f"blocks_{n}": {**of_pages, "parent_state": state["parent_state"]} for n in (1, 2, 3)}
     blocks, _ = read(notion, "blocks", {**of_pages, "parent_state": {**levels, **state["parent_state"]}})
     assert {row["page_id"] for row in blocks} == new

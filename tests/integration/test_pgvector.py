@@ -16,9 +16,9 @@ from kitestring.batch import Batch
 from kitestring.destinations.pgvector import Pgvector
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import AuthError, ConfigError, KitestringError, RecordError, TransientError
+from kitestring.filters import parse
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream, Write
-from kitestring.vector.filters import parse
 
 pytestmark = pytest.mark.slow
 THINGS = Stream("things", primary_key=(("id",),), write=Write(keep="latest", deletes="remove"))
@@ -264,9 +264,9 @@ def test_a_lost_connection_is_replaced_and_nothing_is_there_twice(config: dict[s
 def test_a_batch_is_durable_where_the_server_commits_late(config: dict[str, Any], database: Database) -> None:
     database.run(f"ALTER DATABASE {database.name} SET synchronous_commit = off")
     with opened(config) as destination:
-        with destination.store.connection() as connection:  # type: ignore[attr-defined]
+        with destination.store.table.connection() as connection:  # type: ignore[attr-defined]
             assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
-        with destination.store._durably() as connection:  # type: ignore[attr-defined]
+        with destination.store.table.durable_transaction() as connection:  # type: ignore[attr-defined]
             assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
 
 
@@ -306,7 +306,7 @@ def test_two_syncs_that_write_one_record_at_once_try_again(config: dict[str, Any
             except BaseException as error:
                 errors.append(error)
 
-        with first.store._durably() as connection:  # type: ignore[attr-defined]
+        with first.store.table.durable_transaction() as connection:  # type: ignore[attr-defined]
             key = batch.diffs[0].chunked.key  # type: ignore[attr-defined]
             connection.execute(
                 "INSERT INTO chunks SELECT %s, stream, namespace, record_id, chunk_number, text, metadata, digest,"
@@ -322,18 +322,33 @@ def test_two_syncs_that_write_one_record_at_once_try_again(config: dict[str, Any
         assert nearest_to(second, [1, 0, 0]) == ["1", "2"]
 
 
+def test_a_look_at_data_ends_in_time_whatever_holds_it_up(
+    config: dict[str, Any], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitestring.destinations.pgvector.vector_table.LOOK_S", 0.5)
+    with opened(config) as destination, opened(config) as other:
+        put(destination, thing(1))
+        with other.store.table.connection() as connection, connection.transaction():
+            connection.execute("LOCK TABLE chunks IN ACCESS EXCLUSIVE MODE")
+            for where in (None, "$.id == 1"):
+                with pytest.raises(ConfigError, match="statement timeout"):
+                    destination.stored_rows("things", where=where)
+        assert destination.stored_rows("things").total == 1
+        assert destination.store.table.rows("SHOW statement_timeout")[0][0] == "0"
+
+
 def test_a_pinned_connection_goes_to_the_checked_address(config: dict[str, Any], database: Database) -> None:
-    asked: list[tuple[str, int]] = []
+    requests: list[tuple[str, int]] = []
 
     def resolve(host: str, port: int) -> str:
-        asked.append((host, port))
+        requests.append((host, port))
         return "127.0.0.1"
 
     with opened(config, host="vectors.invalid") as destination:
         destination.pin(resolve)
         put(destination, thing(1))
         assert nearest_to(destination, [1, 0, 0]) == ["1"]
-    assert asked == [("vectors.invalid", database.port)]
+    assert requests == [("vectors.invalid", database.port)]
 
 
 def test_many_threads_find_and_search_at_once(config: dict[str, Any]) -> None:
@@ -341,4 +356,4 @@ def test_many_threads_find_and_search_at_once(config: dict[str, Any]) -> None:
         put(destination, *(thing(n, [1.0, n / 10, 0.0]) for n in range(50)))
         rankings = list(threads.map(lambda n: nearest_to(destination, [1.0, n / 10, 0.0], limit=1), range(40)))
         assert rankings == [[str(n)] for n in range(40)]
-        assert 1 <= len(destination.store._idle) <= 9  # type: ignore[attr-defined]
+        assert 1 <= len(destination.store.table._idle) <= 9  # type: ignore[attr-defined]

@@ -7,8 +7,8 @@ from postgres_reading import read, source_of
 from kitestring import registry
 from kitestring.config import masked, secrets_in
 from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
-from kitestring.sources import postgres
-from kitestring.sources.postgres import Postgres
+from kitestring.sources import postgres as postgres_source
+from kitestring.sources.postgres import Postgres, catalog
 
 UTC = dt.UTC
 VALUES = [
@@ -34,13 +34,17 @@ VALUES = [
     ('"char"', "'c'", "c", "string"),
     ("bytea", "'\\x00ff'", b"\x00\xff", "string"),
     ("date", "'2024-02-29'", dt.date(2024, 2, 29), "string"),
-    ("date", "'infinity'", dt.date(9999, 12, 31), "string"),
-    ("date", "'4713-01-01 BC'", dt.date(1, 1, 1), "string"),
+    ("date", "'infinity'", "infinity", "string"),
+    ("date", "'-infinity'", "-infinity", "string"),
+    ("date", "'4713-01-01 BC'", "-4712-01-01", "string"),
+    ("date", "'12024-05-01'", "+12024-05-01", "string"),
     ("timestamp", "'2024-01-01 10:00:00.123456'", dt.datetime(2024, 1, 1, 10, 0, 0, 123456), "string"),
-    ("timestamp", "'-infinity'", dt.datetime(1, 1, 1), "string"),
+    ("timestamp", "'-infinity'", "-infinity", "string"),
+    ("timestamp", "'0044-03-15 10:00 BC'", "-0043-03-15T10:00:00", "string"),
     ("timestamptz", "'2024-01-01 10:00+02'", dt.datetime(2024, 1, 1, 8, tzinfo=UTC), "string"),
-    ("timestamptz(0)", "'infinity'", dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "string"),
-    ("timestamptz", "'200000-01-01'", dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "string"),
+    ("timestamptz(0)", "'infinity'", "infinity", "string"),
+    ("timestamptz", "'-infinity'", "-infinity", "string"),
+    ("timestamptz", "'200000-01-01'", "+200000-01-01T00:00:00Z", "string"),
     ("time", "'23:59:59.5'", dt.time(23, 59, 59, 500000), "string"),
     ("timetz", "'10:00+02'", "10:00:00+02", "string"),
     ("interval", "'1 year 2 days 3 hours'", "P1Y2DT3H", "string"),
@@ -104,15 +108,21 @@ VALUES = [
 ]
 
 
+CUSTOM_TYPES = (
+    "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+    "CREATE TYPE pair AS (a int, b text)",
+    "CREATE TYPE documented AS (name text, doc json)",
+    'CREATE TYPE wrapped AS ("all" documented[])',
+    "CREATE DOMAIN docs AS json[]",
+    "CREATE DOMAIN price AS numeric(8,2) CHECK (value >= 0)",
+    "CREATE DOMAIN cheap AS price CHECK (value < 1)",
+)
+"""The statements that create the types of `VALUES` that are no types of PostgreSQL."""
+
+
 def test_every_type_arrives_as_it_is_and_null_as_null(database):
     database.run(
-        "CREATE TYPE mood AS ENUM ('sad', 'ok')",
-        "CREATE TYPE pair AS (a int, b text)",
-        "CREATE TYPE documented AS (name text, doc json)",
-        'CREATE TYPE wrapped AS ("all" documented[])',
-        "CREATE DOMAIN docs AS json[]",
-        "CREATE DOMAIN price AS numeric(8,2) CHECK (value >= 0)",
-        "CREATE DOMAIN cheap AS price CHECK (value < 1)",
+        *CUSTOM_TYPES,
         f"CREATE TABLE t ({', '.join(f'c{n} {type_}' for n, (type_, *_) in enumerate(VALUES))})",
         f"INSERT INTO t VALUES ({', '.join(value for _, value, *_ in VALUES)})",
         "INSERT INTO t (c0) VALUES (NULL)",
@@ -179,7 +189,7 @@ def test_discover_finds_tables_views_keys_and_odd_names(database):
 
 
 def test_a_large_table_is_read_in_ranges_each_row_once_and_as_it_was_at_one_moment(database, monkeypatch):
-    monkeypatch.setattr(postgres, "PARTITION_BYTES", 64 * 1024)
+    monkeypatch.setattr(catalog, "PARTITION_BYTES", 64 * 1024)
     database.run(
         "CREATE TABLE t (id text PRIMARY KEY, filler text)",
         "INSERT INTO t SELECT n::text, repeat('x', 100) FROM generate_series(1, 5000) n",
@@ -201,8 +211,28 @@ def test_a_large_table_is_read_in_ranges_each_row_once_and_as_it_was_at_one_mome
     assert sorted(map(int, ids)) == list(range(1, 5001))
 
 
+def test_a_new_snapshot_has_the_rows_since_then_while_others_read_in_the_earlier_one(database, monkeypatch):
+    monkeypatch.setattr(catalog, "PARTITION_BYTES", 64 * 1024)
+    database.run(
+        "CREATE TABLE t (id int PRIMARY KEY, filler text)",
+        "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 5000) n",
+    )
+    source = source_of(database)
+    stream = source.discover().get("t")
+    earlier = list(source.partitions([stream], {}))
+    database.run("INSERT INTO t VALUES (5001)")
+    source.refresh_snapshot()
+    later = list(source.partitions([stream], {}))
+    counts = [
+        sum(len(batch) for partition in partitions for batch in source.read(partition, {}))
+        for partitions in (later, earlier)
+    ]
+    source.close()
+    assert counts == [5001, 5000]
+
+
 def test_a_partitioned_table_is_one_stream_read_by_its_parts(database, monkeypatch):
-    monkeypatch.setattr(postgres, "PARTITION_BYTES", 64 * 1024)
+    monkeypatch.setattr(catalog, "PARTITION_BYTES", 64 * 1024)
     database.run(
         "CREATE TABLE t (id int, day int) PARTITION BY LIST (day)",
         "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)",
@@ -220,7 +250,7 @@ def test_a_partitioned_table_is_one_stream_read_by_its_parts(database, monkeypat
 
 
 def test_a_parent_of_inherited_tables_gives_all_rows_once(database, monkeypatch):
-    monkeypatch.setattr(postgres, "PARTITION_BYTES", 16 * 1024)
+    monkeypatch.setattr(catalog, "PARTITION_BYTES", 16 * 1024)
     database.run(
         "CREATE TABLE parent (id int)",
         "CREATE TABLE child (more int) INHERITS (parent)",
@@ -241,7 +271,7 @@ def test_an_empty_table_gives_no_rows_and_no_state(database):
 
 @pytest.mark.parametrize("batch_bytes", [200, 2000, 8_000_000])
 def test_a_read_goes_on_after_any_checkpoint_without_missing_or_repeating(database, monkeypatch, batch_bytes):
-    monkeypatch.setattr(postgres, "BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(postgres_source, "BATCH_BYTES", batch_bytes)
     database.run(
         "CREATE TABLE t (id int, at timestamptz)",
         "INSERT INTO t SELECT n, '2024-01-01'::timestamptz + (n / 7) * interval '1 min' FROM generate_series(1, 300) n",
@@ -360,7 +390,7 @@ def test_a_url_connects_as_the_fields_do_and_is_a_secret(database):
 
 
 def test_a_connection_that_breaks_in_the_middle_is_an_error_that_may_pass(database, monkeypatch):
-    monkeypatch.setattr(postgres, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr(postgres_source, "BATCH_BYTES", 100_000)
     database.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 1000) AS filler FROM generate_series(1, 50000) n")
     source = source_of(database)
     partition = next(iter(source.partitions([source.discover().get("t")], {})))
@@ -376,7 +406,7 @@ def test_a_connection_that_breaks_in_the_middle_is_an_error_that_may_pass(databa
 
 
 def test_a_read_may_be_left_at_any_time(database, monkeypatch):
-    monkeypatch.setattr(postgres, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr(postgres_source, "BATCH_BYTES", 100_000)
     database.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 1000) AS filler FROM generate_series(1, 50000) n")
     source = source_of(database)
     partition = next(iter(source.partitions([source.discover().get("t")], {})))
@@ -406,9 +436,9 @@ def test_a_confined_source_uses_no_password_of_the_account_it_runs_in(database, 
             config = {**database.config, "username": "keeper"}
             del config["password"]
             url = f"postgresql://keeper@{database.host}:{database.port}/{database.name}"
-            for given in (config, {"url": url}):
-                Postgres.load(given).check()  # what an admin wrote may use them
-                confined = Postgres.load(given)
+            for provided in (config, {"url": url}):
+                Postgres.load(provided).check()  # what an admin wrote may use them
+                confined = Postgres.load(provided)
                 assert confined.machine_use() is None
                 confined.confine(lambda option, path: path)
                 with pytest.raises((AuthError, ConfigError)):

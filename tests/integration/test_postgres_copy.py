@@ -132,8 +132,8 @@ def connection(postgres_server):
 
 def copied(connection: psycopg.Connection[Any], rows: pa.Table, table: str = "kept") -> None:
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)".encode()) as copy:
-        for piece in copy_stream(rows):
-            copy.write(piece)
+        for part in copy_stream(rows):
+            copy.write(part)
 
 
 @given(data=st.data())

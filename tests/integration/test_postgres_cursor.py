@@ -1,5 +1,7 @@
 """Incremental syncs of PostgreSQL: what is in the cursor column hides no row and doubles none."""
 
+import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -90,10 +92,10 @@ def test_the_state_is_at_most_the_servers_clock(database):
     assert [row["id"] for row in rows] == [1, 2]
     assert state["cursor"] == str(rows[0]["c"])
     assert suspicions == []
-    again, _, _ = read(source_of(database), "t", state, cursor="c")
-    assert again == []
-    again, _, _ = read(source_of(database), "t", state, cursor="c", write=WRITES["append_dedup"])
-    assert [row["id"] for row in again] == [1, 2]
+    second, _, _ = read(source_of(database), "t", state, cursor="c")
+    assert second == []
+    second, _, _ = read(source_of(database), "t", state, cursor="c", write=WRITES["append_dedup"])
+    assert [row["id"] for row in second] == [1, 2]
 
 
 def test_a_state_of_the_version_before_goes_on_without_a_double(database):
@@ -115,6 +117,53 @@ def test_a_stream_that_was_deduplicated_and_is_added_to_now_has_no_double(databa
     database.run("INSERT INTO t VALUES (4, 3)")
     run(database, Duckdb(path=str(path)), states, "append")
     assert ids(path) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_existing_rows_of_a_new_column_get_its_default_at_the_destination(database, tmp_path, partitioned):
+    """Nothing tells of them: neither the cursor column nor the log."""
+    if partitioned:
+        database.run(
+            "CREATE TABLE t (id int PRIMARY KEY, c int) PARTITION BY RANGE (id)",
+            "CREATE TABLE p PARTITION OF t FOR VALUES FROM (0) TO (100)",
+        )
+    else:
+        database.run("CREATE TABLE t (id int PRIMARY KEY, c int)")
+    database.run("INSERT INTO t VALUES (1, 1), (2, 2)")
+    states, path = MemoryStates(), tmp_path / "x.duckdb"
+    run(database, Duckdb(path=str(path)), states, "append_dedup")
+    database.run(
+        "ALTER TABLE t ADD COLUMN state text DEFAULT 'it''s open', ADD COLUMN price numeric(9,2) DEFAULT 1.50, "
+        "ADD COLUMN tags text[] DEFAULT '{a,\"b,c\"}', ADD COLUMN at timestamptz DEFAULT '2024-05-01 10:00+02', "
+        "ADD COLUMN raw bytea DEFAULT '\\x00ff', ADD COLUMN note text, ADD COLUMN flag bool NOT NULL DEFAULT true",
+        "UPDATE t SET state = NULL, c = 3 WHERE id = 2",
+        "INSERT INTO t VALUES (3, 4, 'new')",
+    )
+    result = run(database, Duckdb(path=str(path)), states, "append_dedup")
+    assert result.streams["public.t"].suspicions == []
+    columns = "id, state, price, tags, timezone('UTC', t.at), raw, note, flag"
+    with duckdb.connect(str(path), read_only=True) as db:
+        rows = db.execute(f"SELECT {columns} FROM public.t AS t ORDER BY id").fetchall()
+    moment, tags = dt.datetime(2024, 5, 1, 8), '["a", "b,c"]'
+    same = (Decimal("1.50"), tags, moment, b"\x00\xff", None, True)
+    assert rows == [(1, "it's open", *same), (2, None, *same), (3, "new", *same)]
+    database.run("UPDATE t SET state = NULL, c = 5 WHERE id = 3")
+    run(database, Duckdb(path=str(path)), states, "append_dedup")
+    with duckdb.connect(str(path), read_only=True) as db:
+        assert db.execute("SELECT id, state FROM public.t ORDER BY id").fetchall() == [
+            (1, "it's open"), (2, None), (3, None),
+        ]  # fmt: skip
+
+
+def test_a_new_column_with_a_value_of_each_row_makes_a_sync_suspicious_once(database, tmp_path):
+    database.run("CREATE TABLE t (id int PRIMARY KEY, c int)", "INSERT INTO t VALUES (1, 1), (2, 2)")
+    states, path = MemoryStates(), tmp_path / "x.duckdb"
+    run(database, Duckdb(path=str(path)), states, "append_dedup")
+    database.run("ALTER TABLE t ADD COLUMN twice int GENERATED ALWAYS AS (c * 2) STORED, ADD COLUMN n serial")
+    result = run(database, Duckdb(path=str(path)), states, "append_dedup")
+    (suspicion,) = result.streams["public.t"].suspicions
+    assert "added twice, n with a value in each row" in suspicion
+    run(database, Duckdb(path=str(path)), states, "append_dedup")
 
 
 def test_an_empty_table_has_the_types_of_a_full_one(database, tmp_path):

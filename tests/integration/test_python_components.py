@@ -137,22 +137,22 @@ def kitestring(tmp_path: Path, api: str) -> Any:
 
 
 def test_a_manifest_with_python_is_checked_and_synced_by_the_cdk(kitestring: Any, tmp_path: Path) -> None:
-    code, out, said = kitestring("check", "./own.yaml", "-c", "CONFIG", "--json", allow_custom_code=True)
-    assert code == 0, out + said
-    assert "own.yaml has Python components (Pairs): Airbyte's CDK runs it" in said
+    code, out, output = kitestring("check", "./own.yaml", "-c", "CONFIG", "--json", allow_custom_code=True)
+    assert code == 0, out + output
+    assert "own.yaml has Python components (Pairs): Airbyte's CDK runs it" in output
     words = ["sync", "--source", "./own.yaml", "--source-config", "CONFIG", "-s", "notes", "--state", "state.json"]
     words += ["--destination", "files", "--destination-config", "path=out", "--destination-config", "format=jsonl"]
-    code, out, said = kitestring(*words, "--json", "-q", allow_custom_code=True)
-    assert code == 0, out + said
+    code, out, output = kitestring(*words, "--json", "-q", allow_custom_code=True)
+    assert code == 0, out + output
     rows = [json.loads(line) for path in (tmp_path / "out").rglob("*.jsonl") for line in path.read_text().splitlines()]
     assert sorted(row["id"] for row in rows) == ["1", "2", "3"]
-    code, out, said = kitestring(*words, "--json", "-q", allow_custom_code=True)
-    assert code == 0, out + said
+    code, out, output = kitestring(*words, "--json", "-q", allow_custom_code=True)
+    assert code == 0, out + output
     assert json.loads(out)["streams"]["notes"]["read"] == 1, "only the day of the saved state is read again"
 
 
 def test_without_permission_nothing_is_run(kitestring: Any) -> None:
-    code, out, said = kitestring("check", "./own.yaml", "-c", "CONFIG")
+    code, out, output = kitestring("check", "./own.yaml", "-c", "CONFIG")
     assert code != 0
-    assert "components.Pairs" in out + said
-    assert "allow_custom_code: true" in out + said
+    assert "components.Pairs" in out + output
+    assert "allow_custom_code: true" in out + output

@@ -27,9 +27,9 @@ def server():
 
 @pytest.fixture
 def shopify(server):
-    found = source("shopify", server.config)
-    yield found
-    found.close()
+    actual_source = source("shopify", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_a_second_read_brings_only_what_changed(server, shopify):
     states = {name: read(shopify, name)[1] for name in names}
     changed = {name: server.touch(name, 4, note="Changed")["id"] for name in names}
     rows = {name: [row["id"] for row in read(shopify, name, state)[0]] for name, state in states.items()}
-    assert {name: found[-1] for name, found in rows.items()} == changed
+    assert {name: results[-1] for name, results in rows.items()} == changed
     assert max(map(len, rows.values())) == 2
 
 
@@ -107,13 +107,13 @@ def test_a_dev_dashboard_app_fetches_one_token_for_all_streams(server):
 
 
 def test_a_token_that_ends_while_pages_are_read_is_fetched_again(server):
-    class Ending(ShopifyStandIn):
+    class Expiring(ShopifyStandIn):
         def answer(self, call):
             if len(self.requests) == 4:
                 self.tokens.end_access()
             return super().answer(call)
 
-    with Ending() as server:
+    with Expiring() as server:
         assert len(read(with_credentials(server, **CLIENT_CREDENTIALS), "products")[0]) == 130
         assert len(server.tokens.of_grant("client_credentials")) == 2
 
@@ -206,9 +206,9 @@ def test_a_variant_that_changes_while_pages_are_read_comes_with_the_next_sync():
         rows, state = read(shopify, "product_variants")
         assert len(rows) == 159
         time.sleep(1.2)
-        again, _ = read(source("shopify", server.config), "product_variants", state)
-        assert [row["sku"] for row in again].count("NEW") == 2
-        assert len({row["id"] for row in (*rows, *again)}) == 160
+        second, _ = read(source("shopify", server.config), "product_variants", state)
+        assert [row["sku"] for row in second].count("NEW") == 2
+        assert len({row["id"] for row in (*rows, *second)}) == 160
 
 
 @pytest.mark.parametrize("name", ["product_variants", "comments", "inventory_items"])
@@ -293,17 +293,17 @@ def test_an_error_inside_an_answer_is_an_error(server, shopify):
 
 
 @pytest.mark.parametrize(
-    ("start", "asked"),
+    ("start", "expected"),
     [
         ("2025-01-01", "2025-01-01T00:00:00Z"),
         ("2025-01-01T06:00:00Z", "2025-01-01T06:00:00Z"),
         (None, "2006-01-01T00:00:00Z"),
     ],
 )
-def test_the_start_is_a_day_or_a_time_or_the_beginning(server, start, asked):
+def test_the_start_is_a_day_or_a_time_or_the_beginning(server, start, expected):
     config = {key: value for key, value in server.config.items() if key != "start_date"}
     source("shopify", {**config, **({"start_date": start} if start else {})}).check()
-    assert server.requests[0].json()["variables"]["filter"] == f"updated_at:>='{asked}'"
+    assert server.requests[0].json()["variables"]["filter"] == f"updated_at:>='{expected}'"
 
 
 def test_a_type_of_metaobjects_that_appears_later_is_read_from_the_start(server, shopify):

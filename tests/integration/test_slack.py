@@ -31,9 +31,9 @@ def quiet():
 
 @pytest.fixture
 def slack(server):
-    found = source("slack", server.config)
-    yield found
-    found.close()
+    actual_source = source("slack", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_every_stream_is_read_completely_and_fits_its_declared_fields(slack):
@@ -72,7 +72,7 @@ def test_a_read_without_lookback_brings_only_what_is_new(server):
 
 def test_each_channel_has_a_state_of_its_own(slack):
     _, state = read(slack, "channel_messages")
-    assert {one["partition"]["channel"] for one in state["states"]} >= {"C0", "C1", "C2"}
+    assert {single_state["partition"]["channel"] for single_state in state["states"]} >= {"C0", "C1", "C2"}
 
 
 def test_a_state_of_airbytes_connector_is_taken_over(server, slack):
@@ -409,10 +409,10 @@ def test_a_token_of_an_organisation_reads_the_workspace_that_team_id_names():
 
 
 def test_a_tombstone_is_a_deletion(server, slack):
-    gone = next(m for m in server.messages["C1"] if m.get("reply_count"))
-    server.delete(gone)
+    removed = next(m for m in server.messages["C1"] if m.get("reply_count"))
+    server.delete(removed)
     rows, _ = read(slack, "channel_messages")
-    assert [row["ts"] for row in rows if row.get(DELETED_AT)] == [gone["ts"]]
+    assert [row["ts"] for row in rows if row.get(DELETED_AT)] == [removed["ts"]]
 
 
 def test_a_channel_that_the_app_has_not_joined_is_left_out_with_a_warning(slack, caplog):

@@ -54,15 +54,15 @@ class Api:
 
     def page(self, target: str) -> list[dict[str, Any]]:
         parts = urlsplit(target)
-        asked = dict(parse_qsl(parts.query))
+        fields = dict(parse_qsl(parts.query))
         if parts.path == "/shops":
             return self.shops
         self.calls.append(target)
         shop = int(parts.path.split("/")[2]) if parts.path != "/orders" else 0
         return [
-            one
-            for one in self.orders
-            if asked["since"] <= one["day"] <= asked["until"] and (not shop or one["shop"] == shop)
+            order
+            for order in self.orders
+            if fields["since"] <= order["day"] <= fields["until"] and (not shop or order["shop"] == shop)
         ]
 
 
@@ -162,17 +162,17 @@ def read(program: str, folder: Path, until: str, state: Any = None) -> tuple[lis
     done = subprocess.run([*PROGRAMS[program], *words], capture_output=True, text=True, env=surroundings, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    records = [one["record"]["data"]["id"] for one in messages if one["type"] == "RECORD"]
-    states = [one["state"]["stream"]["stream_state"] for one in messages if one["type"] == "STATE"]
+    records = [message["record"]["data"]["id"] for message in messages if message["type"] == "RECORD"]
+    states = [message["state"]["stream"]["stream_state"] for message in messages if message["type"] == "STATE"]
     return sorted(records), states[-1]
 
 
 def settled(state: Any) -> Any:
     """A state without what depends on how long a run took and without our own keys, its partitions in order."""
-    found = {k: v for k, v in state.items() if k != "lookback_window" and not k.startswith("kitestring_")}
-    if "states" in found:
-        found["states"] = sorted(found["states"], key=lambda one: json.dumps(one, sort_keys=True))
-    return found
+    results = {k: v for k, v in state.items() if k != "lookback_window" and not k.startswith("kitestring_")}
+    if "states" in results:
+        results["states"] = sorted(results["states"], key=lambda item: json.dumps(item, sort_keys=True))
+    return results
 
 
 @pytest.mark.parametrize("kind", ["datetime", "partitions", "global"])

@@ -21,9 +21,9 @@ def server():
 
 @pytest.fixture
 def stripe(server):
-    found = source("stripe", server.config)
-    yield found
-    found.close()
+    actual_source = source("stripe", server.config)
+    yield actual_source
+    actual_source.close()
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_a_second_read_brings_only_what_is_new(server, stripe):
     states = {name: read(stripe, name)[1] for name in ("events", "balance_transactions")}
     added = {name: server.add(name)["id"] for name in states}
     rows = {name: [row["id"] for row in read(stripe, name, state)[0]] for name, state in states.items()}
-    assert {name: found[0] for name, found in rows.items()} == added
+    assert {name: results[0] for name, results in rows.items()} == added
     assert len(rows["events"]) == 2
 
 
@@ -80,8 +80,8 @@ def test_a_deleted_object_is_marked_whatever_else_happened_to_it(server, stripe,
     server.change(kind, 4)
     row = server.delete(kind, 4)
     rows, _ = read(stripe, kind, state)
-    assert {found["id"] for found in rows} == {row["id"]}
-    assert all(found["_ab_cdc_deleted_at"] for found in rows)
+    assert {actual_row["id"] for actual_row in rows} == {row["id"]}
+    assert all(actual_row["_ab_cdc_deleted_at"] for actual_row in rows)
     assert rows[0]["object"] == row["object"]
 
 
@@ -149,9 +149,9 @@ def test_a_list_in_which_nothing_happens_is_read_whole_once_and_then_its_deletio
     assert rows
     rows, state = read(source("stripe", server.config), kind, state)
     assert rows == []
-    gone = server.delete(kind, 2)
+    response = server.delete(kind, 2)
     rows, _ = read(source("stripe", server.config), kind, state)
-    assert [(row["id"], bool(row["_ab_cdc_deleted_at"])) for row in rows] == [(gone["id"], True)]
+    assert [(row["id"], bool(row["_ab_cdc_deleted_at"])) for row in rows] == [(response["id"], True)]
 
 
 @pytest.mark.parametrize("state", [{}, {"__ab_full_refresh_sync_complete": True}])

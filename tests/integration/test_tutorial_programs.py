@@ -131,10 +131,10 @@ def test_the_programs_show_subjects_titles_and_addresses(
 
     article = next(article for article in zendesk.desk.articles.values() if not article.get("draft"))
     question = json.dumps(embed(article["title"]).tolist())
-    found = run(ARTICLES, where, question, 10)
-    assert len(found) == 2
+    output = run(ARTICLES, where, question, 10)
+    assert len(output) == 2
     addresses = {f"[{a['title']}]({a['html_url']})" for a in zendesk.desk.articles.values()}
-    assert set(found) <= addresses
+    assert set(output) <= addresses
     assert run(ARTICLES, where, question, 0) == []
 
 

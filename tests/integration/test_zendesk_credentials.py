@@ -52,10 +52,10 @@ def test_one_token_serves_all_streams_of_a_process(zendesk, tmp_path, kind):
 
 def test_the_oauth_client_asks_for_a_token_as_documented(zendesk):
     opened(zendesk, zendesk.client_credentials).check()
-    (asked,) = zendesk.calls("/oauth/tokens", "POST")
-    assert asked.headers["content-type"].startswith("application/json")
+    (requests,) = zendesk.calls("/oauth/tokens", "POST")
+    assert requests.headers["content-type"].startswith("application/json")
     body = {"grant_type": "client_credentials", "client_id": "larkspur", "client_secret": "larkspur-secret"}
-    assert json.loads(asked.body) == {**body, "scope": "read"}
+    assert json.loads(requests.body) == {**body, "scope": "read"}
     assert zendesk.requests[-1].headers["authorization"].startswith("Bearer ")
 
 
@@ -71,12 +71,12 @@ def test_a_token_that_ends_in_mid_sync_is_renewed_once_and_nothing_is_lost(zende
     credentials = zendesk.client_credentials if kind == "client_credentials" else zendesk.consented()
     support, answer = opened(zendesk, credentials, tmp_path), zendesk.answer
 
-    def ending(call):
+    def expire(call):
         if len(zendesk.requests) == 4:
             zendesk.tokens.end_access()
         return answer(call)
 
-    zendesk.answer = ending
+    zendesk.answer = expire
     rows, _ = read(support, "tickets")
     assert {row["id"] for row in rows} == set(range(1, 121))
     assert len(zendesk.tokens.exchanges) == 2
@@ -90,13 +90,13 @@ def test_a_token_that_ends_at_the_help_center_of_another_brand_is_renewed_at_the
     support, answer = opened(zendesk, credentials, tmp_path), zendesk.answer
     ended = []
 
-    def ending(call):
+    def expire(call):
         if call.headers.get("x-forwarded-host") and not ended:
             ended.append(call.path)
             zendesk.tokens.end_access()
         return answer(call)
 
-    zendesk.answer = ending
+    zendesk.answer = expire
     rows, _ = read(support, "articles")
     assert {row["brand_id"] for row in rows} == {501, 502}
     assert ended
@@ -153,9 +153,9 @@ def test_a_clock_that_is_wrong_costs_one_renewal(zendesk, drift):
 
 
 def test_a_pair_that_was_got_by_hand_as_the_page_says_signs_in(zendesk):
-    asked = {"response_type": "code", "client_id": "larkspur", "scope": "read", "redirect_uri": "https://localhost/"}
+    requests = {"response_type": "code", "client_id": "larkspur", "scope": "read", "redirect_uri": "https://localhost/"}
     with closing(HTTPConnection(zendesk.url.removeprefix("http://"))) as browser:
-        browser.request("GET", f"/oauth/authorizations/new?{urlencode(asked)}")
+        browser.request("GET", f"/oauth/authorizations/new?{urlencode(requests)}")
         code = parse_qs(urlsplit(browser.getresponse().headers["location"]).query)["code"][0]
     client = {"client_id": "larkspur", "client_secret": "larkspur-secret"}
     exchange = {"grant_type": "authorization_code", "code": code, **client, "redirect_uri": "https://localhost/"}

@@ -37,9 +37,9 @@ def shared():
 
 @pytest.fixture
 def support(zendesk):
-    found = source("zendesk_support", zendesk.config)
-    yield found
-    found.close()
+    actual_source = source("zendesk_support", zendesk.config)
+    yield actual_source
+    actual_source.close()
 
 
 def by_brand(rows):
@@ -80,9 +80,9 @@ def test_what_belongs_to_articles_and_posts_is_read_for_every_brand(shared):
         "post_comment_votes": [row for c, answer in answers for row in c.votes(answer, "PostComment")],
     }
     for name, rows in truth.items():
-        found, _ = read(support, name)
-        assert sorted(row["id"] for row in found) == sorted(row["id"] for row in rows), name
-        assert {row["brand_id"] for row in found} == {501, 502}, name
+        results, _ = read(support, name)
+        assert sorted(row["id"] for row in results) == sorted(row["id"] for row in rows), name
+        assert {row["brand_id"] for row in results} == {501, 502}, name
     assert {row["article_id"] for row in read(support, "article_comments")[0]} <= {a["id"] for _, a in articles}
 
 
@@ -93,8 +93,8 @@ def test_a_state_from_before_there_were_brands_goes_on_and_other_brands_are_read
     rows, state = read(support, "articles", {"updated_at": since})
     own = {article["id"] for article in articles if article["updated_at"] >= since}
     assert by_brand(rows) == {501: own, 502: set(zendesk.desk.help_centers["foxglove"].articles)}
-    again, _ = read(support, "articles", state)
-    assert len(again) == 2, "the last article of each brand"
+    second, _ = read(support, "articles", state)
+    assert len(second) == 2, "the last article of each brand"
 
 
 def test_a_brand_that_is_added_later_is_read_whole_and_nothing_else_again(zendesk, support):
@@ -277,8 +277,8 @@ def test_an_edit_while_an_import_is_read_by_page_numbers_loses_no_other_article(
         support = source("zendesk_support", zendesk.config)
         rows, state = read(support, "articles")
         assert {row["id"] for row in rows} == set(zendesk.desk.articles)
-        again, _ = read(support, "articles", state)
-        assert zendesk.edited in {row["id"] for row in again}
+        second, _ = read(support, "articles", state)
+        assert zendesk.edited in {row["id"] for row in second}
 
 
 class Thirty(ZendeskStandIn):

@@ -20,9 +20,9 @@ def zendesk():
 
 @pytest.fixture(scope="module")
 def support(zendesk):
-    found = source("zendesk_support", zendesk.config)
-    yield found
-    found.close()
+    actual_source = source("zendesk_support", zendesk.config)
+    yield actual_source
+    actual_source.close()
 
 
 @pytest.mark.parametrize("feed", [False, True])
@@ -33,8 +33,8 @@ def test_ticket_audits_are_read_to_the_end_in_both_shapes_of_their_pages(zendesk
     assert sorted(row["id"] for row in rows) == sorted(row["id"] for row in zendesk.desk.all_audits())
     assert len(rows) > 250
     assert len(zendesk.calls("ticket_audits")) - seen == -(-len(rows) // 100)
-    again, _ = read(support, "ticket_audits", state)
-    assert {row["created_at"] for row in again} == {max(row["created_at"] for row in rows)}
+    second, _ = read(support, "ticket_audits", state)
+    assert {row["created_at"] for row in second} == {max(row["created_at"] for row in rows)}
 
 
 class OldestFirst(ZendeskStandIn):

@@ -20,9 +20,9 @@ def zendesk():
 
 @pytest.fixture
 def support(zendesk):
-    found = source("zendesk_support", zendesk.config)
-    yield found
-    found.close()
+    actual_source = source("zendesk_support", zendesk.config)
+    yield actual_source
+    actual_source.close()
 
 
 def test_an_offered_survey_is_a_record_and_its_late_answer_arrives(zendesk, support):
@@ -55,8 +55,8 @@ def test_side_conversations_are_asked_for_where_a_ticket_changed(zendesk, suppor
     seen = len(zendesk.requests)
     assert {row["ticket_id"] for row in read(support, "side_conversations", state)[0]} == {20, 60}
     assert {row["ticket_id"] for row in read(support, "side_conversation_events", event_state)[0]} == {20, 60}
-    asked = [call.path for call in zendesk.requests[seen:] if "side_conversations" in call.path]
-    assert len(asked) < 8, "the changed ticket and the last one of before, not all sixty"
+    paths = [call.path for call in zendesk.requests[seen:] if "side_conversations" in call.path]
+    assert len(paths) < 8, "the changed ticket and the last one of before, not all sixty"
 
 
 def test_the_files_of_comments_know_their_ticket(zendesk, support):
@@ -79,8 +79,8 @@ def test_identities_come_with_the_users_that_they_belong_to(zendesk, support):
 def test_audit_logs_are_read_until_the_last_sync(zendesk, support):
     rows, state = read(support, "audit_logs")
     assert sorted(row["id"] for row in rows) == sorted(row["id"] for row in records.audit_logs(zendesk.desk))
-    again, _ = read(support, "audit_logs", state)
-    assert len(again) == 1
+    second, _ = read(support, "audit_logs", state)
+    assert len(second) == 1
 
 
 def test_both_lists_of_attribute_definitions_are_kept_apart(support):

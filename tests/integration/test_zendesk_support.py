@@ -37,9 +37,9 @@ def zendesk():
 
 @pytest.fixture
 def support(zendesk):
-    found = source("zendesk_support", zendesk.config)
-    yield found
-    found.close()
+    actual_source = source("zendesk_support", zendesk.config)
+    yield actual_source
+    actual_source.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def everything():
 
 
 def test_every_stream_is_read_completely(everything):
-    found = {}
+    results = {}
     for stream, rows in everything:
         assert stream.primary_key, stream.name
-        found[stream.name] = len({tuple(row[key[0]] for key in stream.primary_key) for row in rows})
-    assert found == EXPECTED
+        results[stream.name] = len({tuple(row[key[0]] for key in stream.primary_key) for row in rows})
+    assert results == EXPECTED
 
 
 def test_records_fit_the_declared_fields(everything):
@@ -89,8 +89,8 @@ def test_deleted_tickets_are_deletions_and_others_are_not(zendesk, support):
         assert (row.get(DELETED_AT) is not None) == (row["status"] == "deleted")
     zendesk.delete_ticket(1)
     rows, _ = read(support, "tickets", state)
-    (gone,) = [row for row in rows if row["id"] == 1]
-    assert gone[DELETED_AT] == gone["updated_at"]
+    (removed,) = [row for row in rows if row["id"] == 1]
+    assert removed[DELETED_AT] == removed["updated_at"]
     assert DELETED_AT in support.discover().get("tickets").schema["properties"]
 
 

@@ -70,7 +70,7 @@ class Query:
             self._take("on")
             return Selection("...", on=self._take(), selections=self._set())
         if not re.match(r"[A-Za-z_]", name):
-            raise ValueError(f"{name!r} is no name")
+            raise ValueError(f"{name!r} is not a name")
         selection = Selection(name, alias=name)
         if self._peek() == ":":
             self._take()

@@ -145,7 +145,7 @@ class OpenAIStandIn(StandIn):
         if not isinstance(inputs, list) or not inputs:
             return self.refuse(400, "'$.input' is invalid. Please check the API reference.")
         if any(text == "" or not isinstance(text, str | list) for text in inputs):
-            return self.refuse(400, "'$.input' is invalid: it holds an empty text or something that is no text.")
+            return self.refuse(400, "'$.input' is invalid: it holds an empty text or something that is not text.")
         if len(inputs) > MAX_INPUTS:
             return self.refuse(400, f"'$.input' is invalid: {len(inputs)} inputs, at most {MAX_INPUTS} are allowed.")
         counts = [self.count(text) if isinstance(text, str) else len(text) for text in inputs]

@@ -35,7 +35,7 @@ def test_a_url_gives_its_parts_as_drivers_read_them() -> None:
     assert repeated.endpoints(5432) == [("a", 1), ("b", 2)]
     # What stands in the parameters is where a driver goes, whatever the address shows.
     assert ConnectionUrl.parse("postgresql://shown/x?host=meant&port=7").endpoints(5432) == [("meant", 7)]
-    with pytest.raises(ConfigError, match="the connection URL is none"):
+    with pytest.raises(ConfigError, match="the connection URL is invalid"):
         ConnectionUrl.parse("host=/run/postgresql")
 
 

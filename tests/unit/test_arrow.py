@@ -20,7 +20,7 @@ INTEGER, NUMBER, STRING = {"type": ["null", "integer"]}, {"type": "number"}, {"t
 MOMENT = {"type": "string", "format": "date-time"}
 
 
-def one(value, field):
+def converted(value, field):
     """The value of one record after the way through Arrow, and its column's type."""
     table, rejected = arrow.from_rows([{"f": value}], declared(f=field))
     assert not rejected, rejected[0].reason
@@ -74,7 +74,7 @@ def reason(value, field):
     ],
 )
 def test_a_value_that_fits_arrives_as_it_is(value, field, expected, type_):
-    got, got_type = one(value, field)
+    got, got_type = converted(value, field)
     assert got == expected
     assert type_ is None or got_type == type_
 
@@ -92,8 +92,8 @@ def test_a_value_that_fits_arrives_as_it_is(value, field, expected, type_):
     ],
 )
 def test_a_date_time_is_a_moment_in_utc(written, utc):
-    assert one(written, MOMENT)[0] == utc.replace(tzinfo=dt.UTC)
-    assert one(written, {**MOMENT, "airbyte_type": "timestamp_without_timezone"})[0] == utc
+    assert converted(written, MOMENT)[0] == utc.replace(tzinfo=dt.UTC)
+    assert converted(written, {**MOMENT, "airbyte_type": "timestamp_without_timezone"})[0] == utc
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_a_date_time_is_a_moment_in_utc(written, utc):
     ],
 )
 def test_a_value_that_does_not_fit_is_sorted_out_with_field_value_and_wanted_type(value, field, words):
-    found = reason(value, field)
-    assert words in found
-    assert found.startswith("field f: ")
-    assert len(found) < 200
+    actual_reason = reason(value, field)
+    assert words in actual_reason
+    assert actual_reason.startswith("field f: ")
+    assert len(actual_reason) < 200
 
 
 def test_the_other_records_stay_in_order_when_some_are_sorted_out():

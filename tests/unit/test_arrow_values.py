@@ -95,9 +95,16 @@ def test_records_of_a_table_make_the_same_table_again(type_):
     table, rejected = arrow.from_rows([{"f": value} for value in VALUES[type_]], schema)
     assert not rejected
     assert table.schema == schema
-    again, rejected = arrow.from_rows(Batch("s", table=table).rows(), schema)
+    second, rejected = arrow.from_rows(Batch("s", table=table).rows(), schema)
     assert not rejected
-    assert again == table
+    assert second == table
+
+
+@pytest.mark.parametrize("type_", [pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.timestamp("ns")])
+def test_endless_dates_and_times_are_texts_and_come_back(type_):
+    rows = [{"f": "infinity"}, {"f": "-infinity"}, {"f": None}]
+    table, rejected = arrow.from_rows(rows, pa.schema([("f", type_)]))
+    assert (arrow_values.rows(table), rejected) == (rows, [])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ def test_records_of_a_table_make_the_same_table_again(type_):
         (pa.float32(), 2**24 + 1, "without losing digits"),
         (pa.time64("us"), "24:00:01", "time"),
         (pa.time64("us"), "10:00+02", "time"),
-        (pa.date32(), "infinity", "date"),
+        (pa.date32(), "Infinity", "date"),
         (pa.uuid(), "no", "UUID"),
         (pa.timestamp("ns"), "3000-01-01", "64 bits"),
         (pa.decimal128(38, 5), "0." + "9" * 150, "decimal of 38 digits"),

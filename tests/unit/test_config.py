@@ -18,9 +18,13 @@ def test_secrets_are_found_by_pattern_at_any_depth() -> None:
         "private_key": {"pem": "four"},
     }
     assert set(secrets_in(values, by_name())) == {"one", "two", "three", "four"}
-    shown = masked(values, by_name())
-    assert shown["credentials"] == {"auth_type": "oauth", "refresh_token": MASK, "deep": {"list": [{"api_key": MASK}]}}
-    assert shown["keywords"] == "plain"
+    displayed = masked(values, by_name())
+    assert displayed["credentials"] == {
+        "auth_type": "oauth",
+        "refresh_token": MASK,
+        "deep": {"list": [{"api_key": MASK}]},
+    }
+    assert displayed["keywords"] == "plain"
 
 
 def test_a_declared_field_is_what_its_declaration_says() -> None:

@@ -17,7 +17,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.timeout(1800)  # half a minute of one core, and much longer beside other tests
+@pytest.mark.timeout(1800)
 def test_no_code_of_the_package_stands_twice() -> None:
     result = run()
     assert result.returncode == 0, result.stdout + result.stderr

@@ -17,21 +17,23 @@ def interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec = importlib.util.spec_from_file_location("interface", ROOT / "scripts" / "interface.py")
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
+    created_spec = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(created_spec)
     for name, path in {
         "UI": tmp_path,
         "DIST": tmp_path / "dist",
         "DIGEST": tmp_path / "dist" / ".digest",
         "INSTALLED": tmp_path / "node_modules" / ".digest",
+        "CHECKED": tmp_path / "node_modules" / ".checked",
+        "API": tmp_path / "node_modules" / "openapi.yaml",
     }.items():
-        monkeypatch.setattr(made, name, path)
+        monkeypatch.setattr(created_spec, name, path)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.tsx").write_text("first")
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "index.html").write_text("built")
-    (tmp_path / "dist" / ".digest").write_text(made.sources())
-    return made
+    (tmp_path / "dist" / ".digest").write_text(created_spec.sources())
+    return created_spec
 
 
 def test_it_is_built_again_when_its_sources_have_changed_and_not_otherwise(
@@ -67,3 +69,31 @@ def test_a_check_installs_nothing(interface: ModuleType, tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     assert interface.main(["--check"]) == 0
     assert not (tmp_path / "node_modules").exists()
+
+
+def test_types_are_checked_again_when_sources_the_api_or_packages_have_changed_and_not_otherwise(
+    interface: ModuleType, tmp_path: Path
+) -> None:
+    packages = tmp_path / "node_modules"
+    packages.mkdir()
+    program = packages / "npm"
+    program.write_text(f"#!/bin/sh\necho checked >>{packages}/runs; test ! -e {packages}/wrong\n")
+    program.chmod(0o755)
+
+    def runs() -> int:
+        interface.check([str(program)])
+        return len((packages / "runs").read_text().splitlines())
+
+    for path in (interface.INSTALLED, interface.API):
+        path.write_text("first")
+    assert [runs(), runs()] == [1, 1]
+    for number, path in enumerate((tmp_path / "src" / "main.tsx", interface.INSTALLED, interface.API), start=2):
+        path.write_text("second")
+        assert [runs(), runs()] == [number, number]
+    (tmp_path / "src" / "main.tsx").write_text("third")
+    (packages / "wrong").touch()
+    for _ in range(2):
+        with pytest.raises(interface.Unbuilt, match="types are wrong"):
+            runs()
+    (packages / "wrong").unlink()
+    assert [runs(), runs()] == [7, 7]

@@ -74,10 +74,10 @@ def test_a_stream_that_is_not_there_is_refused_with_the_nearest() -> None:
 
 def test_a_wrong_option_is_compared_with_the_options_of_its_place() -> None:
     config = {"embedding": {"mode": "fake", "dimensions": 8}, "processing": {"chunk_sice": 9}}
-    with pytest.raises(ks.ConfigError) as told:
+    with pytest.raises(ks.ConfigError) as caught:
         ks.destination("milvus", {**config, "indexing": {"host": "x.db"}})
-    assert "embedding.fake.dimensions is not a known option;" in told.value.message + ";"
-    assert "processing.chunk_sice is not a known option (did you mean chunk_size?)" in told.value.message
+    assert "embedding.fake.dimensions is not a known option;" in caught.value.message + ";"
+    assert "processing.chunk_sice is not a known option (did you mean chunk_size?)" in caught.value.message
 
 
 def test_a_wrong_option_is_refused_when_the_source_is_made() -> None:
@@ -127,8 +127,8 @@ def test_state_can_be_a_json_file_or_nowhere() -> None:
     source, destination = ks.source("sample", {"count": 4}), MemoryDestination()
     ks.sync(source, destination, ["users"], state="state.json", connection="mine")
     assert "users" in json.loads(Path("state.json").read_text())["mine"]
-    again = [ks.sync(source, destination, ["users"], state=False).total("read") for _ in range(2)]
-    assert again == [4, 4]
+    second = [ks.sync(source, destination, ["users"], state=False).total("read") for _ in range(2)]
+    assert second == [4, 4]
     assert not Path(".kitestring/state.sqlite").exists()
 
 
@@ -142,8 +142,8 @@ def test_another_secret_is_the_same_connection_and_another_option_is_not() -> No
 
 
 def test_a_handle_does_not_show_its_secrets() -> None:
-    shown = repr(ks.source("sample", {"count": 3}))
-    assert shown == "source('sample', {'count': 3})"
+    displayed = repr(ks.source("sample", {"count": 3}))
+    assert displayed == "source('sample', {'count': 3})"
 
 
 def test_a_handle_can_be_used_after_a_sync() -> None:
@@ -191,8 +191,8 @@ def test_an_estimate_reads_and_writes_nothing() -> None:
     from kitestring.library import estimate
 
     destination = MemoryDestination()
-    found = estimate(ks.source("sample", {"count": 9}), destination, ["users"])
-    assert found.streams["users"].read == 9
+    estimated = estimate(ks.source("sample", {"count": 9}), destination, ["users"])
+    assert estimated.streams["users"].read == 9
     assert not destination.stored
     assert not Path(".kitestring/rejects").exists()
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from kitestring.errors import ConfigError
 from kitestring.library import home
-from kitestring.project import Project, expand, loosened, schema
+from kitestring.project import Project, expand
+from kitestring.project_file import loosened, schema
 from kitestring.yaml_lines import read_yaml
 
 GOOD = """\
@@ -135,6 +137,20 @@ def test_a_file_that_refers_to_itself_is_refused() -> None:
         read_yaml("&a [*a]", "x.yaml")
 
 
+@pytest.mark.parametrize(("character", "code"), [("\x1f", "U+001F"), ("\x99", "U+0099"), ("\x00", "U+0000")])
+def test_a_control_character_is_refused_with_its_line(character: str, code: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"x.yaml:2: the character {code} is not allowed in YAML")):
+        read_yaml(f"a: 1\nb: x{character}\n", "x.yaml")
+
+
+def test_anchors_may_repeat_values_and_not_multiply_them_without_end() -> None:
+    values, _ = read_yaml("a: &a {x: 1}\nb: [*a, *a]\n", "x.yaml")
+    assert values["b"] == [{"x": 1}, {"x": 1}]
+    levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10)]
+    with pytest.raises(ConfigError, match=r"the anchors of x[.]yaml repeat more than 100,000 values"):
+        read_yaml("\n".join(["l0: &l0 [x]", *levels]), "x.yaml")
+
+
 def test_an_empty_file_is_an_empty_project(tmp_path: Path) -> None:
     assert not Project.load(written(tmp_path, "# nothing yet\n")).file.sources
 
@@ -154,9 +170,9 @@ def test_the_project_of_a_folder_above_is_found(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD)
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    found = Project.find(below)
-    assert found is not None
-    assert found.path == path
+    located = Project.find(below)
+    assert located is not None
+    assert located.path == path
     assert Project.find(Path(tmp_path.anchor)) is None
 
 
@@ -211,6 +227,7 @@ def test_a_manifest_is_looked_for_beside_the_project_file(tmp_path: Path) -> Non
     assert project.config("source", "people")[0] == str(tmp_path / "mine" / "m.yaml")
 
 
+@pytest.mark.slow
 def test_the_schema_knows_every_connector_and_its_options() -> None:
     entry = schema()["properties"]["sources"]["additionalProperties"]
     assert "sample" in entry["properties"]["connector"]["examples"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -64,10 +65,11 @@ def test_class_variables_from_before_facts_are_taken_over_with_a_warning() -> No
     assert "runs_programs" not in Old.spec()["properties"]
 
 
+@pytest.mark.slow
 def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kitestring import project
+    from kitestring import project_file
     from kitestring.server.connectors import definitions
 
     (tmp_path / "broken.py").write_text("raise RuntimeError('not today')")
@@ -81,14 +83,30 @@ def test_a_package_of_somebody_else_that_breaks_spoils_itself_alone(
     listed = {definition.type for definition in definitions.built_in("source").values()}
     definitions._built_in.cache_clear()
     assert {"broken", "lacking", "sample"} <= listed
-    names = project.schema()["properties"]["sources"]["additionalProperties"]["properties"]["connector"]["examples"]
+    names = project_file.schema()["properties"]["sources"]["additionalProperties"]["properties"]["connector"][
+        "examples"
+    ]
     assert {"broken", "lacking", "sample"} <= set(names)
     with pytest.raises(ConnectorError, match="broken cannot be imported: RuntimeError: not today") as caught:
         registry.source("broken", {})
     assert caught.value.hint == "Report it to the authors of others."
-    with pytest.raises(ConfigError, match="needs the package a_package_that_nobody_has") as asked:
+    with pytest.raises(ConfigError, match="needs the package a_package_that_nobody_has") as sent_caught:
         registry.source("lacking", {})
-    assert asked.value.hint == "Install it: pip install 'a_package_that_nobody_has'"
+    assert sent_caught.value.hint == "Install it: pip install 'a_package_that_nobody_has'"
+
+
+def test_a_package_that_is_installed_while_the_program_runs_is_listed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "later" not in {connector.name for connector in registry.connectors("source")}
+    info = tmp_path / "later-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: later\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[kitestring.sources]\nlater = later:Later\n")
+    assert "later" in {connector.name for connector in registry.connectors("source")}
+    shutil.rmtree(info)
+    assert "later" not in {connector.name for connector in registry.connectors("source")}
 
 
 def titles(schema: object) -> list[str]:

@@ -126,8 +126,8 @@ def test_rows_without_a_key_are_known_by_all_of_them_and_their_count() -> None:
     row = {"u": 1, "v": "same"}
     assert mark.is_new(row)
     assert mark.is_new(row)
-    again = Watermark(("u",), 1, now=NOW, digests=True, known_digests=state(mark)["known"])
-    assert [again.is_new(row), again.is_new(row), again.is_new(row)] == [False, False, True]
+    second = Watermark(("u",), 1, now=NOW, digests=True, known_digests=state(mark)["known"])
+    assert [second.is_new(row), second.is_new(row), second.is_new(row)] == [False, False, True]
 
 
 def test_too_many_rows_at_the_value_are_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

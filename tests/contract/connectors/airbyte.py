@@ -23,8 +23,8 @@ class TestAirbyteDestination(DestinationContract):
     def stored(self, destination: Destination, stream: Stream) -> list[Record]:
         assert isinstance(destination, AirbyteDestination)
         path = Path(destination.config["folder"]) / (stream.key.replace("/", "_") + ".json")
-        found: list[Record] = json.loads(path.read_text()) if path.exists() else []
-        return found
+        content: list[Record] = json.loads(path.read_text()) if path.exists() else []
+        return content
 
 
 class TestAirbyteSource(SourceContract):

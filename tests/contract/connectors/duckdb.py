@@ -1,7 +1,8 @@
-"""DuckDB keeps the contract of SQL destinations."""
+"""DuckDB keeps the contracts of sources and of SQL destinations."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,11 +10,36 @@ import duckdb
 
 from kitestring.destination import Destination
 from kitestring.destinations.duckdb import MEMORY_LIMIT, SAFE, STORAGE_VERSION, Duckdb
-from kitestring.testing.contract import SqlContract, Text
-from kitestring.types import Record
+from kitestring.source import Source
+from kitestring.sources import duckdb as duckdb_source
+from kitestring.testing.contract import SourceContract, SqlContract, Text
+from kitestring.types import Record, Stream
 
 SETTINGS = {**SAFE, "memory_limit": MEMORY_LIMIT, "storage_compatibility_version": STORAGE_VERSION}
 """Two connections of one process to a file have the same."""
+
+
+class TestDuckdbSource(SourceContract):
+    def make(self, folder: Path) -> Source:
+        path = folder / "shop.duckdb"
+        if not path.exists():
+            with duckdb.connect(str(path)) as db:
+                db.execute(
+                    "CREATE TABLE plain (id BIGINT PRIMARY KEY, name VARCHAR, seen TIMESTAMPTZ, price DECIMAL(8, 2))"
+                )
+                db.execute(
+                    "INSERT INTO plain SELECT n, 'n' || n, TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_seconds(n // 3), "
+                    "n / 4 FROM range(250) t(n)"
+                )
+                db.execute('CREATE TABLE "Odd" ("a b" INT, c INT, d JSON, PRIMARY KEY (c, "a b"))')
+                db.execute("""INSERT INTO "Odd" SELECT n, n % 5, '{"x": 1}' FROM range(50) t(n)""")
+                db.execute("CREATE VIEW small AS SELECT id FROM plain WHERE id < 3")
+        return duckdb_source.Duckdb.load({"path": str(path)})
+
+    def streams(self, source: Source) -> list[Stream]:
+        """Each with the cursor that a user would choose."""
+        cursors = {"plain": "seen", "Odd": "c", "small": "id"}
+        return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
 
 
 class TestDuckdb(SqlContract):

@@ -13,7 +13,7 @@ import pytest
 from kitestring import json_codec
 from kitestring.destination import Destination
 from kitestring.source import Source
-from kitestring.testing.contract import SourceContract, SqlContract
+from kitestring.testing.contract import CdcContract, SourceContract, SqlContract
 from kitestring.types import Record, Stream
 
 numbers = itertools.count()
@@ -44,6 +44,32 @@ class TestPostgresSource(SourceContract):
         """Each with the cursor that a user would choose."""
         cursors = {"plain": "seen", "Odd": "c", "small": "id"}
         return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
+
+
+class TestPostgresCapture(CdcContract):
+    @pytest.fixture(autouse=True)
+    def _captured(self, captured: Any) -> None:
+        self.database = captured
+
+    def make(self, folder: Path) -> Source:
+        from kitestring.sources.postgres import Postgres
+
+        method = {"method": "CDC", "replication_slot": self.database.name, "publication": "changes"}
+        return Postgres.load({**self.database.config, "replication_method": method})
+
+    def execute(self, *statements: str) -> None:
+        self.database.run(*statements)
+
+    def transaction(self, *statements: str) -> None:
+        self.database.run_together(*statements)
+
+    def lose_log(self) -> None:
+        self.database.run(f"SELECT pg_drop_replication_slot('{self.database.name}')")
+
+    def small_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from kitestring.sources.postgres import capture
+
+        monkeypatch.setattr(capture, "PART_BYTES", 8192)
 
 
 @pytest.fixture(scope="module")

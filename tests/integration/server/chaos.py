@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(place) for place in (HERE, HERE.parent, HERE.parents[1] / "unit" / "server")]
+FOLDER = Path(__file__).parent
+sys.path[:0] = [str(place) for place in (FOLDER, FOLDER.parent, FOLDER.parents[1] / "unit" / "server")]
 
 from connections import new_connection, workspace  # noqa: E402
 from guarded import installed, written  # noqa: E402
@@ -86,7 +86,7 @@ class Chaos:
                 subprocess.Popen(
                     [
                         sys.executable,
-                        str(HERE / "worker_process.py"),
+                        str(FOLDER / "worker_process.py"),
                         self.url,
                         str(self.folder / "home"),
                         "2",
@@ -110,13 +110,13 @@ class Chaos:
         match deed:
             case "kill":
                 victim.kill()
-                self.gone(victim)
+                self.wait_for_exit(victim)
             case "kill all":  # the whole server, as when its machine goes down
                 victims = list(self.processes)
                 for process in victims:
                     process.kill()
                 for process in victims:
-                    self.gone(process)
+                    self.wait_for_exit(process)
             case "kill child":
                 for pid in children_of(children_of([victim.pid])):
                     with suppress(ProcessLookupError):
@@ -128,7 +128,7 @@ class Chaos:
                 victim.send_signal(signal.SIGCONT)
             case "drain":
                 victim.terminate()
-                self.gone(victim)
+                self.wait_for_exit(victim)
             case "cancel":
                 with suppress(KitestringError), self.context.store.write() as db:
                     candidates = list(db.execute(select(jobs.c.id).where(jobs.c.ended_at_ms.is_(None))).scalars())
@@ -143,12 +143,12 @@ class Chaos:
                 time.sleep(self.random.uniform(0.1, 2 * LEASE_S))
                 self.database.start()
 
-    def gone(self, victim: subprocess.Popen[bytes]) -> None:
-        victim.wait(60)
+    def wait_for_exit(self, victim: subprocess.Popen[bytes]) -> None:
+        victim.wait(600)
         self.processes.remove(victim)
         self.spawn()
 
-    def rest(self, within_s: float = 90.0) -> float:
+    def rest(self, within_s: float = 600.0) -> float:
         """Break nothing more, until every job has ended; the seconds that took."""
         began = time.monotonic()
         with self.context.store.write() as db:
@@ -167,7 +167,7 @@ class Chaos:
                 process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.processes:
-            process.wait(60)
+            process.wait(600)
         self.context.close()
 
     # -- what must hold ------------------------------------------------------------------------------------------------
@@ -219,12 +219,12 @@ class Chaos:
 
 
 def children_of(pids: Any) -> list[int]:
-    found = []
+    results = []
     for pid in pids:
         with suppress(OSError):
             for task in Path(f"/proc/{pid}/task").iterdir():
-                found += [int(pid) for pid in (task / "children").read_text().split()]
-    return found
+                results += [int(pid) for pid in (task / "children").read_text().split()]
+    return results
 
 
 def run(
@@ -253,13 +253,13 @@ if __name__ == "__main__":
 
     from postgres_server import running
 
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--seconds", type=float, default=300)
-    asked.add_argument("--seed", type=int, default=1)
-    asked.add_argument("--store", default="postgres")
-    asked.add_argument("--workers", type=int, default=3)
-    asked.add_argument("--count", type=int, default=12)
-    words = asked.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", default="postgres")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--count", type=int, default=12)
+    words = parser.parse_args()
     more = {"seed": words.seed, "seconds": words.seconds, "workers": words.workers, "count": words.count}
     place = Path(tempfile.mkdtemp(prefix="chaos"))
     if words.store == "postgres":

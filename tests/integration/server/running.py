@@ -1,52 +1,65 @@
-"""`kitestring up` (or api, or worker) in a process of its own, as a user starts it."""
+"""`kitestring up` (or api, or worker) in a process of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from tests.preloaded_command import PreloadedCommand
 
 ROOT = Path(__file__).parents[3]
 
 
 class Running:
-    """A process of the server, the API on a free port. `url` is where it is reached, "" for a worker."""
+    """A process of the server, the API on a free port. `url` is where it is reached, "" for a worker.
 
-    def __init__(self, folder: Path, verb: str = "up", name: str = "up", **environment: str) -> None:
+    It is forked from one that has imported the server already; where it is `new`, it starts as a user starts it.
+    """
+
+    process: subprocess.Popen[bytes] | PreloadedCommand
+
+    def __init__(
+        self, folder: Path, verb: str = "up", name: str = "up", *, new: bool = False, **environment: str
+    ) -> None:
         self.folder = folder
         self.log = folder / f"{name}.log"
         variables = {**os.environ, "KITESTRING_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), **environment}
         variables.pop("KITESTRING_SERVER", None)
         self.environment = variables
         self.began = time.monotonic()
+        words = [verb, *([] if verb == "worker" else ["--port", "0"])]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "kitestring", verb, *([] if verb == "worker" else ["--port", "0"])],
-                cwd=folder,
-                env=variables,
-                stderr=log,
-            )
-        while " is up" not in (said := self.log.read_text()):
-            assert self.process.poll() is None, said
-            assert time.monotonic() - self.began < 600, said
+            if new:
+                command = [sys.executable, "-m", "kitestring", *words]
+                self.process = subprocess.Popen(command, cwd=folder, env=variables, stderr=log)
+            else:
+                self.process = PreloadedCommand(words, folder, variables, log.fileno(), log.fileno())
+        while " is up" not in (output := self.log.read_text()):
+            assert self.process.poll() is None, output
+            assert time.monotonic() - self.began < 600, output
             time.sleep(0.05)
-        self.url = said.split(" is up at ")[1].split()[0] if " is up at " in said else ""
+        self.url = output.split(" is up at ")[1].split()[0] if " is up at " in output else ""
         self.ready_s = time.monotonic() - self.began
 
     def command(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "kitestring", "--server", self.url, *words],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr[-3000:]}"
-        return done.stdout if code == 0 else done.stdout + done.stderr
+        """What a command prints that talks to this server."""
+        return self.local_command("--server", self.url, *words, code=code)
+
+    def local_command(self, *words: str, code: int = 0, stdin: str = "") -> str:
+        """What a command prints that works on the data folder of this server."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            files = out.fileno(), errors.fileno()
+            status = PreloadedCommand(words, self.folder, self.environment, *files, stdin=stdin).wait()
+            for file in (out, errors):
+                file.seek(0)
+            printed, wrong = out.read(), errors.read()
+        assert status == code, f"{status}\n{printed}\n{wrong[-3000:]}"
+        return printed if code == 0 else printed + wrong
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(600)

@@ -44,8 +44,8 @@ class Served:
         with self.client() as client:
             answer = client.post(path, json=body)
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        actual_body: dict[str, Any] = answer.json()
+        return actual_body
 
     def connection(self, name: str, count: int = 30) -> tuple[str, str]:
         """A connection from `count` sample users to files; its id and its source's."""
@@ -53,7 +53,7 @@ class Served:
         source = self.post("/sources", {**ends, "configuration": {"sourceType": "sample", "count": count}})
         files = {"destinationType": "files", "path": str(self.folder / name), "format": "jsonl"}
         destination = self.post("/destinations", {**ends, "configuration": files})
-        made = self.post(
+        response = self.post(
             "/connections",
             {
                 "name": name,
@@ -62,7 +62,7 @@ class Served:
                 "configurations": {"streams": [{"name": "users", "syncMode": "full_refresh_overwrite"}]},
             },
         )
-        return made["connectionId"], source["sourceId"]
+        return response["connectionId"], source["sourceId"]
 
 
 @contextmanager
@@ -72,11 +72,11 @@ def served(folder: Path) -> Iterator[Served]:
     server = Server(context)
     with context.store.write() as db:
         owner = user.add(db, EMAIL, PASSWORD, 1)
-        made, secret = application.create(db, owner, "clients", 1)
+        created, secret = application.create(db, owner, "clients", 1)
         workspace = workspaces.default(db).id
     server.start()
     try:
-        yield Served(server.url, made.id, secret, workspace, folder)
+        yield Served(server.url, created.id, secret, workspace, folder)
     finally:
         server.stop()
         context.close()

@@ -28,8 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def client(server: Running) -> Iterator[Client]:
-    with Client(server.url) as made:
-        yield made
+    with Client(server.url) as created_client:
+        yield created_client
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def people(server: Running, client: Client) -> str:
     """A connection called `people`, from the sample source to a folder of JSON lines and to Milvus Lite."""
     space = next(iter(client.listed("workspace")))["workspaceId"]
 
-    def made(kind: str, name: str, config: dict[str, Any]) -> str:
+    def create_endpoint(kind: str, name: str, config: dict[str, Any]) -> str:
         body = {"name": name, "workspaceId": space, "configuration": config}
         return str(client.call("POST", f"/v1/{kind}s", body)[f"{kind}Id"])
 
-    source = made("source", "sample", {"sourceType": "sample", "count": 25})
-    destination = made(
+    source = create_endpoint("source", "sample", {"sourceType": "sample", "count": 25})
+    destination = create_endpoint(
         "destination",
         "vectors",
         {
@@ -63,12 +63,12 @@ def people(server: Running, client: Client) -> str:
 
 
 def test_a_sync_of_the_server_is_followed_and_shown_as_one_here(server: Running, people: str) -> None:
-    shown = server.command("sync", "people")
-    assert "people: succeeded" in shown
-    assert "25 written, 25 embedded" in shown
-    again = json.loads(server.command("sync", "people", "--json", "-q"))
-    assert again["status"] == "succeeded"
-    assert again["history"][0]["streams"]["users"]["figures"].get("chunks_embedded", 0) == 0
+    command = server.command("sync", "people")
+    assert "people: succeeded" in command
+    assert "25 written, 25 embedded" in command
+    second = json.loads(server.command("sync", "people", "--json", "-q"))
+    assert second["status"] == "succeeded"
+    assert second["history"][0]["streams"]["users"]["figures"].get("chunks_embedded", 0) == 0
 
 
 def test_what_was_synced_is_found_by_the_server(server: Running, people: str) -> None:
@@ -106,20 +106,20 @@ def test_a_job_that_has_not_ended_is_shown_as_it_stands(server: Running, client:
         )
     }
     streams = [{"name": "users", "syncMode": "incremental_append"}]
-    made = {"name": "long", "configurations": {"streams": streams}}
-    made |= {f"{kind}Id": end[f"{kind}Id"] for kind, end in ends.items()}
-    connection = str(client.call("POST", "/v1/connections", made)["connectionId"])
+    created = {"name": "long", "configurations": {"streams": streams}}
+    created |= {f"{kind}Id": end[f"{kind}Id"] for kind, end in ends.items()}
+    connection = str(client.call("POST", "/v1/connections", created)["connectionId"])
     try:
         number = client.run(connection, "sync", {})["jobId"]
         deadline = time.monotonic() + 600
         while not (job := client.job(number))["records"]:
             assert time.monotonic() < deadline, job
             time.sleep(0.2)
-        shown = server.command("jobs", "show", str(number))
-        assert "succeeded" not in shown
-        assert f"job {number} (sync): running for " in shown
-        assert "records are delivered so far" in shown
-        assert "users" in shown
+        command = server.command("jobs", "show", str(number))
+        assert "succeeded" not in command
+        assert f"job {number} (sync): running for " in command
+        assert "records are delivered so far" in command
+        assert "users" in command
         figures = client.call("POST", "/api/v1/jobs/get", {"id": number})["job"]["aggregatedStats"]
         assert figures["recordsCommitted"] >= job["records"]
     finally:
@@ -129,8 +129,8 @@ def test_a_job_that_has_not_ended_is_shown_as_it_stands(server: Running, client:
 
 
 def test_sources_and_destinations_are_tested(server: Running, people: str) -> None:
-    told = json.loads(server.command("check", "--json"))
-    assert {one["name"]: one["status"] for one in told} == {"sample": "succeeded", "vectors": "succeeded"}
+    content = json.loads(server.command("check", "--json"))
+    assert {item["name"]: item["status"] for item in content} == {"sample": "succeeded", "vectors": "succeeded"}
     assert "no source or destination nosuch" in server.command("check", "nosuch", code=2)
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_name_and_a_server_that_is_not_there_take_two_lines(server: Runn
     assert "did you mean people?" in server.command("sync", "peple", code=2)
     with pytest.raises(TransientError, match="does not answer"), Client("http://127.0.0.1:9") as away:
         away.job(1)
-    with pytest.raises(ConfigError, match="no address"):
+    with pytest.raises(ConfigError, match="not an address"):
         Client("localhost")
 
 

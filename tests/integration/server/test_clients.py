@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kitestring.airbyte.environment import uv_program
+from tests.integration.foreign_packages import python_of
 from tests.integration.server.served import EMAIL, PASSWORD, Served, served
 
 CLIENTS = Path(__file__).parent / "clients"
-UNREACHED = ("error sending request", "dns error", "timed out", "failed to fetch", "connection refused")
 OPERATIONS_OF_THE_SDK = 47
 MANIFEST = """
 type: DeclarativeSource
@@ -41,31 +39,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def environment(folder: Path, requirement: str) -> str:
-    """The Python of a new environment with a package; skips where the registry cannot be reached.
-
-    Conflicting versions of one SDK are asked for, so that they cannot share one; uv's cache makes them cheap.
-    """
-    place = folder / requirement.partition("==")[0]
-    python = str(place / "bin" / "python")
-    for command in (
-        ["venv", "--quiet", "--no-project", "--python", sys.executable, str(place)],
-        ["pip", "install", "--quiet", "--python", python, requirement],
-    ):
-        bare = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-        done = subprocess.run([uv_program(), *command], capture_output=True, text=True, env=bare, check=False)
-        if done.returncode and any(word in done.stderr.lower() for word in UNREACHED):
-            pytest.skip(f"PyPI cannot be reached: {done.stderr[-300:]}")
-        assert done.returncode == 0, done.stderr[-3000:]
-    return python
-
-
 def ran(folder: Path, requirement: str, script: str, *words: str) -> dict[str, Any]:
     """What a script prints in its last line, as JSON; it has to succeed."""
     quiet = {"DO_NOT_TRACK": "1", "DAGSTER_DISABLE_TELEMETRY": "1", "AIRBYTE_OFFLINE_MODE": "1"}
     homes = {"HOME": str(folder), "AIRFLOW_HOME": str(folder / "airflow"), "DAGSTER_HOME": ""}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KITESTRING_", "PYTHON"))}
-    python = environment(folder, requirement)
+    python = python_of(requirement)
     done = subprocess.run(
         [python, str(CLIENTS / script), *words],
         capture_output=True,
@@ -75,15 +54,15 @@ def ran(folder: Path, requirement: str, script: str, *words: str) -> dict[str, A
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    content: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return content
 
 
 def test_the_sdk_of_version_1_does_all_that_it_can_do(server: Served, tmp_path: Path) -> None:
     words = (server.public, str(server.folder), server.client_id, server.client_secret)
-    told = ran(tmp_path, "airbyte-api==1.0.1", "airbyte_api_1.py", *words)
-    assert len(told["operations"]) >= OPERATIONS_OF_THE_SDK, told
-    assert told["rows"] == 40
+    messages = ran(tmp_path, "airbyte-api==1.0.1", "airbyte_api_1.py", *words)
+    assert len(messages["operations"]) >= OPERATIONS_OF_THE_SDK, messages
+    assert messages["rows"] == 40
 
 
 def test_the_sdk_of_version_0_moves_data(server: Served, tmp_path: Path) -> None:
@@ -94,8 +73,14 @@ def test_the_sdk_of_version_0_moves_data(server: Served, tmp_path: Path) -> None
 def test_pyairbyte_deploys_syncs_and_changes_states_and_catalogs(server: Served, tmp_path: Path) -> None:
     _, source = server.connection("for PyAirbyte")
     words = (server.client_id, server.client_secret, server.workspace_id, source)
-    told = ran(tmp_path, "airbyte==0.71.3", "pyairbyte_cloud.py", server.public, str(tmp_path), *words)
-    assert told == {"rows": 30}
+    messages = ran(tmp_path, "airbyte==0.71.3", "pyairbyte_cloud.py", server.public, str(tmp_path), *words)
+    assert messages == {"rows": 30}
+
+
+def test_pyairbyte_publishes_a_manifest_and_reads_its_builder_project(server: Served, tmp_path: Path) -> None:
+    words = (server.client_id, server.client_secret, server.workspace_id)
+    told = ran(tmp_path, "airbyte==0.71.3", "pyairbyte_builder.py", server.public, str(server.folder), *words)
+    assert told["version"] == 2
 
 
 def test_airflow_runs_a_sync_and_waits_for_it(server: Served, tmp_path: Path) -> None:
@@ -107,5 +92,5 @@ def test_airflow_runs_a_sync_and_waits_for_it(server: Served, tmp_path: Path) ->
 def test_dagster_materialises_the_streams_of_a_connection(server: Served, tmp_path: Path) -> None:
     connection, _ = server.connection("for Dagster")
     words = (server.root, server.client_id, server.client_secret, server.workspace_id, connection, EMAIL, PASSWORD)
-    told = ran(tmp_path, "dagster-airbyte==0.29.27", "dagster_assets.py", *words)
-    assert told == {"assets": ["users"], "streams": ["users"]}
+    messages = ran(tmp_path, "dagster-airbyte==0.29.27", "dagster_assets.py", *words)
+    assert messages == {"assets": ["users"], "streams": ["users"]}

@@ -87,32 +87,32 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    made = Folder(tmp_path / "project")
-    made.write(FILE)
-    return made
+    created_folder = Folder(tmp_path / "project")
+    created_folder.write(FILE)
+    return created_folder
 
 
 def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(folder: Folder) -> None:
-    shown = folder.run("plan", code=4)
-    for one in (
+    output = folder.run("plan", code=4)
+    for value in (
         "+ source people",
         "+ source shop",
         "+ destination lake",
         "+ connection people to lake",
         "+ notification failure",
     ):
-        assert one in shown
-    assert "**********" in shown
+        assert value in output
+    assert "**********" in output
     folder.run("apply")
     assert "Nothing to change" in folder.run("plan")
 
     # Another secret is a change that is seen and not shown; so is another schedule.
     assert "password: another secret" in folder.run("plan", code=4, secret="another one")
     folder.write(FILE.replace("every 6 hours", '"30 6 * * 1-5 Europe/Berlin"').replace("count: 12", "count: 13"))
-    shown = folder.run("plan", code=4)
-    assert "config" not in shown
-    assert "count: 12 → 13" in shown
-    assert "schedule.expression" in shown
+    output = folder.run("plan", code=4)
+    assert "config" not in output
+    assert "count: 12 → 13" in output
+    assert "schedule.expression" in output
     folder.run("apply")
     assert "Nothing to change" in folder.run("plan")
 
@@ -151,8 +151,8 @@ def test_a_plan_is_shown_applied_changed_pruned_and_exported_to_an_empty_server(
 
 def test_a_file_that_cannot_be_is_told_and_changes_nothing(folder: Folder) -> None:
     folder.write(FILE.replace("[users,", "[usres,"))
-    said = folder.run("apply", code=2)
-    assert "did you mean users" in said
+    output = folder.run("apply", code=2)
+    assert "did you mean users" in output
     folder.write(FILE.replace("every 6 hours", "every 6 moons"))
     assert "moons" in folder.run("plan", code=2)
     folder.write(FILE.replace("connector: sample", "connector: smaple"))
@@ -161,15 +161,15 @@ def test_a_file_that_cannot_be_is_told_and_changes_nothing(folder: Folder) -> No
 
 def test_json_is_for_programs(folder: Folder) -> None:
     changes = json.loads(folder.run("plan", "--json", code=4))["changes"]
-    assert {one["action"] for one in changes} == {"create"}
+    assert {change["action"] for change in changes} == {"create"}
     folder.run("apply", "--json")
     assert json.loads(folder.run("plan", "--json"))["changes"] == []
 
 
 def test_states_move_from_a_folder_to_a_server_and_on_to_another(folder: Folder) -> None:
     folder.run("sync", "people to lake")
-    told = folder.run("state", "export")
-    states = json.loads(told[told.index("{") :])
+    output = folder.run("state", "export")
+    states = json.loads(output[output.index("{") :])
     assert set(states) == {"people to lake"}
     assert states["people to lake"]["users"]
     (folder.path / "states.json").write_text(json.dumps(states))
@@ -192,7 +192,7 @@ def test_states_move_from_a_folder_to_a_server_and_on_to_another(folder: Folder)
     for wrong, fact in (
         ({"people to lake": {"usres": {"a": 1}}}, "no stream usres"),
         ({"people": {}}, "which the file does not have"),
-        ({"people to lake": {"users": 1}}, "something else than states"),
+        ({"people to lake": {"users": 1}}, "something other than states"),
     ):
         (folder.path / "states.json").write_text(json.dumps(wrong))
         assert fact in folder.run("apply", "--states", "states.json", code=2, home="server")

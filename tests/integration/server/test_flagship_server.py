@@ -44,9 +44,9 @@ class Servers:
         """The job of the run of this number, when it has ended. (A real minute may begin meanwhile: it counts.)"""
         end = time.monotonic() + 1200
         while True:
-            found = [one for one in self.jobs(connection) if one.ended_at_ms is not None]
-            if len(found) >= count:
-                return found[count - 1]
+            actual_jobs = [job for job in self.jobs(connection) if job.ended_at_ms is not None]
+            if len(actual_jobs) >= count:
+                return actual_jobs[count - 1]
             assert time.monotonic() < end, self.jobs(connection)
             time.sleep(0.1)
 
@@ -68,8 +68,8 @@ def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Servers]
         store = Store(url)
         stack.callback(store.close)
         yield Servers(running, store)
-        for one in running:
-            assert one.stop() == 0, one.log.read_text()
+        for item in running:
+            assert item.stop() == 0, item.log.read_text()
 
 
 def test_a_help_desk_is_kept_in_step_with_a_collection_by_a_schedule(servers: Servers, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_help_desk_is_kept_in_step_with_a_collection_by_a_schedule(servers: Se
         figures = client.job(first.id)["history"][0]["streams"]
         assert (first.status, first.cause) == ("succeeded", "schedule")
         assert figures["tickets"]["read"] == 60
-        embedded = sum(one["figures"]["chunks_embedded"] for one in figures.values())
+        embedded = sum(figure["figures"]["chunks_embedded"] for figure in figures.values())
         assert embedded > 100
 
         ticket = desk.desk.live_tickets()[0]
@@ -126,11 +126,11 @@ def test_a_help_desk_is_kept_in_step_with_a_collection_by_a_schedule(servers: Se
         servers.after_run(connection, 2)
         servers.due(connection)
         third = servers.after_run(connection, 3)
-        runs = [one for one in servers.jobs(connection) if one.ended_at_ms is not None]
-        assert {one.status for one in runs} == {"succeeded"}
-        later = [client.job(one.id)["history"][0]["streams"] for one in runs[1:]]
-        again = sum(one["figures"].get("chunks_embedded", 0) for run in later for one in run.values())
-        assert 1 <= again <= 3
+        runs = [job for job in servers.jobs(connection) if job.ended_at_ms is not None]
+        assert {item.status for item in runs} == {"succeeded"}
+        later = [client.job(item.id)["history"][0]["streams"] for item in runs[1:]]
+        second = sum(item["figures"].get("chunks_embedded", 0) for run in later for item in run.values())
+        assert 1 <= second <= 3
         assert third.status == "succeeded"
 
         hits = client.search(

@@ -68,20 +68,20 @@ def test_a_worker_is_woken_by_its_own_process(
     open_context: Callable[..., Context], start: Callable[[Context], Worker], tmp_path: Path
 ) -> None:
     context = open_context()
-    made = of_samples(context, tmp_path / "out")
+    samples = of_samples(context, tmp_path / "out")
     start(context)
-    assert ended(context, enqueue(context, made), WITHIN_S).status == "succeeded"  # before or after its first look
-    assert ended(context, enqueue(context, made), WITHIN_S).status == "succeeded"  # while it waits
+    assert ended(context, enqueue(context, samples), WITHIN_S).status == "succeeded"  # before or after its first look
+    assert ended(context, enqueue(context, samples), WITHIN_S).status == "succeeded"  # while it waits
 
 
 def test_a_worker_knows_when_a_retry_is_due(
     open_context: Callable[..., Context], start: Callable[[Context], Worker], tmp_path: Path
 ) -> None:
     context = open_context()
-    made = of_samples(context, tmp_path / "out")
+    samples = of_samples(context, tmp_path / "out")
     start(context)
     with context.store.write() as db:
-        job = context.queue.enqueue(db, made, run_after_ms=context.store.now_ms(db) + 1500)
+        job = context.queue.enqueue(db, samples, run_after_ms=context.store.now_ms(db) + 1500)
     row = ended(context, job, WITHIN_S)
     assert row.status == "succeeded"
     assert row.started_at_ms >= row.run_after_ms
@@ -89,18 +89,18 @@ def test_a_worker_knows_when_a_retry_is_due(
 
 def test_a_transaction_that_is_rolled_back_wakes_nobody(open_context: Callable[..., Context], tmp_path: Path) -> None:
     context, calls = open_context(), []
-    made = of_samples(context, tmp_path / "out")
+    samples = of_samples(context, tmp_path / "out")
     context.queue.signals.subscribe(lambda: calls.append("woken"))
 
     def fail() -> None:
         with context.store.write() as db:
-            context.queue.enqueue(db, made)
+            context.queue.enqueue(db, samples)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     assert calls == []
-    enqueue(context, made)
+    enqueue(context, samples)
     assert calls == ["woken"]
 
 
@@ -112,35 +112,35 @@ def test_a_worker_is_woken_by_another_process_and_after_its_connection_was_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("kitestring.server.jobs.signals.RECONNECT_S", 0.2)
-    here, there = open_context(url), open_context(url)
-    made = of_samples(there, tmp_path / "out")
-    worker = start(here)
+    context, existing_context = open_context(url), open_context(url)
+    samples = of_samples(existing_context, tmp_path / "out")
+    worker = start(context)
     assert worker.listener is not None
     until(worker.listener.connected.is_set, bool, WITHIN_S)
-    assert ended(there, enqueue(there, made), WITHIN_S).status == "succeeded"
+    assert ended(existing_context, enqueue(existing_context, samples), WITHIN_S).status == "succeeded"
     assert worker._idle_s() > 100, "it waits for signals"
 
     def listeners() -> list[int]:
         query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'"
-        with there.store.read() as db:
+        with existing_context.store.read() as db:
             return list(db.execute(text(query)).scalars())
 
     (lost,) = listeners()
-    with there.store.write() as db:
+    with existing_context.store.write() as db:
         db.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": lost})
     until(listeners, lambda pids: pids and pids != [lost], WITHIN_S)
     until(worker.listener.connected.is_set, bool, WITHIN_S)
-    assert ended(there, enqueue(there, made), WITHIN_S).status == "succeeded"
+    assert ended(existing_context, enqueue(existing_context, samples), WITHIN_S).status == "succeeded"
 
 
 def test_a_job_of_a_lost_worker_is_taken_over_when_its_lease_ends(
     open_context: Callable[..., Context], start: Callable[[Context], Worker], url: str, tmp_path: Path
 ) -> None:
-    here, there = open_context(url), open_context(url)
-    job = enqueue(there, of_samples(there, tmp_path / "out"))
-    assert there.queue.claim("a worker that is lost") is not None
-    with there.store.write() as db:
-        db.execute(update(jobs).where(jobs.c.id == job).values(lease_until_ms=there.store.now_ms(db) + 1500))
-    start(here)
-    row = ended(here, job, WITHIN_S)
+    context, existing_context = open_context(url), open_context(url)
+    job = enqueue(existing_context, of_samples(existing_context, tmp_path / "out"))
+    assert existing_context.queue.claim("a worker that is lost") is not None
+    with existing_context.store.write() as db:
+        db.execute(update(jobs).where(jobs.c.id == job).values(lease_until_ms=existing_context.store.now_ms(db) + 1500))
+    start(context)
+    row = ended(context, job, WITHIN_S)
     assert (row.status, row.attempts) == ("succeeded", 2)

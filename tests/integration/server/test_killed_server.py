@@ -23,7 +23,7 @@ MODES = {
 }
 
 
-def made(client: Client, folder: Path, mode: str, stream: str) -> str:
+def create_connection(client: Client, folder: Path, mode: str, stream: str) -> str:
     """A connection of its own for a stream, into a DuckDB file of its own."""
     space = next(iter(client.listed("workspace")))["workspaceId"]
     source = {"sourceType": "sample", "count": COUNT, "batch_rows": 1_000, "yields": "records"}
@@ -40,10 +40,10 @@ def test_jobs_outlive_more_kills_of_the_server_than_they_have_attempts(tmp_path:
     import duckdb
 
     short = {"KITESTRING_LEASE_S": "4", "KITESTRING_WORKERS": "3", "KITESTRING_ATTEMPTS": "1"}
-    server = Running(tmp_path, **short)
+    server = Running(tmp_path, new=True, **short)
     with Client(server.url) as client:
         numbers = {
-            stream: client.run(made(client, tmp_path, mode, stream), "sync", {})["jobId"]
+            stream: client.run(create_connection(client, tmp_path, mode, stream), "sync", {})["jobId"]
             for stream, mode in MODES.items()
         }
     before = {stream: 0 for stream in MODES if stream != "purchases"}
@@ -51,16 +51,16 @@ def test_jobs_outlive_more_kills_of_the_server_than_they_have_attempts(tmp_path:
         with Client(server.url) as client:
             deadline = time.monotonic() + 600
             while True:  # until both have moved, so that the kill meets them on their way
-                found = {stream: client.job(number) for stream, number in numbers.items()}
-                moved = all(found[one]["records"] > count or found[one]["endedAtMs"] for one, count in before.items())
+                jobs = {stream: client.job(number) for stream, number in numbers.items()}
+                moved = all(jobs[item]["records"] > count or jobs[item]["endedAtMs"] for item, count in before.items())
                 if moved:
                     break
-                assert time.monotonic() < deadline, found
+                assert time.monotonic() < deadline, jobs
                 time.sleep(0.1)
-            before = {stream: found[stream]["records"] for stream in before}
+            before = {stream: jobs[stream]["records"] for stream in before}
         server.process.kill()
-        server.process.wait(30)
-        server = Running(tmp_path, name=f"up{kill}", **short)
+        server.process.wait(600)
+        server = Running(tmp_path, name=f"up{kill}", new=True, **short)
     try:
         with Client(server.url) as client:
             for stream, number in numbers.items():
@@ -70,10 +70,10 @@ def test_jobs_outlive_more_kills_of_the_server_than_they_have_attempts(tmp_path:
                 assert client.call("GET", f"/v1/jobs/{number}")["rowsSynced"] == COUNT
                 committed = client.call("POST", "/api/v1/jobs/get", {"id": number})
                 assert committed["job"]["aggregatedStats"]["recordsCommitted"] == COUNT
-                assert sum(one["attempt"]["recordsSynced"] for one in committed["attempts"]) == COUNT
+                assert sum(attempt["attempt"]["recordsSynced"] for attempt in committed["attempts"]) == COUNT
             assert f"{COUNT:,}" in server.command("jobs", "list")
             assert f"{COUNT:,}" in server.command("jobs", "show", str(numbers["users"]))
-            lost = [one["status"] for one in client.job(numbers["users"])["history"]].count("lost")
+            lost = [entry["status"] for entry in client.job(numbers["users"])["history"]].count("lost")
             assert lost >= 1, "the kills came too late to say anything"
     except TransientError:
         pytest.fail(server.log.read_text()[-2000:])

@@ -31,7 +31,7 @@ def test_what_a_server_wrote_with_pgvector_is_searched_from_everywhere(
     try:
         with Client(running.url) as client:
             space = next(iter(client.listed("workspace")))["workspaceId"]
-            listed = {one["connector"]: one for one in client.call("GET", "/api/kitestring/v1/connectors")["data"]}
+            listed = {item["connector"]: item for item in client.call("GET", "/api/kitestring/v1/connectors")["data"]}
             assert listed["pgvector"]["searchable"]
             ends = {}
             for kind, name, configuration in (
@@ -40,8 +40,8 @@ def test_what_a_server_wrote_with_pgvector_is_searched_from_everywhere(
             ):
                 body = {"name": name, "workspaceId": space, "configuration": configuration}
                 ends[f"{kind}Id"] = client.call("POST", f"/v1/{kind}s", body)[f"{kind}Id"]
-            shown = client.call("GET", f"/v1/destinations/{ends['destinationId']}")
-            assert database.password not in json.dumps(shown)
+            displayed = client.call("GET", f"/v1/destinations/{ends['destinationId']}")
+            assert database.password not in json.dumps(displayed)
             streams = [{"name": "users", "syncMode": "incremental_deduped_history"}]
             connection = client.call(
                 "POST", "/v1/connections", {"name": "c", **ends, "configurations": {"streams": streams}}

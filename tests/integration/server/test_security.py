@@ -37,9 +37,9 @@ pytestmark = pytest.mark.slow
 def shared(database: Any, tmp_path: Path) -> Iterator[Context]:
     access = f"{database.username}:{quote(database.password, safe='')}@{database.host}:{database.port}"
     url = f"postgresql://{access}/{database.name}"
-    made = Context.of(Settings(home=tmp_path, database_url=url))
-    yield made
-    made.close()
+    created = Context.of(Settings(home=tmp_path, database_url=url))
+    yield created
+    created.close()
 
 
 def test_on_postgresql_a_state_is_good_once_and_every_failure_counts(shared: Context) -> None:
@@ -86,10 +86,10 @@ def test_on_postgresql_changes_are_noted_and_secrets_sealed_again(shared: Contex
     assert rekey.rotate(shared.store, new)["sources"] == 1
     with shared.store.read() as db:
         stored = db.execute(select(sources.c.config).where(sources.c.id == acme.source_id)).scalar_one()
-        told = user.readers_of(db, acme.workspace_id)
+        readers = user.readers_of(db, acme.workspace_id)
     assert SecretBox([next(iter(new.keys.values()))]).open_config(stored, acme.source_id) == {"token": "geheim"}
-    assert len(told) == 2
-    assert "root@example.com" in told
+    assert len(readers) == 2
+    assert "root@example.com" in readers
 
 
 class Api(StandIn):
@@ -129,11 +129,11 @@ def test_a_reference_is_looked_up_in_the_child_and_its_secret_stays_out_of_the_l
     with Api() as api:
         config = {"base": api.url, "token": "${env:KITESTRING_CONFIG_TOKEN}"}
         request = {"source": {"connector": "", "manifest": manifest, "config": config}, "stream": "things"}
-        for given, wanted in (({}, "Bearer geheim-of-the-environment"), ({"references": "none"}, None)):
-            runner = ActionRunner(Settings(home=tmp_path, **given))
+        for provided, expected in (({}, "Bearer geheim-of-the-environment"), ({"references": "none"}, None)):
+            runner = ActionRunner(Settings(home=tmp_path, **provided))
             try:
-                if wanted:
-                    assert runner.run("read", request)["records"] == [{"id": 1, "token": wanted}]
+                if expected:
+                    assert runner.run("read", request)["records"] == [{"id": 1, "token": expected}]
                 else:
                     with pytest.raises(ConfigError, match="does not let"):
                         # The request's own word for what it may use counts for nothing.
@@ -161,11 +161,11 @@ def test_on_postgresql_two_admins_cannot_lock_each_other_out(shared: Context) ->
     first = admin(shared)
     with shared.store.write() as db:
         user.add(db, "second@example.com", None, 1, grants=(user.Grant(user.INSTANCE_ADMIN),))
-        one, other = (user.by_email(db, email).id for email in (first, "second@example.com"))
+        item, other = (user.by_email(db, email).id for email in (first, "second@example.com"))
 
     def lock_out() -> None:
         with shared.store.write() as db:
-            user.disable(db, one)
+            user.disable(db, item)
 
     with ThreadPoolExecutor(1) as pool:
         with shared.store.write() as db:
@@ -184,9 +184,9 @@ def test_on_postgresql_an_api_reads_the_log_of_a_worker_on_another_machine(share
     try:
         client = Browser(shared)
         files = {"path": str(tmp_path / "out"), "format": "jsonl"}
-        made = new_connection(shared, {"count": 20}, files, [{"name": "users", "write_mode": "append"}])
+        connection = new_connection(shared, {"count": 20}, files, [{"name": "users", "write_mode": "append"}])
         with shared.store.write() as db:
-            job = shared.queue.enqueue(db, made)
+            job = shared.queue.enqueue(db, connection)
         path = f"/api/kitestring/v1/jobs/{job}/attempts/1/log"
         deadline = time.monotonic() + 600
         # Until the worker has begun the attempt, there is none whose log could be read.

@@ -53,7 +53,7 @@ def main(arguments):
                 sys.stdout.flush()
                 time.sleep(value)
             elif name == "spawn":
-                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
                 with open(value, "w") as file:
                     file.write(str(child.pid))
             elif name == "fill":

@@ -70,7 +70,7 @@ def write(config, entry):
                 say({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}})
                 sys.exit(1)
             if trouble == "silent":
-                time.sleep(60)
+                time.sleep(600)
             if not anew:
                 store(path, rows)
             if trouble == "lossy":

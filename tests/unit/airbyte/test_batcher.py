@@ -16,21 +16,21 @@ def test_checkpoints_stand_behind_what_they_cover_and_before_all_else_that_they_
     gather = Batcher(["a", "b"])
     gather._shared_rows = 10**9  # every shared state is due
     read = {"a": 0, "b": 0}
-    given_on = {"a": 0, "b": 0}
+    forwarded = {"a": 0, "b": 0}
     last: dict[str, int] = {}
 
     def look(last_time: bool) -> None:
         for item in gather.take(last=last_time):
             if isinstance(item, Batch):
                 assert [row["n"] for row in item.rows()] == list(
-                    range(given_on[item.stream], given_on[item.stream] + len(item))
+                    range(forwarded[item.stream], forwarded[item.stream] + len(item))
                 )
-                given_on[item.stream] += len(item)
+                forwarded[item.stream] += len(item)
             elif item.stream is not None:
-                assert item.state["n"] == given_on[item.stream]
+                assert item.state["n"] == forwarded[item.stream]
                 last[item.stream] = item.state["n"]
             else:
-                assert (item.state["a"], item.state["b"]) == (given_on["a"], given_on["b"])
+                assert (item.state["a"], item.state["b"]) == (forwarded["a"], forwarded["b"])
 
     states: dict[str, int] = {}
     for step in steps:
@@ -50,17 +50,17 @@ def test_checkpoints_stand_behind_what_they_cover_and_before_all_else_that_they_
             look(False)
     gather._shared_rows = 10**9
     look(True)
-    assert given_on == read
+    assert forwarded == read
     assert last == states
 
 
 def test_shared_states_are_given_on_every_few_seconds_and_at_the_end() -> None:
     gather = Batcher(["a"])
-    given_on = []
+    forwarded = []
     for number in range(50):
         gather.rows["a"].append({"n": number})
         gather.count += 1
         gather.shared({"n": number})
-        given_on += [item for item in gather.take() if not isinstance(item, Batch)]
-    given_on += [item for item in gather.take(last=True) if not isinstance(item, Batch)]
-    assert [item.state["n"] for item in given_on] == [0, 49]
+        forwarded += [item for item in gather.take() if not isinstance(item, Batch)]
+    forwarded += [item for item in gather.take(last=True) if not isinstance(item, Batch)]
+    assert [item.state["n"] for item in forwarded] == [0, 49]

@@ -11,20 +11,20 @@ from kitestring.errors import ConfigError
 
 
 @pytest.mark.parametrize(
-    ("image", "asked"),
+    ("image", "expected"),
     [
         ("docker.io/airbyte/source-declarative-manifest:6.51.0@sha256:890b1", "airbyte-cdk==6.51.0"),
         ("airbyte/source-declarative-manifest:7.19.1", "airbyte-cdk==7.19.1"),
         ("docker.io/airbyte/python-connector-base:3.0.0@sha256:1a084", f"airbyte-cdk=={BEFORE_7}"),
     ],
 )
-def test_the_base_image_in_the_metadata_names_the_cdk(tmp_path: Path, image: str, asked: str) -> None:
+def test_the_base_image_in_the_metadata_names_the_cdk(tmp_path: Path, image: str, expected: str) -> None:
     (tmp_path / "metadata.yaml").write_text(f"data:\n  connectorBuildOptions:\n    baseImage: {image}\n")
-    assert requirement(tmp_path, {"version": "5.15.0"}) == asked
+    assert requirement(tmp_path, {"version": "5.15.0"}) == expected
 
 
 @pytest.mark.parametrize(
-    ("dependency", "asked"),
+    ("dependency", "expected"),
     [
         ('"^6"', "airbyte-cdk>=6,<7"),
         ('"^0.81.3"', "airbyte-cdk>=0.81.3,<0.82"),
@@ -35,9 +35,9 @@ def test_the_base_image_in_the_metadata_names_the_cdk(tmp_path: Path, image: str
         ('"*"', f"airbyte-cdk=={BEFORE_7}"),
     ],
 )
-def test_the_dependency_of_a_project_names_it_too(tmp_path: Path, dependency: str, asked: str) -> None:
+def test_the_dependency_of_a_project_names_it_too(tmp_path: Path, dependency: str, expected: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.poetry.dependencies]\nairbyte-cdk = {dependency}\n")
-    assert requirement(tmp_path, {"version": "5.15.0"}) == asked
+    assert requirement(tmp_path, {"version": "5.15.0"}) == expected
 
 
 def test_else_the_version_of_the_manifest_says_from_which_side_of_7_it_is(tmp_path: Path) -> None:

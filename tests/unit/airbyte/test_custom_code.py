@@ -67,9 +67,9 @@ def cdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_permission_the_component_and_the_option_are_named(written: Any) -> None:
-    with pytest.raises(ConfigError, match=r"components\.Lines \(streams\[0\]\.retriever\.record_selector") as told:
+    with pytest.raises(ConfigError, match=r"components\.Lines \(streams\[0\]\.retriever\.record_selector") as caught:
         registry.source(written(manifest(EXTRACTOR)), {"key": "k"})
-    assert "allow_custom_code: true" in told.value.hint
+    assert "allow_custom_code: true" in caught.value.hint
 
 
 @pytest.mark.parametrize("value", ["true", 1, None])
@@ -92,8 +92,8 @@ def test_with_permission_the_cdk_gets_manifest_code_and_configuration(
         source = registry.source(str(path), {"allow_custom_code": True, "key": "k"})
     assert isinstance(source, CustomCodeSource)
     assert "own.yaml has Python components (Lines): Airbyte's CDK runs it" in caplog.text
-    for one in (source, pickle.loads(pickle.dumps(source))):
-        (stream,) = one.discover()
+    for item in (source, pickle.loads(pickle.dumps(source))):
+        (stream,) = item.discover()
         assert stream.schema["seen"] == {
             "config": {"key": "k"},
             "manifest": str(path),

@@ -33,8 +33,8 @@ def test_messages_do_not_depend_on_where_the_blocks_are_cut() -> None:
 
 
 def repr_of(decoder: Decoder, pieces: list[bytes]) -> list[str]:
-    found = [m for piece in pieces for m in decoder.feed(piece)] + decoder.end()
-    return [repr(m) for m in found]
+    actual_pieces = [m for part in pieces for m in decoder.feed(part)] + decoder.end()
+    return [repr(m) for m in actual_pieces]
 
 
 def test_a_broken_record_is_told_apart_from_chatter() -> None:

@@ -52,14 +52,14 @@ def test_a_package_is_installed_and_its_program_found(requirement: str) -> None:
 
 def test_two_processes_and_two_threads_that_want_the_same_package_install_it_once(requirement: str) -> None:
     code = f"from kitestring.airbyte import environment; print(environment.ensure({requirement!r}))"
-    others = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    rest = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     places: list[str] = []
     threads = [threading.Thread(target=lambda: places.append(str(environment.ensure(requirement)))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    places += [other.communicate()[0].strip() for other in others]
+    places += [other.communicate()[0].strip() for other in rest]
     assert len(places) == 4
     assert len(set(places)) == 1
     assert (Path(places[0]) / "bin" / "source-tiny").is_file()
@@ -89,7 +89,7 @@ def test_a_package_that_cannot_be_installed_leaves_nothing_behind(requirement: s
 
 
 def test_what_is_no_requirement_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no package requirement"):
+    with pytest.raises(ConfigError, match="not a package requirement"):
         environment.name_of("-x")
     assert environment.name_of("Airbyte_Source.Faker[x]>=6,<8") == "airbyte-source-faker"
 

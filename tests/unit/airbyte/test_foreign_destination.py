@@ -35,8 +35,8 @@ def source(count: int, text: str = "text") -> MemorySource:
 
 
 def stored(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "a.json").read_text())
-    return found
+    content: list[dict[str, Any]] = json.loads((folder / "a.json").read_text())
+    return content
 
 
 def run(folder: Path, count: int, mode: str, trouble: str = "", **more: Any) -> Result:
@@ -52,9 +52,9 @@ def error_of(result: Result) -> KitestringError:
 
 
 def test_its_modes_are_those_of_its_spec_and_its_check_is_its_own(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
-    assert one.writes == {WRITES[word] for word in ("append", "overwrite", "append_dedup")}
-    one.check()
+    single_shelf = shelf(tmp_path)
+    assert single_shelf.writes == {WRITES[word] for word in ("append", "overwrite", "append_dedup")}
+    single_shelf.check()
 
 
 def test_records_are_written_and_the_state_is_saved_behind_them(tmp_path: Path) -> None:
@@ -80,20 +80,20 @@ def test_an_overwrite_that_fails_keeps_the_old_data(tmp_path: Path, trouble: str
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind", "said"),
+    ("trouble", "kind", "sentence"),
     [
         ("crash", ConnectorError, "exit code 7.*the shelf fell over"),
         ("error", ConfigError, "the disk is full"),
         ("end", ConnectorError, "exit code 3 at the end of a"),
     ],
 )
-def test_a_write_that_fails_is_never_green(tmp_path: Path, trouble: str, kind: type, said: str) -> None:
+def test_a_write_that_fails_is_never_green(tmp_path: Path, trouble: str, kind: type, sentence: str) -> None:
     states = MemoryStates()
     result = run(tmp_path, 50, "append", trouble, states=states)
     assert result.status is Status.failed
     error = error_of(result)
     assert isinstance(error, kind)
-    assert __import__("re").search(said, str(error))
+    assert __import__("re").search(sentence, str(error))
     if trouble != "end":
         assert states.load("default") == {}
 
@@ -109,12 +109,12 @@ def test_a_connector_that_never_gives_the_state_back_is_ended(tmp_path: Path) ->
     from kitestring.errors import TransientError
     from kitestring.types import Stream
 
-    one, stream = shelf(tmp_path, "silent", quiet_s=0.6), Stream("a")
+    single_shelf, stream = shelf(tmp_path, "silent", quiet_s=0.6), Stream("a")
     began = time.monotonic()
-    one.begin(stream)
+    single_shelf.begin(stream)
     with pytest.raises(TransientError, match="wrote nothing for"):
-        one.write(stream, Batch("a", rows=[{"id": 1}]))
-    one.close()
+        single_shelf.write(stream, Batch("a", rows=[{"id": 1}]))
+    single_shelf.close()
     assert time.monotonic() - began < 300
 
 
@@ -122,12 +122,12 @@ def test_a_pause_in_which_nothing_is_asked_of_it_does_not_count_as_silence(tmp_p
     from kitestring.batch import Batch
     from kitestring.types import Stream
 
-    one, stream = shelf(tmp_path, quiet_s=0.8), Stream("a")
-    one.begin(stream)
+    single_shelf, stream = shelf(tmp_path, quiet_s=3), Stream("a")
+    single_shelf.begin(stream)
     for number in range(2):
-        one.write(stream, Batch("a", rows=[{"id": number}]))
-        time.sleep(1.5)
-    one.commit(stream)
+        single_shelf.write(stream, Batch("a", rows=[{"id": number}]))
+        time.sleep(4)
+    single_shelf.commit(stream)
     assert len(stored(tmp_path)) == 2
 
 
@@ -135,12 +135,12 @@ def test_a_stream_that_is_aborted_leaves_no_process(tmp_path: Path) -> None:
     from kitestring.batch import Batch
     from kitestring.types import Stream
 
-    one, stream = shelf(tmp_path), Stream("a")
-    one.begin(stream)
-    one.write(stream, Batch("a", rows=[{"id": 1}]))
-    process = one._writing["a"].process
+    single_shelf, stream = shelf(tmp_path), Stream("a")
+    single_shelf.begin(stream)
+    single_shelf.write(stream, Batch("a", rows=[{"id": 1}]))
+    process = single_shelf._writing["a"].process
     assert process is not None
-    one.abort(stream)
+    single_shelf.abort(stream)
     assert process._process.poll() is not None
     assert not process.folder.exists()
 

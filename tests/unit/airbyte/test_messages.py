@@ -23,7 +23,7 @@ class Counting(io.BytesIO):
         return super().write(data)
 
 
-def said(records: list[dict[Any, Any]], stream: Stream | None = None) -> list[dict[str, Any]]:
+def encoded_messages(records: list[dict[Any, Any]], stream: Stream | None = None) -> list[dict[str, Any]]:
     out = io.BytesIO()
     Writer(out).records(stream or Stream("things"), records)
     lines = out.getvalue().split(b"\n")
@@ -32,7 +32,7 @@ def said(records: list[dict[Any, Any]], stream: Stream | None = None) -> list[di
 
 
 def test_a_record_stands_in_its_envelope() -> None:
-    (message,) = said([{"id": 1, "text": 'a "b" \n c', "list": [None, {"x": None}], "gone": None}])
+    (message,) = encoded_messages([{"id": 1, "text": 'a "b" \n c', "list": [None, {"x": None}], "gone": None}])
     assert message["type"] == "RECORD"
     assert message["record"]["emitted_at"] > 1_700_000_000_000
     assert {**message["record"], "emitted_at": 0} == {
@@ -43,13 +43,13 @@ def test_a_record_stands_in_its_envelope() -> None:
 
 
 def test_the_envelope_names_a_namespace_and_any_stream() -> None:
-    (message,) = said([{}], Stream('a "quoted" näme', namespace="other"))
+    (message,) = encoded_messages([{}], Stream('a "quoted" näme', namespace="other"))
     assert message["record"]["stream"] == 'a "quoted" näme'
     assert message["record"]["namespace"] == "other"
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "expected"),
     [
         (2**80, 2**80),
         ("\ud800", "\ufffd"),
@@ -59,9 +59,9 @@ def test_the_envelope_names_a_namespace_and_any_stream() -> None:
         ({"a", }, ["a"]),
     ],
 )  # fmt: skip
-def test_what_plain_json_does_not_know_is_written_all_the_same(value: Any, shown: Any) -> None:
-    before, message, after = said([{"id": 0}, {"value": value}, {"id": 2}])
-    assert message["record"]["data"] == {"value": shown}
+def test_what_plain_json_does_not_know_is_written_all_the_same(value: Any, expected: Any) -> None:
+    before, message, after = encoded_messages([{"id": 0}, {"value": value}, {"id": 2}])
+    assert message["record"]["data"] == {"value": expected}
     assert (before["record"]["data"], after["record"]["data"]) == ({"id": 0}, {"id": 2})
 
 
@@ -77,11 +77,11 @@ def test_records_go_out_in_few_writes_of_bounded_size() -> None:
 def test_an_unbuffered_output_gets_every_byte() -> None:
     """A raw write to a pipe that is full and does not wait takes a part of the bytes only."""
     reading, writing = os.pipe()
-    found: list[bytes] = []
+    results: list[bytes] = []
 
     def drain() -> None:
         with open(reading, "rb") as file:
-            found.extend(file)
+            results.extend(file)
 
     class Short(io.FileIO):
         def write(self, data: Any) -> int:
@@ -94,4 +94,4 @@ def test_an_unbuffered_output_gets_every_byte() -> None:
         writer.records(Stream("things"), [{"id": n, "text": "x" * 100} for n in range(2_000)])
         writer.flush()
     reader.join()
-    assert [json.loads(line)["record"]["data"]["id"] for line in found] == list(range(2_000))
+    assert [json.loads(line)["record"]["data"]["id"] for line in results] == list(range(2_000))

@@ -55,8 +55,8 @@ def state(stream: str, number: int) -> dict[str, Any]:
     }
 
 
-def status(stream: str, said: str) -> dict[str, Any]:
-    body = {"stream_descriptor": {"name": stream}, "status": said}
+def status(stream: str, sent_messages: str) -> dict[str, Any]:
+    body = {"stream_descriptor": {"name": stream}, "status": sent_messages}
     return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": body}}
 
 
@@ -83,11 +83,11 @@ class Served:
 
     def end(self) -> int:
         os.close(self.into)
-        self.thread.join(20)
+        self.thread.join(300)
         assert self.code is not None
         return self.code
 
-    def said(self, kind: str) -> list[dict[str, Any]]:
+    def sent_messages(self, kind: str) -> list[dict[str, Any]]:
         return [m for m in map(json.loads, self.out.getvalue().splitlines()) if m["type"] == kind]
 
 
@@ -109,7 +109,7 @@ def test_every_state_comes_back_as_it_was_in_its_order() -> None:
     assert served.code == 0
     for name in ("a", "b"):
         assert len(destination.stored[name]) == 30
-        mine = [m for m in served.said("STATE") if m["state"]["stream"]["stream_descriptor"]["name"] == name]
+        mine = [m for m in served.sent_messages("STATE") if m["state"]["stream"]["stream_descriptor"]["name"] == name]
         assert mine == [state(name, n) for n in range(30)]
 
 
@@ -121,16 +121,16 @@ def test_a_state_comes_back_only_when_all_before_it_is_written() -> None:
 
         def write(self, stream: Stream, batch: Batch) -> Receipt | None:
             began.set()
-            go.wait(10)
+            go.wait(300)
             return super().write(stream, batch)
 
     served = Served(Waiting(), catalog(configured("a", "incremental", "append")))
     served.send(record("a", 1), state("a", 1))
-    assert began.wait(15)
-    assert served.said("STATE") == []
+    assert began.wait(300)
+    assert served.sent_messages("STATE") == []
     go.set()
     assert served.end() == 0
-    assert served.said("STATE") == [state("a", 1)]
+    assert served.sent_messages("STATE") == [state("a", 1)]
 
 
 def test_a_write_that_fails_gives_no_state_back() -> None:
@@ -140,8 +140,8 @@ def test_a_write_that_fails_gives_no_state_back() -> None:
 
     served = written(Broken(), catalog(configured("a", "incremental", "append")), record("a", 1), state("a", 1))
     assert served.code == 1
-    assert served.said("STATE") == []
-    (trace,) = served.said("TRACE")
+    assert served.sent_messages("STATE") == []
+    (trace,) = served.sent_messages("TRACE")
     assert trace["trace"]["error"]["failure_type"] == "config_error"
     assert "the disk is full" in trace["trace"]["error"]["message"]
 
@@ -157,7 +157,7 @@ def test_shared_and_legacy_states_come_back() -> None:
         record("b", 1),
         legacy,
     )
-    assert (served.code, served.said("STATE")) == (0, [shared, legacy])
+    assert (served.code, served.sent_messages("STATE")) == (0, [shared, legacy])
 
 
 def test_an_overwrite_is_put_in_place_at_its_end_and_its_states_come_back_then() -> None:
@@ -166,12 +166,12 @@ def test_an_overwrite_is_put_in_place_at_its_end_and_its_states_come_back_then()
     served = Served(destination, catalog(configured("a", "full_refresh", "overwrite")))
     served.send(status("a", "STARTED"), record("a", 1), state("a", 1), record("a", 2), state("a", 2))
     served.thread.join(1.0)
-    assert served.said("STATE") == []
+    assert served.sent_messages("STATE") == []
     assert len(destination.stored["a"]) == 9
     served.send(status("a", "COMPLETE"))
     assert served.end() == 0
     assert destination.stored["a"] == [{"id": 1}, {"id": 2}]
-    assert served.said("STATE") == [state("a", 1), state("a", 2)]
+    assert served.sent_messages("STATE") == [state("a", 1), state("a", 2)]
 
 
 @pytest.mark.parametrize(("last", "back"), [("COMPLETE", 1), ("INCOMPLETE", 0)])
@@ -183,10 +183,10 @@ def test_a_shared_state_behind_an_overwrite_comes_back_only_when_that_is_in_plac
     )
     served.send(record("a", 1), record("b", 1), shared)
     served.thread.join(1.5)
-    assert served.said("STATE") == []
+    assert served.sent_messages("STATE") == []
     served.send(status("a", last), status("b", "COMPLETE"))
     assert served.end() == 1 - back
-    assert served.said("STATE") == [shared] * back
+    assert served.sent_messages("STATE") == [shared] * back
 
 
 @pytest.mark.parametrize("last", [[status("a", "INCOMPLETE")], []])
@@ -207,7 +207,7 @@ def test_an_overwrite_that_is_not_complete_keeps_the_old_data(last: list[dict[st
     assert served.code == 1
     assert len(destination.stored["a"]) == 9
     assert destination.stored["b"] == [{"id": 1}]
-    assert served.said("STATE") == [state("b", 1)]
+    assert served.sent_messages("STATE") == [state("b", 1)]
 
 
 def test_an_overwrite_with_nothing_empties_when_the_source_says_it_is_complete() -> None:
@@ -240,9 +240,9 @@ def test_a_generation_between_is_refused() -> None:
 
 def test_deletions_are_carried_out() -> None:
     destination = MemoryDestination()
-    gone = record("a", 1, _ab_cdc_deleted_at="2026-01-01T00:00:00Z")
+    removed_record = record("a", 1, _ab_cdc_deleted_at="2026-01-01T00:00:00Z")
     entry = configured("a", "incremental", "append_dedup")
-    assert written(destination, catalog(entry), record("a", 1), record("a", 2), gone).code == 0
+    assert written(destination, catalog(entry), record("a", 1), record("a", 2), removed_record).code == 0
     assert destination.stored["a"] == [{"id": 2}]
 
 
@@ -272,18 +272,18 @@ def test_a_read_says_records_then_the_states_behind_them_then_that_the_stream_is
     assert kinds[-2:] == ["STATE", "COMPLETE"]
     states = [m["state"] for m in mine if m["type"] == "STATE"]
     assert states[-1]["stream"]["stream_state"] == {"cursor": 249}
-    assert sum(one["sourceStats"]["recordCount"] for one in states) == 250
+    assert sum(single_state["sourceStats"]["recordCount"] for single_state in states) == 250
     final = [m["state"]["stream"]["stream_state"] for m in messages if m["type"] == "STATE" and name_of(m) == "b"]
     assert final == [{"__ab_no_cursor_state_message": True}]
 
 
 def name_of(message: Mapping[str, Any]) -> Any:
     for path in (("state", "stream"), ("trace", "stream_status")):
-        found: Any = message
+        results: Any = message
         for part in path:
-            found = found.get(part, {})
-        if found:
-            return found["stream_descriptor"]["name"]
+            results = results.get(part, {})
+        if results:
+            return results["stream_descriptor"]["name"]
     return None
 
 
@@ -342,8 +342,8 @@ def test_the_command_line_speaks_the_protocol_from_spec_to_write(tmp_path: Path)
     (tmp_path / "config.json").write_text('{"count": 40}')
     code, (status_,) = call("source-sample", "check", "--config", "config.json", cwd=tmp_path)
     assert (code, status_["connectionStatus"]["status"]) == (0, "SUCCEEDED")
-    code, (found,) = call("source-sample", "discover", "--config", "config.json", cwd=tmp_path)
-    users = next(s for s in found["catalog"]["streams"] if s["name"] == "users")
+    code, (results,) = call("source-sample", "discover", "--config", "config.json", cwd=tmp_path)
+    users = next(s for s in results["catalog"]["streams"] if s["name"] == "users")
     assert users["source_defined_primary_key"] == [["id"]]
     entry = {"stream": users, "sync_mode": "incremental", "destination_sync_mode": "append", "primary_key": [["id"]]}
     (tmp_path / "catalog.json").write_text(json.dumps(catalog(entry)))
@@ -353,8 +353,10 @@ def test_the_command_line_speaks_the_protocol_from_spec_to_write(tmp_path: Path)
     code, (spec,) = call("destination-files", "spec", cwd=tmp_path)
     assert "append" in spec["spec"]["supported_destination_sync_modes"]
     (tmp_path / "out.json").write_text('{"path": "out", "format": "jsonl"}')
-    given = b"".join(json.dumps(m).encode() + b"\n" for m in messages)
-    code, back = call("files", "write", "--config", "out.json", "--catalog", "catalog.json", cwd=tmp_path, given=given)
+    provided = b"".join(json.dumps(m).encode() + b"\n" for m in messages)
+    code, back = call(
+        "files", "write", "--config", "out.json", "--catalog", "catalog.json", cwd=tmp_path, given=provided
+    )
     assert code == 0
     states = [m for m in messages if m["type"] == "STATE"]
     assert [m for m in back if m["type"] == "STATE"] == states

@@ -52,10 +52,10 @@ def tap(read: list[Any], **more: Any) -> SingerSource:
 
 
 def run(
-    one: SingerSource, *streams: Selection | str, states: MemoryStates | None = None
+    singer_source: SingerSource, *streams: Selection | str, states: MemoryStates | None = None
 ) -> tuple[Result, MemoryDestination]:
     destination = MemoryDestination()
-    return sync(one, destination, list(streams) or None, states=states), destination
+    return sync(singer_source, destination, list(streams) or None, states=states), destination
 
 
 def test_the_catalog_says_keys_and_modes() -> None:
@@ -79,7 +79,7 @@ def test_selected_streams_are_marked_the_way_taps_want_it(tmp_path: Path) -> Non
     assert run(tap([row("a", 1)], notes=str(tmp_path)), "a")[0].ok
     called = json.loads((tmp_path / "read.json").read_text())["files"]["--catalog"]["content"]
     a, b = called["streams"]
-    root, field, odd = (one["metadata"] for one in a["metadata"])
+    root, field, odd = (item["metadata"] for item in a["metadata"])
     assert (root["selected"], root["replication-method"], root["replication-key"]) == (True, "INCREMENTAL", "at")
     assert field["selected"] is True
     assert "selected" not in odd

@@ -72,12 +72,12 @@ class Registry(StandIn):
     def files_url(self) -> str:
         return f"{self.url}/files"
 
-    def publish(self, one: dict[str, Any], manifest: str = MANIFEST, components: str = "") -> None:
+    def publish(self, facts: dict[str, Any], manifest: str = MANIFEST, components: str = "") -> None:
         """A new version: in the index in place of the old one, with its facts and files."""
-        self.entries = [old for old in self.entries if old["dockerRepository"] != one["dockerRepository"]] + [one]
-        key = one["dockerRepository"].partition("/")[2], one["dockerImageTag"]
-        self.files[*key, "oss.json"] = orjson.dumps(one)
-        if one["language"] == "manifest-only":
+        self.entries = [old for old in self.entries if old["dockerRepository"] != facts["dockerRepository"]] + [facts]
+        key = facts["dockerRepository"].partition("/")[2], facts["dockerImageTag"]
+        self.files[*key, "oss.json"] = orjson.dumps(facts)
+        if facts["language"] == "manifest-only":
             self.files[*key, "manifest.yaml"] = manifest.encode()
         if components:
             self.files[*key, "components.py"] = components.encode()
@@ -87,7 +87,9 @@ class Registry(StandIn):
         if self.index is not None:
             return Answer(body=self.index)
         kinds = {"sources": "sourceDefinitionId", "destinations": "destinationDefinitionId"}
-        return {name: [one for one in self.entries if key in one] for name, key in kinds.items()}
+        return {
+            name: [single_entry for single_entry in self.entries if key in single_entry] for name, key in kinds.items()
+        }
 
     @route("GET", "/files/metadata/airbyte/{name}/{version}/{file}")
     def file(self, call: Call, name: str, version: str, file: str) -> Any:

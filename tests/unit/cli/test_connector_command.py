@@ -56,7 +56,7 @@ def test_check_goes_on_after_a_failure_and_says_the_next_action(
 
 def test_check_as_json_has_an_entry_per_connector(run: Run, project: Path) -> None:
     answers = json.loads(run("check", "people", "shelf", "--json").stdout)
-    assert [(one["kind"], one["name"], one["ok"]) for one in answers] == [
+    assert [(answer["kind"], answer["name"], answer["ok"]) for answer in answers] == [
         ("source", "people", True),
         ("destination", "shelf", True),
     ]
@@ -94,7 +94,7 @@ def test_connectors_are_listed_with_what_they_are(run: Run) -> None:
     assert "shelf" not in run("connectors", "list", "--kind", "source").stdout
     listed = json.loads(run("connectors", "list", "--json").stdout)
     assert {"kind": "source", "name": "feed", "status": "there", "from": "the package shelf_and_feed:Feed"} in [
-        {key: one[key] for key in ("kind", "name", "status", "from")} for one in listed
+        {key: item[key] for key in ("kind", "name", "status", "from")} for item in listed
     ]
 
 

@@ -18,13 +18,13 @@ TABLE = Path(__file__).parents[3] / "docs" / "explanation" / "delivery.md"
 
 def test_the_table_of_the_docs_has_every_code_of_the_command_line() -> None:
     rows = re.findall(r"^\| `?([^|`]+)`?.*\| (\d+) \|$", TABLE.read_text(), re.M)
-    told = {first.strip(): int(code) for first, code in reversed(rows)}
+    messages = {first.strip(): int(code) for first, code in reversed(rows)}
     assert sorted(int(code) for _, code in rows) == [0, 1, 2, 3, 4, 130]
-    assert told["succeeded"] == exit_codes.SUCCEEDED
-    assert told["failed"] == exit_codes.FAILED
-    assert told["suspicious"] == exit_codes.SUSPICIOUS
-    assert told["(changes)"] == exit_codes.CHANGES
-    assert told["cancelled"] == exit_codes.CANCELLED
+    assert messages["succeeded"] == exit_codes.SUCCEEDED
+    assert messages["failed"] == exit_codes.FAILED
+    assert messages["suspicious"] == exit_codes.SUSPICIOUS
+    assert messages["(changes)"] == exit_codes.CHANGES
+    assert messages["cancelled"] == exit_codes.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_the_table_of_the_docs_has_every_code_of_the_command_line() -> None:
 )
 def test_a_failure_has_one_code_with_a_server_and_without(kinds: list[str], code: int) -> None:
     def streams() -> dict[str, StreamResult]:
-        made = {}
+        created = {}
         for number, kind in enumerate(kinds):
             error = getattr(errors, kind, errors.KitestringError)("no")
-            made[f"s{number}"] = StreamResult(f"s{number}", Status.failed, error=error)
-        return made or {"s": StreamResult("s", Status.failed)}
+            created[f"s{number}"] = StreamResult(f"s{number}", Status.failed, error=error)
+        return created or {"s": StreamResult("s", Status.failed)}
 
     assert exit_codes.code_of_result(Result("here", streams())) == code
-    bodies: dict[str, Any] = {key: {**one.as_dict()} for key, one in streams().items()}
+    bodies: dict[str, Any] = {key: {**item.as_dict()} for key, item in streams().items()}
     job = {
         "status": "failed",
         "history": [{"streams": bodies}],

@@ -23,22 +23,27 @@ class Zoo(StandIn):
         if call.headers.get("authorization") != "Bearer sesame-open":
             return Answer(401, {"message": "who are you?"})
         number = int(call.param("page", "1"))
-        return {"data": [{"id": 2 * number + one, "born": "2020-01-01"} for one in range(2 if number < 3 else 1)]}
+        return {
+            "data": [
+                {"id": 2 * number + single_number, "born": "2020-01-01"}
+                for single_number in range(2 if number < 3 else 1)
+            ]
+        }
 
 
 @pytest.fixture
 def zoo() -> Iterator[Zoo]:
-    with Zoo() as found:
-        yield found
+    with Zoo() as actual_zoo:
+        yield actual_zoo
 
 
-def made(run: Run, zoo: Zoo, *more: str) -> Result:
+def new_manifest(run: Run, zoo: Zoo, *more: str) -> Result:
     url = f"{zoo.url}/v1/beasts?limit=2"
     return run("manifest", "new", "zoo", url, "--records", "data", "--auth", "bearer", "--paging", "page:page", *more)
 
 
 def test_from_an_address_to_records_in_three_commands(run: Run, zoo: Zoo, folder: Path) -> None:
-    result = made(run, zoo)
+    result = new_manifest(run, zoo)
     assert result.exit_code == 0, result.output
     path = folder / "connectors" / "zoo.yaml"
     assert f"wrote {path}" in result.output
@@ -53,31 +58,31 @@ def test_from_an_address_to_records_in_three_commands(run: Run, zoo: Zoo, folder
 
 
 def test_an_existing_file_is_not_overwritten(run: Run, zoo: Zoo, folder: Path) -> None:
-    made(run, zoo)
-    result = made(run, zoo)
+    new_manifest(run, zoo)
+    result = new_manifest(run, zoo)
     assert result.exit_code == 2
     assert "is there already" in result.output
-    assert made(run, zoo, "-o", "other.yaml").exit_code == 0
-    assert (folder / "other.yaml").read_text() == made(run, zoo, "-o", "-").output
+    assert new_manifest(run, zoo, "-o", "other.yaml").exit_code == 0
+    assert (folder / "other.yaml").read_text() == new_manifest(run, zoo, "-o", "-").output
     assert run("manifest", "new", "../zoo", f"{zoo.url}/x").exit_code == 2
 
 
 def test_mistakes_are_told_as_editors_read_them(run: Run, zoo: Zoo, folder: Path) -> None:
-    made(run, zoo)
+    new_manifest(run, zoo)
     path = folder / "connectors" / "zoo.yaml"
     path.write_text(path.read_text().replace("DpathExtractor", "DpathExtracter"))
     result = run("manifest", "validate", "connectors/zoo.yaml")
     assert result.exit_code == 2
     assert (
-        "connectors/zoo.yaml:38:20: DpathExtracter is not a known keyword; did you mean DpathExtractor?"
+        "connectors/zoo.yaml:34:20: DpathExtracter is not a known keyword; did you mean DpathExtractor?"
         in result.output
     )
     (answer,) = json.loads(run("manifest", "validate", "connectors/zoo.yaml", "--json").output)
-    assert (answer["defects"][0]["line"], answer["defects"][0]["column"]) == (38, 20)
+    assert (answer["defects"][0]["line"], answer["defects"][0]["column"]) == (34, 20)
 
 
 def test_a_refused_token_is_shown_with_its_answer_and_without_the_token(run: Run, zoo: Zoo) -> None:
-    made(run, zoo)
+    new_manifest(run, zoo)
     result = run("manifest", "test", "connectors/zoo.yaml", "beasts", "-c", "api_token=wrong-token")
     assert result.exit_code == 1
     assert "→ 401" in result.output
@@ -86,7 +91,7 @@ def test_a_refused_token_is_shown_with_its_answer_and_without_the_token(run: Run
 
 
 def test_the_schema_and_the_whole_reading_come_as_json(run: Run, zoo: Zoo) -> None:
-    made(run, zoo)
+    new_manifest(run, zoo)
     arguments = ("manifest", "test", "connectors/zoo.yaml", "-c", "api_token=sesame-open")
     schema = json.loads(run(*arguments, "--schema").output)
     assert schema["properties"]["born"] == {"type": ["null", "string"], "format": "date"}
@@ -107,9 +112,9 @@ def test_formatting_changes_a_file_once_and_a_check_changes_none(run: Run, zoo: 
 
 @pytest.mark.slow
 def test_a_resolved_manifest_is_printed_as_json(run: Run, zoo: Zoo) -> None:
-    made(run, zoo)
-    found = json.loads(run("manifest", "resolve", "connectors/zoo.yaml").output)
-    assert found["streams"][0]["retriever"]["requester"]["url_base"] == zoo.url
+    new_manifest(run, zoo)
+    content = json.loads(run("manifest", "resolve", "connectors/zoo.yaml").output)
+    assert content["streams"][0]["retriever"]["requester"]["url_base"] == zoo.url
     github = run("manifest", "resolve", "github")
     assert github.exit_code == 0
     assert run("manifest", "resolve", "sample").exit_code == 2

@@ -65,7 +65,7 @@ def test_three_words_are_a_usage_error_that_asks_for_quotes(synced: Run) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "asked"),
+    ("words", "expected"),
     [
         ([], None),
         (["id=7", "status=new"], {"id": 7, "status": "new"}),
@@ -76,8 +76,8 @@ def test_three_words_are_a_usage_error_that_asks_for_quotes(synced: Run) -> None
         (["note=a == b"], {"note": "a == b"}),
     ],
 )
-def test_filters_are_pairs_or_the_language_of_the_store(words: list[str], asked: object) -> None:
-    assert filter_of(words) == asked
+def test_filters_are_pairs_or_the_language_of_the_store(words: list[str], expected: object) -> None:
+    assert filter_of(words) == expected
 
 
 def test_a_filter_text_stands_alone() -> None:
@@ -86,7 +86,7 @@ def test_a_filter_text_stands_alone() -> None:
 
 
 def test_a_hit_shows_title_text_and_link() -> None:
-    shown = hit_lines(
+    displayed = hit_lines(
         2,
         {
             "id": "k:0",
@@ -97,7 +97,7 @@ def test_a_hit_shows_title_text_and_link() -> None:
             "html_url": "u",
         },
     )
-    head, text, link = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+    head, text, link = re.sub(r"\x1b\[\d*m", "", displayed).splitlines()
     assert head == " 2. 0.500  articles  Refunds"
     assert len(text.strip()) <= 240
     assert text.endswith("…")

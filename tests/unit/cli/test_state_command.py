@@ -115,6 +115,41 @@ def test_a_lower_count_can_be_accepted(run: Run, folder: Path) -> None:
     assert run("state", "accept", "cpy").exit_code == 2
 
 
+@pytest.mark.parametrize("accept", [("sync", "copy", "--accept"), ("state", "accept", "copy")])
+def test_a_listing_that_lacks_much_can_be_accepted(run: Run, folder: Path, accept: tuple[str, ...]) -> None:
+    import duckdb
+
+    path = folder / "kitestring.yaml"
+
+    def write_project(count: int) -> None:
+        path.write_text(
+            f"sources: {{people: {{connector: sample, config: {{count: {count}}}}}}}\n"
+            "destinations: {here: {connector: duckdb, config: {path: out.duckdb}}}\n"
+            "connections:\n"
+            "  copy:\n"
+            "    source: people\n"
+            "    destination: here\n"
+            "    streams: [{name: users, sync_mode: full_refresh, detect_deletes: hard}]\n"
+        )
+
+    def held() -> int:
+        with duckdb.connect(str(folder / "out.duckdb"), read_only=True) as db:
+            return int(db.execute("SELECT count(*) FROM users").fetchall()[0][0])
+
+    write_project(9)
+    assert run("sync", "copy").exit_code == 0
+    write_project(2)
+    result = run("sync", "copy")
+    assert result.exit_code == 3
+    assert "the source does not list 7 of the 9 records" in result.output
+    assert held() == 9
+    write_project(1)  # others are missing now: without a word of the user nothing goes
+    result = run(*accept)
+    assert result.exit_code == 0, result.output
+    assert run("sync", "copy").exit_code == 0
+    assert held() == 1
+
+
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
@@ -164,11 +199,11 @@ def test_a_part_of_a_stream_is_refreshed(synced: Run) -> None:
     assert synced("state", "set", "people_to_shelf", "users", state, "-y").exit_code == 0
     refresh = ("state", "refresh", "people_to_shelf", "users", "-y", "--partition")
     assert "1 partition(s) of users from the start" in synced(*refresh, "repository=acme/web").stdout
-    shown = json.loads(synced("state", "show", "people_to_shelf", "users").stdout)
-    assert [entry["cursor"] for entry in shown["states"]] == [{}, {"at": "2026-01-01"}]
+    content = json.loads(synced("state", "show", "people_to_shelf", "users").stdout)
+    assert [entry["cursor"] for entry in content["states"]] == [{}, {"at": "2026-01-01"}]
     wrong = synced(*refresh, "repository=acme/other")
     assert (wrong.exit_code, "Its partitions have repository" in wrong.stderr) == (2, True)
     assert "no partitions by repo" in synced(*refresh, "repo=acme/web").stderr
-    assert "no NAME=VALUE" in synced(*refresh, "acme").stderr
+    assert "not a NAME=VALUE" in synced(*refresh, "acme").stderr
     assert synced("state", "set", "people_to_shelf", "users", '{"cursor": "2026-01-01"}', "-y").exit_code == 0
-    assert "does not tell partitions apart" in synced(*refresh, "repository=acme/web").stderr
+    assert "does not distinguish partitions" in synced(*refresh, "repository=acme/web").stderr

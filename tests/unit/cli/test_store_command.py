@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kitestring.cli.command_line import app
 from kitestring.server.context import Context
-from kitestring.server.notifications.channels import seal_channels
+from kitestring.server.notifications.notification_settings import seal_channels
 from kitestring.server.settings import Settings
 from kitestring.server.workspaces import workspaces
 
@@ -37,8 +37,8 @@ def name_of(home: Path, name: str = "") -> str:
         with context.store.write() as db:
             row = workspaces.default(db)
             if name:
-                told = {"failure": {"webhook": {"enabled": True, "url": f"https://hooks.example.com/{name}"}}}
-                kept = seal_channels(context.secret_box, row.id, told, row.notifications)
+                messages = {"failure": {"webhook": {"enabled": True, "url": f"https://hooks.example.com/{name}"}}}
+                kept = seal_channels(context.secret_box, row.id, messages, row.notifications)
                 workspaces.change(db, row.id, {"name": name, "notifications": kept})
             return str(workspaces.default(db).name)
     finally:
@@ -50,8 +50,8 @@ def test_a_copy_is_taken_while_a_server_runs_and_put_back_when_none_does(home: P
     name_of(home, "before")
     copy = tmp_path / "copy.sqlite"
     running = Context.of(Settings(home=home))
-    said = run("store", "backup", "copy.sqlite")
-    assert "secret.key" in said
+    output = run("store", "backup", "copy.sqlite")
+    assert "secret.key" in output
     assert (copy.stat().st_mode & 0o777, not copy.with_name("copy.sqlite-wal").exists()) == (0o600, True)
     assert "is there already" in run("store", "backup", "copy.sqlite", code=2)
     run("store", "backup", "copy.sqlite", "--force")
@@ -59,9 +59,9 @@ def test_a_copy_is_taken_while_a_server_runs_and_put_back_when_none_does(home: P
     running.close()
     name_of(home, "after")
     assert "Add --yes" in run("store", "restore", "copy.sqlite", code=2)
-    said = run("store", "restore", "copy.sqlite", "--yes")
+    output = run("store", "restore", "copy.sqlite", "--yes")
     assert name_of(home) == "before"
-    assert "before-restore" in said
+    assert "before-restore" in output
     (saved,) = (home / "backups").glob("*before-restore.sqlite")
     run("store", "restore", str(saved), "--yes")
     assert name_of(home) == "after"
@@ -76,7 +76,7 @@ def test_what_is_no_copy_is_damaged_newer_or_sealed_with_another_key_is_told(hom
     assert "there is no store" in run("store", "backup", code=2)
     name_of(home, "x")
     (tmp_path / "text").write_text("not a store")
-    assert "is no copy" in run("store", "restore", "text", "--yes", code=2)
+    assert "is not a copy" in run("store", "restore", "text", "--yes", code=2)
     assert "there is no file" in run("store", "restore", "nowhere", "--yes", code=2)
     run("store", "backup", "copy.sqlite")
     (home / "secret.key").unlink()
@@ -88,6 +88,6 @@ def test_what_is_no_copy_is_damaged_newer_or_sealed_with_another_key_is_told(hom
 
 def test_a_store_on_postgresql_is_left_to_its_own_tools(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KITESTRING_DATABASE_URL", "postgresql://kite:secret-word@db.example/kite")
-    said = run("store", "backup", code=2)
-    assert "pg_dump" in said
-    assert "secret-word" not in said
+    output = run("store", "backup", code=2)
+    assert "pg_dump" in output
+    assert "secret-word" not in output

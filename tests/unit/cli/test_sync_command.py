@@ -74,7 +74,7 @@ def test_a_dry_run_as_json_has_the_figures(run: Run, project: Path) -> None:
 def test_the_result_as_json_is_one_object_on_stdout(run: Run, project: Path) -> None:
     answer = json.loads(run("sync", "people_to_shelf", "--json").stdout)
     assert (answer["status"], answer["streams"]["users"]["written"]) == ("succeeded", 5)
-    assert [one["connection"] for one in json.loads(run("sync", "--json").stdout)] == [
+    assert [result_line["connection"] for result_line in json.loads(run("sync", "--json").stdout)] == [
         "people_to_shelf",
         "feed_to_shelf",
     ]
@@ -102,16 +102,16 @@ def test_flags_are_laid_over_what_the_project_says(run: Run, project: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "sentence"),
     [
         (["--source", "sample"], "--destination is missing"),
         (["people_to_shelf", "--source", "sample", "--destination", "shelf"], "not both"),
     ],
 )
-def test_half_a_request_is_a_usage_error(run: Run, project: Path, words: list[str], told: str) -> None:
+def test_half_a_request_is_a_usage_error(run: Run, project: Path, words: list[str], sentence: str) -> None:
     result = run("sync", *words)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert sentence in result.stderr
 
 
 def test_without_project_and_flags_it_says_what_to_do(run: Run, folder: Path) -> None:
@@ -142,10 +142,10 @@ def test_rejected_records_are_kept_and_replayed(run: Run, project: Path) -> None
     result = run("sync", "feed_to_shelf")
     assert result.exit_code == 0
     assert "1 rejected records are kept in" in result.stdout
-    shown = json.loads(run("replay", "feed_to_shelf", "--show", "--json").stdout)
-    assert shown == [{"stream": "items", "reason": "the name is null", "count": 1}]
-    again = run("replay", "feed_to_shelf")
-    assert again.exit_code == 0, again.output
+    content = json.loads(run("replay", "feed_to_shelf", "--show", "--json").stdout)
+    assert content == [{"stream": "items", "reason": "the name is null", "count": 1}]
+    second = run("replay", "feed_to_shelf")
+    assert second.exit_code == 0, second.output
     assert lines(project.parent / "out" / "items.jsonl") == 3
     assert "has no rejected records" in run("replay", "feed_to_shelf", "--show").stdout
 
@@ -193,3 +193,9 @@ def test_paths_of_the_project_are_relative_to_its_file_and_those_typed_to_where_
     assert run("sync", "people_to_shelf", "--state", "mine.json").exit_code == 0
     assert (project.parent / "out" / "users.jsonl").is_file()
     assert [path.name for path in below.iterdir() if path.suffix == ".json"] == ["mine.json"]
+
+
+def test_deletions_are_accepted_on_a_server_by_its_own_command(run: Run, folder: Path) -> None:
+    result = run("--server", "http://127.0.0.1:1", "sync", "helpdesk", "--accept")
+    assert result.exit_code == 2
+    assert "kitestring state accept NAME" in " ".join(result.stderr.split())

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import yaml
+from kitestring.declarative.manifest import parse
 
 FOLDER = Path(__file__).parents[2] / "golden" / "declarative"
 DEFINITIONS: dict[str, Any] = {
@@ -70,7 +70,7 @@ class Case:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.stem
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = parse(path.read_text("utf-8"))
         self.values: dict[str, Any] = values
         self.steps: list[str] = values.get("do", ["discover", "read"])
         manifest = dict(values["manifest"])
@@ -125,14 +125,14 @@ class Api:
             method, _, target = key.partition(" ")
             parts = urlsplit(target)
             rule = (method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
-            self.rules = [one for one in self.rules if one[:3] != rule]
+            self.rules = [single_rule for single_rule in self.rules if single_rule[:3] != rule]
             self.rules.append((*rule, list(value) if isinstance(value, list) else [value]))
         self.rules.sort(key=lambda rule: -len(rule[2]))
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: str) -> dict[str, Any]:
         for verb, place, needed, answers in self.rules:
             if verb == method and place == path and needed.items() <= query.items():
-                fitting = [one for one in answers if str(one.get("asked", "")) in body]
+                fitting = [single_answer for single_answer in answers if str(single_answer.get("asked", "")) in body]
                 if fitting:
                     if len(fitting) > 1 and fitting[0] is answers[0]:
                         answers.pop(0)
@@ -142,7 +142,7 @@ class Api:
 
 def content(answer: Mapping[str, Any], url: str) -> bytes:
     if "lines" in answer:
-        body = "".join(json.dumps(one) + "\n" for one in answer["lines"])
+        body = "".join(json.dumps(single_line) + "\n" for single_line in answer["lines"])
     else:
         body = answer["text"] if "text" in answer else json.dumps(answer["json"]) if "json" in answer else ""
     data: bytes = body.replace("http://api", url).encode(answer.get("encoding", "utf-8"))
@@ -169,12 +169,12 @@ def serving(case: Case) -> Iterator[Api]:
 
         def log_message(self, *_: Any) -> None: ...
 
-        def handle_one(self) -> None:
+        def answer_request(self) -> None:
             parts = urlsplit(self.path)
             pairs = parse_qsl(parts.query, keep_blank_values=True)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             with lock:
-                api.calls.append(told(self.command, parts.path, pairs, body, dict(self.headers.items())))
+                api.calls.append(call_line(self.command, parts.path, pairs, body, dict(self.headers.items())))
                 answer = api.answer(self.command, parts.path, dict(pairs), body)
             data = content(answer, api.url)
             self.send_response(answer.get("status", 200))
@@ -184,7 +184,7 @@ def serving(case: Case) -> Iterator[Api]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer_request
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -199,20 +199,20 @@ def serving(case: Case) -> Iterator[Api]:
         thread.join()
 
 
-def told(method: str, path: str, query: list[tuple[str, str]], body: str, headers: Mapping[str, str]) -> str:
+def call_line(method: str, path: str, query: list[tuple[str, str]], body: str, headers: Mapping[str, str]) -> str:
     """A request in one line, names in order."""
     text = f"{method} {path}" + ("?" + "&".join(f"{k}={v}" for k, v in sorted(query)) if query else "")
-    given = {name.lower(): value for name, value in headers.items()}
+    provided = {name.lower(): value for name, value in headers.items()}
     if body:
-        kind = given.get("content-type", "")
+        kind = provided.get("content-type", "")
         if "json" in kind:
             body = json.dumps(json.loads(body), sort_keys=True)
         elif "form" in kind:
             body = "&".join(f"{k}={v}" for k, v in sorted(parse_qsl(body, keep_blank_values=True))) + " (form)"
         text += f"  {body}"
-    if "authorization" in given:
-        text += f"  [{given['authorization']}]"
-    more = [f"{name}: {value}" for name, value in sorted(given.items()) if name not in ORDINARY]
+    if "authorization" in provided:
+        text += f"  [{provided['authorization']}]"
+    more = [f"{name}: {value}" for name, value in sorted(provided.items()) if name not in ORDINARY]
     text += f"  {{{', '.join(more)}}}" if more else ""
     return JWT.sub(opened, text)
 
@@ -254,16 +254,16 @@ def run(case: Case, api: Api, folder: Path, command: Any) -> str:
             paths["catalog"] = str(Path(paths["manifest"]).with_name("catalog.json"))
         messages = list(command("read" if step == "again" else step, paths))
         calls = [call.replace(api.url, "http://api") for call in api.calls]
-        lines += ["", f"== {step}", *calls, *shown(case, messages, api.url)]
+        lines += ["", f"== {step}", *calls, *state_lines(case, messages, api.url)]
         if step in ("read", "again"):
             kept = [m["state"] for m in messages if m["type"] == "STATE"]
-            latest = {one["stream"]["stream_descriptor"]["name"]: one for one in kept if "stream" in one}
+            latest = {item["stream"]["stream_descriptor"]["name"]: item for item in kept if "stream" in item}
             Path(paths["state"]).write_text(json.dumps(list(latest.values())), "utf-8")
     return "\n".join(lines) + "\n"
 
 
 def configured(case: Case, catalog: Mapping[str, Any]) -> dict[str, Any]:
-    wanted, more = case.values.get("select"), case.values.get("configured", {})
+    expected, more = case.values.get("select"), case.values.get("configured", {})
     return {
         "streams": [
             {
@@ -273,12 +273,12 @@ def configured(case: Case, catalog: Mapping[str, Any]) -> dict[str, Any]:
                 **more,
             }
             for stream in catalog["streams"]
-            if wanted is None or stream["name"] in wanted
+            if expected is None or stream["name"] in expected
         ]
     }
 
 
-def shown(case: Case, messages: list[dict[str, Any]], url: str) -> Iterator[str]:
+def state_lines(case: Case, messages: list[dict[str, Any]], url: str) -> Iterator[str]:
     records, states, rest = [], {}, []
     for message in messages:
         kind = message["type"]
@@ -298,8 +298,8 @@ def shown(case: Case, messages: list[dict[str, Any]], url: str) -> Iterator[str]
                 text = json.dumps(record["data"], sort_keys=True, ensure_ascii=False, indent=1)
             records.append(f"{record['stream']} {text}" + (f" {line(reference)}" if reference else ""))
         elif kind == "STATE" and "stream" in message["state"]:
-            one = message["state"]["stream"]
-            states[one["stream_descriptor"]["name"]] = one.get("stream_state")
+            single_stream = message["state"]["stream"]
+            states[single_stream["stream_descriptor"]["name"]] = single_stream.get("stream_state")
         elif kind == "CONTROL":
             text = line(message["control"]["connectorConfig"]["config"])
             rest.append(f"-- config {re.sub(NOW, '<a moment>', text)}")
@@ -311,7 +311,7 @@ def shown(case: Case, messages: list[dict[str, Any]], url: str) -> Iterator[str]
             rest.append(f"-- error: {name}: " + " ".join(error["message"].split()))
     if records or states:
         rest += ["-- records", *records, "-- state", *(f"{k} {line(tidy(v))}" for k, v in sorted(states.items()))]
-    yield from (one.replace(url, "http://api").replace(url.removeprefix("http://"), "api") for one in rest)
+    yield from (item.replace(url, "http://api").replace(url.removeprefix("http://"), "api") for item in rest)
 
 
 def line(value: Any) -> str:
@@ -325,4 +325,4 @@ def tidy(state: Any) -> Any:
         if isinstance(result.get("states"), list):
             result["states"] = sorted(result["states"], key=line)
         return result
-    return [tidy(one) for one in state] if isinstance(state, list) else state
+    return [tidy(item) for item in state] if isinstance(state, list) else state

@@ -70,7 +70,7 @@ def serving() -> Iterator[Api]:
 
         def log_message(self, *_: Any) -> None: ...
 
-        def handle_one(self) -> None:
+        def answer_request(self) -> None:
             parts = urlsplit(self.path)
             query: dict[str, Any] = {}
             for name, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -94,7 +94,7 @@ def serving() -> Iterator[Api]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_PATCH = handle_one
+        do_GET = do_POST = do_PUT = do_PATCH = answer_request
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -171,14 +171,14 @@ def sync(
     write: Write = DEDUPLICATED,
 ) -> Sync:
     """Read one stream as the engine does, one partition after the other."""
-    found = source.discover().get(name)
-    assert found is not None
-    found = replace(found, write=write)
+    response = source.discover().get(name)
+    assert response is not None
+    response = replace(response, write=write)
     if state is not None:
-        found = replace(found, sync_mode=SyncMode.incremental)
+        response = replace(response, sync_mode=SyncMode.incremental)
     saved = {name: state} if state else {}
     result = Sync([], dict(state or {}), [], [], [])
-    for partition in source.partitions([found], saved):
+    for partition in source.partitions([response], saved):
         for item in source.read(partition, saved):
             if isinstance(item, Batch):
                 result.records.extend(item.rows())
@@ -189,7 +189,7 @@ def sync(
             elif isinstance(item, Checkpoint):
                 result.state = json.loads(json.dumps(source.merge(name, result.state, item.state)))
                 result.states.append(result.state)
-    result.state = source.finish(found, result.state)
+    result.state = source.finish(response, result.state)
     return result
 
 

@@ -38,8 +38,8 @@ def run(api: Api, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> 
 
 
 def selected(name: str = "things", mode: str = "full_refresh", **more: Any) -> dict[str, Any]:
-    one = {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"], **more}
-    return {"streams": [{"stream": one, "sync_mode": mode, "destination_sync_mode": "append"}]}
+    item = {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"], **more}
+    return {"streams": [{"stream": item, "sync_mode": mode, "destination_sync_mode": "append"}]}
 
 
 def of(messages: list[Any], kind: str) -> list[Any]:
@@ -137,11 +137,11 @@ def test_a_stream_that_fails_stops_no_other(run: Any, api: Api) -> None:
 @pytest.mark.parametrize(
     ("files", "fact"),
     [
-        ({"config": "{"}, "is no JSON"),
-        ({"config": []}, "is no object"),
+        ({"config": "{"}, "is not JSON"),
+        ({"config": []}, "is not an object"),
         ({"catalog": {"nothing": 1}}, "no list of streams"),
         ({"catalog": {"streams": [{"stream": {}}]}}, "stream 0 cannot be understood"),
-        ({"catalog": selected(), "state": 5}, "a saved state is no object"),
+        ({"catalog": selected(), "state": 5}, "a saved state is not an object"),
     ],
 )
 def test_a_wrong_file_is_told(run: Any, files: Any, fact: str) -> None:

@@ -97,9 +97,9 @@ def test_secrets_are_masked_wherever_they_appear(api: Api, caplog: pytest.LogCap
     text = json.dumps(result.values())
     assert key not in text
     (page,) = result.slices[0].pages
-    assert [one.status for one in page.attempts] == [500]
+    assert [attempt.status for attempt in page.attempts] == [500]
     assert page.records == [{"id": 1, "echo": "you are **********"}]
-    assert any("waiting" in one.message for one in result.logs)
+    assert any("waiting" in log.message for log in result.logs)
 
 
 def test_what_goes_wrong_stands_beside_what_was_read(api: Api) -> None:
@@ -141,10 +141,10 @@ def test_token_requests_and_parents_stand_apart_from_pages(api: Api) -> None:
     result = read(manifest(kids), {}, "kids")
     assert [part.partition["parent"] for part in result.slices] == [1, 2]
     assert [len(part.pages) for part in result.slices] == [1, 1]
-    assert sorted(one.url.removeprefix(api.url) for one in result.other) == ["/parents", "/token"]
+    assert sorted(item.url.removeprefix(api.url) for item in result.other) == ["/parents", "/token"]
     api.answers["/parents"] = (403, {"message": "not for you"})
     refused = read(manifest(kids), {}, "kids")
-    assert [(one.url.removeprefix(api.url), one.status) for one in refused.other] == [("/parents", 403)]
+    assert [(item.url.removeprefix(api.url), item.status) for item in refused.other] == [("/parents", 403)]
     assert "403" in refused.error
     for secret in ("token-0815", "secret-in-the-manifest"):
         assert secret not in json.dumps(result.values())
@@ -215,15 +215,15 @@ streams:
     retriever: {requester: {$ref: "#/definitions/requester"}, record_selector: {extractor: {field_path: []}}}
 """
     result = resolved(text)
-    (one,) = result["streams"]
-    assert (result["type"], result["check"]["type"], one["type"]) == (
+    (item,) = result["streams"]
+    assert (result["type"], result["check"]["type"], item["type"]) == (
         "DeclarativeSource",
         "CheckStream",
         "DeclarativeStream",
     )
-    assert one["retriever"]["type"] == "SimpleRetriever"
-    assert one["retriever"]["requester"]["type"] == "HttpRequester"
-    assert one["retriever"]["record_selector"]["extractor"]["type"] == "DpathExtractor"
+    assert item["retriever"]["type"] == "SimpleRetriever"
+    assert item["retriever"]["requester"]["type"] == "HttpRequester"
+    assert item["retriever"]["record_selector"]["extractor"]["type"] == "DpathExtractor"
     assert "$ref" not in json.dumps(result["streams"])
 
 
@@ -233,7 +233,10 @@ def test_a_draft_has_no_mistakes_and_reads_every_page(api: Api, auth: str, pagin
     def answer(call: Call) -> Any:
         number = int(call.query.get("page") or int(call.query.get("skip", 0)) // 2 + 1)
         number = int(call.query.get("after", number)) if not call.query.get("n") else int(call.query["n"])
-        page = {"data": {"items": [{"id": 2 * number + one} for one in range(2)] if number < 4 else []}, "meta": {}}
+        page = {
+            "data": {"items": [{"id": 2 * number + single_number} for single_number in range(2)] if number < 4 else []},
+            "meta": {},
+        }
         if number < 3:
             page["meta"] = {"next": number + 1}
         headers = {"Link": f'<{api.url}/v1/things?n={number + 1}>; rel="next"'} if number < 3 else {}
@@ -250,8 +253,8 @@ def test_a_draft_has_no_mistakes_and_reads_every_page(api: Api, auth: str, pagin
     first = api.calls[0]
     assert (first.query["open"], first.query["limit"]) == ("yes", "2")
     sent = {**first.headers, **first.query}
-    wanted = {"bearer": "authorization", "basic": "authorization", "header:X-Key": "x-key", "query:key": "key"}
-    assert auth == "none" or sent[wanted[auth]]
+    expected = {"bearer": "authorization", "basic": "authorization", "header:X-Key": "x-key", "query:key": "key"}
+    assert auth == "none" or sent[expected[auth]]
 
 
 def test_a_draft_without_a_page_size_reads_until_an_empty_page(api: Api) -> None:
@@ -263,7 +266,7 @@ def test_a_draft_without_a_page_size_reads_until_an_empty_page(api: Api) -> None
 @pytest.mark.parametrize(
     ("url", "more"),
     [("ftp://a", {}), ("nonsense", {}), ("https://u:pw@a.com/x", {}), ("https://a.com/x", {"auth": "magic"})]
-    + [("https://a.com/x", {"paging": one}) for one in ("page", "cursor:after", "magic:x")],
+    + [("https://a.com/x", {"paging": value}) for value in ("page", "cursor:after", "magic:x")],
 )
 def test_a_draft_that_cannot_be_is_refused(url: str, more: dict[str, str]) -> None:
     with pytest.raises(ConfigError) as caught:

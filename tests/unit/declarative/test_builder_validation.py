@@ -59,7 +59,7 @@ def broken(*changes: tuple[str, str]) -> list[tuple[int, str]]:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
-    return [(one.line, one.message) for one in validate(text)]
+    return [(item.line, item.message) for item in validate(text)]
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_missing_field_is_told_at_what_should_hold_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "said"),
+    ("old", "new", "line", "sentence"),
     [
         ('$ref: "#/definitions/requester"', '$ref: "#/definitions/requestor"', 17, "requestor"),
         ("name: keepers", "name: beasts", 28, "two streams have the name beasts"),
@@ -109,15 +109,15 @@ def test_a_missing_field_is_told_at_what_should_hold_it() -> None:
         ("version: 6.48.0", "version: [6.48.0", 2, "YAML"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, said: str) -> None:
+def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, sentence: str) -> None:
     result = broken((old, new))
-    assert [one for one in result if one[0] in (line, line + 1) and said in one[1]], result
+    assert [item for item in result if item[0] in (line, line + 1) and sentence in item[1]], result
 
 
 def test_every_reference_that_leads_nowhere_is_told() -> None:
     text = "version: 1\nstreams:\n  - $ref: '#/a'\n  - '#/b/c'\n  - {x: '#/streams/2'}\n"
     result = validate(text)
-    assert [one.line for one in result] == [3, 4, 5]
+    assert [item.line for item in result] == [3, 4, 5]
     assert "circular" in result[2].message
 
 
@@ -149,15 +149,15 @@ def test_streams_of_one_name_may_stand_under_different_conditions() -> None:
 """
     head = "version: 6.48.0\ntype: DeclarativeSource\ncheck: {type: CheckStream, stream_names: [beasts]}\nstreams:\n"
 
-    def told(*conditions: str) -> list[str]:
+    def messages_of(*conditions: str) -> list[str]:
         parts = [
             f'  - type: ConditionalStreams\n    condition: "{{{{ {condition} }}}}"\n    streams:{stream}'
             for condition in conditions
         ]
         return [defect.message for defect in validate(head + "".join(parts))]
 
-    assert told("config.get('a')", "not config.get('a')") == []
-    assert told("config.get('a')", "config.get('a')") == ["two streams have the name beasts"]
+    assert messages_of("config.get('a')", "not config.get('a')") == []
+    assert messages_of("config.get('a')", "config.get('a')") == ["two streams have the name beasts"]
 
 
 def test_a_defect_in_an_end_of_credentials_is_told_at_its_place() -> None:

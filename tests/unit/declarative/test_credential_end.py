@@ -19,7 +19,7 @@ def ends_of(
     return [(end.name, end.at) for end in source.credential_ends()]
 
 
-def asked(api: Api, at: str) -> dict[str, Any]:
+def expiry_config(api: Api, at: str) -> dict[str, Any]:
     once = {"type": "DefaultErrorHandler", "max_retries": 0}
     return {
         "at": at,
@@ -39,13 +39,13 @@ def test_an_end_that_the_manifest_knows_is_told_where_its_condition_holds(open_s
 )
 def test_an_end_that_the_api_knows_is_asked_for(api: Api, open_source: Open, text: str, hour: int) -> None:
     api.answers["/token"] = {"expires_at": text}
-    ((_, at),) = ends_of(open_source, asked(api, "{{ response.get('expires_at') or '' }}"))
+    ((_, at),) = ends_of(open_source, expiry_config(api, "{{ response.get('expires_at') or '' }}"))
     assert (at.day, at.hour) == (31, hour)
 
 
 def test_the_next_end_is_first_and_what_has_none_is_left_out(api: Api, open_source: Open) -> None:
     api.answers["/token"] = {"expires_at": None}
-    none = asked(api, "{{ response.get('expires_at') or '' }}")
+    none = expiry_config(api, "{{ response.get('expires_at') or '' }}")
     assert [name for name, _ in ends_of(open_source, {"at": "2028-01-01"}, none, {"at": "2027-01-01"})] == [
         "number 2",
         "number 0",
@@ -55,12 +55,12 @@ def test_the_next_end_is_first_and_what_has_none_is_left_out(api: Api, open_sour
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_an_api_that_does_not_tell_stops_nothing(api: Api, open_source: Open, status: int) -> None:
     api.answers["/token"] = (status, {"error": "no"})
-    assert ends_of(open_source, asked(api, "{{ response['expires_at'] }}")) == []
+    assert ends_of(open_source, expiry_config(api, "{{ response['expires_at'] }}")) == []
 
 
 def test_an_api_that_tells_no_moment_stops_nothing(api: Api, open_source: Open) -> None:
     api.answers["/token"] = {"expires_at": "soon"}
-    assert ends_of(open_source, asked(api, "{{ response['expires_at'] }}")) == []
+    assert ends_of(open_source, expiry_config(api, "{{ response['expires_at'] }}")) == []
 
 
 def test_what_is_no_moment_is_a_defect_of_the_manifest(open_source: Open) -> None:

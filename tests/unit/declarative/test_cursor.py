@@ -180,8 +180,8 @@ def test_a_start_stays_between_a_lowest_and_a_highest(api: Api, open_source: Ope
         "min_datetime": "2024-01-10T00:00:00Z",
         "max_datetime": "{{ config.most }}",
     }
-    for given, begun in (("2023-01-01T00:00:00Z", "2024-01-10"), ("2024-02-20T00:00:00Z", "2024-02-01")):
-        config = {"start": given, "most": "2024-02-01T00:00:00Z"}
+    for provided, begun in (("2023-01-01T00:00:00Z", "2024-01-10"), ("2024-02-20T00:00:00Z", "2024-02-01")):
+        config = {"start": provided, "most": "2024-02-01T00:00:00Z"}
         sync(open_source(stream(url=api.url, incremental_sync=cursor(**WINDOW, start_datetime=start)), config=config))
         assert windows(api)[-1][0].startswith(begun)
 

@@ -137,16 +137,16 @@ def test_cursors_that_miss_what_comes_late_are_found(field: str, back: str | Non
 
 
 def test_one_cursor_for_partitions_that_may_be_added_is_found_also_in_parents() -> None:
-    one = cursor(global_substream_cursor=True)
+    single_cursor = cursor(global_substream_cursor=True)
     router = {"type": "ListPartitionRouter", "values": ["a"], "cursor_field": "repository"}
-    flat = thing(incremental_sync=one, retriever={"partition_router": router})
+    flat = thing(incremental_sync=single_cursor, retriever={"partition_router": router})
     assert rules(flat) == ["one-cursor"]
     parent = {"type": "ParentStreamConfig", "stream": flat, "parent_key": "id", "partition_field": "thread"}
     child = stream(
         "replies",
         url="https://api.example",
         primary_key="id",
-        incremental_sync=one,
+        incremental_sync=single_cursor,
         retriever={"partition_router": {"type": "SubstreamPartitionRouter", "parent_stream_configs": [parent]}},
     )
     assert [(f.rule, f.stream) for f in examine(resolve(manifest(child)))] == [("one-cursor", "things")]

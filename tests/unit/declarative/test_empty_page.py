@@ -297,7 +297,7 @@ def test_a_partition_that_may_be_incomplete_begins_where_it_began(api: Api, open
     api.answers["/parents/a/things"] = {"data": [ROW]}
     api.answers["/parents/b/things"] = None
     first = sync(open_source(substream(api.url)), state={})
-    cursors = {one["partition"]["parent"]: one["cursor"]["updated_at"] for one in first.state["states"]}
+    cursors = {state["partition"]["parent"]: state["cursor"]["updated_at"] for state in first.state["states"]}
     assert cursors == {"a": "2024-01-10T00:00:00Z", "b": "2024-01-01T00:00:00Z"}
     assert "state" not in first.state, "a partition that is new next time begins at the start"
     api.answers["/parents/b/things"] = {"data": [{**ROW, "id": 2}]}
@@ -358,3 +358,33 @@ def test_reading_in_python_logs_the_doubt(api: Api, tmp_path: Path, caplog: pyte
     assert list(source.read("things")) == []
     source.close()
     assert any("things may be incomplete" in line.getMessage() for line in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("last", "rule"),
+    [
+        ((403, {"message": "no permission"}), {"http_codes": [403]}),
+        ({"ok": False, "error": "not_in_channel"}, {"predicate": "{{ response.get('error') }}"}),
+    ],
+)
+def test_records_behind_an_ignored_refusal_are_not_taken_for_deleted(
+    api: Api, open_source: Open, last: Any, rule: dict[str, Any]
+) -> None:
+    ignoring = {"type": "HttpResponseFilter", "action": "IGNORE", **rule}
+    handler = {"type": "DefaultErrorHandler", "response_filters": [ignoring]}
+    destination, states = MemoryDestination(), MemoryStates()
+    detecting = [Selection("things", "full_refresh", "append_dedup", detect_deletes={"most_percent": 100})]
+
+    def synced_with(*pages: Any) -> Result:
+        api.answers["/things"] = list(pages)
+        source = open_source(paged(api.url, requester={"error_handler": handler}, primary_key="id"))
+        return run(source, destination, detecting, states=states)
+
+    second = {"data": [{"id": 3}]}
+    assert synced_with(PAGE, second).ok
+    result = synced_with(PAGE, last)
+    assert result.status == "suspicious"
+    assert "was ignored" in result.streams["things"].suspicions[0]
+    assert len(destination.stored["things"]) == 3
+    assert synced_with({"data": [{"id": 1}]}).ok
+    assert destination.stored["things"] == [{"id": 1}]

@@ -34,7 +34,7 @@ def answering(api: Api, *names: str) -> None:
 
 
 def kept(folder: Path) -> dict[str, str]:
-    return {str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()}
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_records_come_without_their_files_where_no_folder_is_named(api: Api, open_source: Open) -> None:
@@ -73,7 +73,7 @@ def test_a_second_sync_puts_files_in_the_place_of_the_first(api: Api, open_sourc
 def test_a_name_that_leads_out_of_the_folder_is_refused(api: Api, open_source: Open, tmp_path: Path, name: str) -> None:
     answering(api, name, "good")
     result = sync(open_source(things(api), config={"files_folder": str(tmp_path / "in")}))
-    assert [one.reason for one in result.rejects] == [
+    assert [reject.reason for reject in result.rejects] == [
         f"its file cannot be fetched: {name!r} is not a file name inside the folder"
     ]
     assert kept(tmp_path) == {"in/things/good": "content of good"}
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_fetched_is_a_reject_and_the_others_come(
     answering(api, "a", "b", "c")
     api.answers["/file/1"] = (404, {"message": "gone"})
     result = sync(open_source(things(api), config={"files_folder": str(tmp_path)}))
-    assert [one["id"] for one in result.records] == [0, 2]
+    assert [record["id"] for record in result.records] == [0, 2]
     assert result.rejects[0].reason.endswith("/file/1 answered 404: gone")
 
 
@@ -120,7 +120,7 @@ def test_an_answer_that_the_manifest_ignores_leaves_the_record_without_a_file(
     }
     requester = {**UPLOADER["requester"], "error_handler": ignoring}
     result = sync(open_source(things(api, requester=requester), config={"files_folder": str(tmp_path)}))
-    assert [one["id"] for one in result.records] == [0]
+    assert [record["id"] for record in result.records] == [0]
     assert "file_reference" not in result.records[0]
 
 
@@ -158,8 +158,8 @@ def test_neither_a_check_nor_a_child_fetches_files(api: Api, open_source: Open, 
 
 
 def test_the_form_of_a_manifest_with_files_has_a_folder_for_them(api: Api, tmp_path: Path) -> None:
-    for name, one in (("with", things(api)), ("without", stream(url=api.url))):
-        (tmp_path / f"{name}.yaml").write_text(json.dumps(manifest(one)))
+    for name, item in (("with", things(api)), ("without", stream(url=api.url))):
+        (tmp_path / f"{name}.yaml").write_text(json.dumps(manifest(item)))
     assert {"files_folder", "files_limit_mb"} <= manifest_spec(tmp_path / "with.yaml")["properties"].keys()
     assert "files_folder" not in manifest_spec(tmp_path / "without.yaml")["properties"]
 
@@ -176,17 +176,17 @@ def test_a_platform_can_leave_the_files_where_they_are(
     answering(api, "a")
     (tmp_path / "m.yaml").write_text(json.dumps(manifest(things(api))))
     (tmp_path / "c.json").write_text("{}")
-    for wanted in (True, False):
+    for expected in (True, False):
         entry = {
             "stream": {"name": "things", "json_schema": {}, "supported_sync_modes": ["full_refresh"]},
             "sync_mode": "full_refresh",
             "destination_sync_mode": "append",
-            "include_files": wanted,
+            "include_files": expected,
         }
         (tmp_path / "k.json").write_text(json.dumps({"streams": [entry]}))
         paths = ["--manifest-path", f"{tmp_path}/m.yaml", "--config", f"{tmp_path}/c.json"]
         assert main(["read", *paths, "--catalog", f"{tmp_path}/k.json"]) == 0
-        lines = [json.loads(one) for one in capfdbinary.readouterr().out.splitlines()]
-        record = next(one["record"] for one in lines if one["type"] == "RECORD")
-        assert ("file_reference" in record) is wanted
+        lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+        record = next(line["record"] for line in lines if line["type"] == "RECORD")
+        assert ("file_reference" in record) is expected
         assert record["data"] == {"id": 0, "name": "a", "url": f"{api.url}/file/0"}

@@ -29,7 +29,7 @@ def kitestring(name: str, paths: Mapping[str, str]) -> list[dict[str, Any]]:
         arguments += ["--catalog", paths["catalog"], "--state", paths["state"]]
     output = io.BytesIO()
     main(arguments, output)
-    return [json.loads(one) for one in output.getvalue().splitlines()]
+    return [json.loads(line) for line in output.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

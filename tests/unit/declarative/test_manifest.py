@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from kitestring.declarative import manifest as manifest_module
-from kitestring.declarative.manifest import LARGEST_BYTES, load, parse, resolve
+from kitestring.declarative.manifest import LARGEST_BYTES, connection_specification, load, parse, resolve
+from kitestring.declarative.source import form_of
 from kitestring.errors import ConfigError
+from kitestring.yaml_lines import read_yaml
 
 
 def test_a_reference_brings_its_target_and_own_values_win() -> None:
@@ -21,6 +23,19 @@ def test_a_reference_brings_its_target_and_own_values_win() -> None:
 def test_a_reference_may_end_in_a_list_or_in_a_key_with_slashes() -> None:
     result = resolve({"list": [{"k": 5}], "n": {"a/b": 6}, "one": "#/list/0/k", "two": "#/n/a/b"})
     assert (result["one"], result["two"]) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    "spec", [None, 3, "x", [], {}, {"connection_specification": None}, {"connection_specification": "x"}]
+)
+def test_a_manifest_without_a_form_has_an_empty_one(spec: Any) -> None:
+    assert connection_specification({"spec": spec}) == connection_specification({}) == {}
+    assert form_of({"spec": spec})["properties"].keys() == {"base_url"}
+
+
+def test_the_form_of_a_manifest_is_that_of_its_spec() -> None:
+    form = {"type": "object", "properties": {"token": {"type": "string"}}}
+    assert connection_specification({"spec": {"connection_specification": form}}) == form
 
 
 def test_a_reference_to_a_plain_value_replaces_the_object() -> None:
@@ -174,3 +189,14 @@ def test_nested_components_without_a_type_of_their_own_parent_get_parameters() -
     )
     fields = result["streams"][0]["retriever"]["requester"]["request_parameters"]["fields"]
     assert fields["$parameters"] == {"p": 1}
+
+
+@pytest.mark.parametrize("text", ["since: 2024-13-45", f"limit: {'1' * 5000}", "name: \x1f", "name: !!binary x"])
+def test_a_value_that_no_manifest_can_hold_is_an_error_of_the_manifest(text: str) -> None:
+    with pytest.raises(ConfigError, match="manifest"):
+        parse(text)
+
+
+def test_a_character_that_yaml_does_not_allow_is_an_error_of_the_text() -> None:
+    with pytest.raises(ConfigError, match=r"the file:1: the character U\+001F is not allowed in YAML"):
+        read_yaml("\x1f", "the file")

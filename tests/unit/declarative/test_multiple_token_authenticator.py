@@ -20,12 +20,17 @@ PAGES = {
 
 def authenticator(url: str, quota: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     source = {"type": "QuotaStatusSource", "url": f"{url}/quota", **more.pop("source", {})}
-    one = {"type": "TokenQuota", "name": "rest", "remaining_path": ["rest", "left"], "reset_path": ["rest", "reset"]}
+    component = {
+        "type": "TokenQuota",
+        "name": "rest",
+        "remaining_path": ["rest", "left"],
+        "reset_path": ["rest", "reset"],
+    }
     return {
         "type": "RateLimitedMultipleTokenAuthenticator",
         "tokens": "{{ config['tokens'] }}",
         "quota_status_source": source,
-        "quotas": [{**one, **(quota or {})}],
+        "quotas": [{**component, **(quota or {})}],
         "budget_min_reserve": 0,
         "budget_reserve_fraction": 0,
         **more,
@@ -80,12 +85,12 @@ def test_a_reset_is_waited_for_and_the_quotas_are_asked_anew(
     left = {"one": 1}
     ask = quota(left, reset_in=0.05)
 
-    def told(call: Call) -> Any:
+    def remaining_quota(call: Call) -> Any:
         page = ask(call)
         left["one"] = 9
         return page
 
-    api.answers = {"/quota": told, "/things": pages(2)}
+    api.answers = {"/quota": remaining_quota, "/things": pages(2)}
     result = sync(open_source(things(api.url), config={"tokens": "one"}))
     assert len(result.records) == 2
     assert api.paths().count("/quota") == 2

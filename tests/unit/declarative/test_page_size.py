@@ -45,22 +45,22 @@ def upto(most: int, count: int = 10) -> Any:
     return answer
 
 
-def asked(api: Api) -> list[tuple[int, int]]:
+def page_requests(api: Api) -> list[tuple[int, int]]:
     return [(int(call.query.get("offset", 0)), int(call.query["limit"])) for call in api.calls]
 
 
 def test_a_refused_page_is_asked_for_again_smaller_and_the_size_stays(api: Api, open_source: Open) -> None:
     api.answers["/things"] = upto(4)
     result = sync(open_source(things(api.url)))
-    assert [one["id"] for one in result.records] == list(range(10))
-    assert asked(api) == [(0, 8), (0, 4), (4, 4), (8, 4)]
+    assert [record["id"] for record in result.records] == list(range(10))
+    assert page_requests(api) == [(0, 8), (0, 4), (4, 4), (8, 4)]
 
 
 def test_the_size_is_restored_after_a_page_where_the_manifest_says_so(api: Api, open_source: Open) -> None:
     api.answers["/things"] = upto(4)
     result = sync(open_source(things(api.url, reset_policy="AFTER_SUCCESSFUL_PAGE")))
-    assert [one["id"] for one in result.records] == list(range(10))
-    assert asked(api) == [(0, 8), (0, 4), (4, 8), (4, 4), (8, 8), (8, 4)]
+    assert [record["id"] for record in result.records] == list(range(10))
+    assert page_requests(api) == [(0, 8), (0, 4), (4, 8), (4, 4), (8, 8), (8, 4)]
 
 
 def test_an_api_that_refuses_the_smallest_page_ends_the_stream_with_the_manifests_advice(
@@ -68,17 +68,17 @@ def test_an_api_that_refuses_the_smallest_page_ends_the_stream_with_the_manifest
 ) -> None:
     api.answers["/things"] = upto(0)
     advice = "Choose fewer fields."
-    with pytest.raises(TransientError, match="refuses every page, after the smallest page of 2") as told:
+    with pytest.raises(TransientError, match="refuses every page, after the smallest page of 2") as caught:
         sync(open_source(things(api.url, minimum_page_size=2, retries_at_minimum_page_size=1, failure_message=advice)))
-    assert told.value.hint == advice
-    assert [size for _, size in asked(api)] == [8, 4, 2, 2]
+    assert caught.value.hint == advice
+    assert [size for _, size in page_requests(api)] == [8, 4, 2, 2]
 
 
 def test_reductions_in_a_row_are_limited(api: Api, open_source: Open) -> None:
     api.answers["/things"] = upto(0)
     with pytest.raises(TransientError, match="after 2 reductions in a row"):
         sync(open_source(things(api.url, max_attempts=2)))
-    assert [size for _, size in asked(api)] == [8, 4, 2]
+    assert [size for _, size in page_requests(api)] == [8, 4, 2]
 
 
 def test_numbered_pages_cannot_be_reduced(api: Api, open_source: Open) -> None:

@@ -22,7 +22,7 @@ def paginator(strategy: dict[str, Any], token: Any = "page", size: Any = None) -
 
 
 def rows(*ids: int) -> dict[str, Any]:
-    return {"data": [{"id": one} for one in ids]}
+    return {"data": [{"id": item} for item in ids]}
 
 
 def ids(result: Any) -> list[int]:

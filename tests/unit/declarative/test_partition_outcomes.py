@@ -49,7 +49,7 @@ def test_the_partitions_behind_one_that_is_gone_are_written_and_the_sync_is_not_
     (suspicion,) = result.streams["things"].suspicions
     assert suspicion.startswith('the partition {"n":"b"} of things could not be read: GET')
     saved = states.load("default")["things"]
-    cursors = {one["partition"]["n"]: one["cursor"]["updated_at"] for one in saved["states"]}
+    cursors = {state["partition"]["n"]: state["cursor"]["updated_at"] for state in saved["states"]}
     assert cursors == {"a": "2024-01-01T00:00:00Z", "b": "2024-01-01T00:00:00Z", "c": "2024-01-03T00:00:00Z"}
     assert "state" not in saved, "a partition that is new next time begins at the start"
 
@@ -118,7 +118,7 @@ def test_a_parents_partition_that_is_gone_keeps_the_children_of_the_others(api: 
     assert result.status == "suspicious"
     assert 'of the parents of this stream: the partition {"n":"b"}' in result.streams["things"].suspicions[0]
     parent = states.load("default")["things"]["parent_state"]["parents"]
-    cursors = {one["partition"]["n"]: one["cursor"]["updated_at"] for one in parent["states"]}
+    cursors = {state["partition"]["n"]: state["cursor"]["updated_at"] for state in parent["states"]}
     assert cursors == {"a": "2024-01-01T00:00:00Z", "b": "2024-01-01T00:00:00Z", "c": "2024-01-03T00:00:00Z"}
     api.answers["/things/b"] = page(2)
     api.answers["/parents/2"] = page(12)

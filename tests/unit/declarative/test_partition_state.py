@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from loopback import Api, Open, cursor, stream, sync
 
-from kitestring.declarative import stream as streams
+from kitestring.declarative import stream_state
 from kitestring.declarative.partition_state import refresh_partitions
-from kitestring.declarative.stream import RUN
+from kitestring.declarative.stream_state import RUN
 
 START = "2024-01-01T00:00:00Z"
 SINCE = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"}
@@ -35,7 +35,7 @@ class Repositories:
     def _since(self, rows: list[dict[str, str]]) -> Any:
         return lambda call: {"data": [row for row in rows if row["updated_at"] >= call.query.get("since", "")]}
 
-    def asked(self) -> dict[str, str]:
+    def since_by_path(self) -> dict[str, str]:
         """Where each path was asked from, and an empty journal after it."""
         calls = {call.path: call.query["since"][:10] for call in self.api.calls if "since" in call.query}
         self.api.calls.clear()
@@ -89,17 +89,17 @@ def test_a_partition_that_is_added_later_is_read_from_the_start(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
     first = sync(open_source(threads(api)), "threads")
-    repositories.asked()
+    repositories.since_by_path()
     repositories.add("c")
     second = sync(open_source(threads(api)), "threads", first.state)
-    assert repositories.asked() == {
+    assert repositories.since_by_path() == {
         "/a/threads": "2024-02-10",
         "/b/threads": "2024-02-10",
         "/c/threads": "2024-01-01",
     }
     assert {row["id"] for row in second.records if row["id"].startswith("c")} == {"c-1", "c-2"}
     sync(open_source(threads(api)), "threads", second.state)
-    assert set(repositories.asked().values()) == {"2024-02-10"}
+    assert set(repositories.since_by_path().values()) == {"2024-02-10"}
 
 
 def test_a_sync_that_ends_early_reads_the_new_partition_from_the_start_the_next_time(
@@ -108,9 +108,9 @@ def test_a_sync_that_ends_early_reads_the_new_partition_from_the_start_the_next_
     first = sync(open_source(threads(api)), "threads")
     repositories.add("c")
     half = sync(open_source(threads(api)), "threads", first.state).states[1]  # a and b are read, c is not
-    repositories.asked()
+    repositories.since_by_path()
     sync(open_source(threads(api)), "threads", half)
-    assert repositories.asked()["/c/threads"] == "2024-01-01"
+    assert repositories.since_by_path()["/c/threads"] == "2024-01-01"
 
 
 def test_partitions_of_a_state_with_one_cursor_are_not_new_whenever_the_sync_ends(
@@ -118,9 +118,9 @@ def test_partitions_of_a_state_with_one_cursor_are_not_new_whenever_the_sync_end
 ) -> None:
     half = sync(open_source(threads(api)), "threads", STATE).states[0]
     assert len(half["states"]) == 1
-    repositories.asked()
+    repositories.since_by_path()
     third = sync(open_source(threads(api)), "threads", {**half, RUN: {**half[RUN], "began": 1.0}}).states[-1]
-    assert repositories.asked()["/b/threads"] == "2024-02-10"
+    assert repositories.since_by_path()["/b/threads"] == "2024-02-10"
     assert len(third["states"]) == 2
 
 
@@ -130,15 +130,15 @@ def test_children_of_a_new_parent_partition_are_read_from_the_start_with_one_cur
 ) -> None:
     first = sync(open_source(replies(api, depends)), "replies")
     assert first.state["use_global_cursor"] is True
-    repositories.asked()
+    repositories.since_by_path()
     repositories.add("c")
     second = sync(open_source(replies(api, depends)), "replies", first.state)
-    asked = repositories.asked()
-    assert {asked["/c/c-1/replies"], asked["/c/c-2/replies"]} == {"2024-01-01"}
-    assert asked["/a/a-2/replies"] == "2024-02-09"  # a second of lookback
+    requests = repositories.since_by_path()
+    assert {requests["/c/c-1/replies"], requests["/c/c-2/replies"]} == {"2024-01-01"}
+    assert requests["/a/a-2/replies"] == "2024-02-09"  # a second of lookback
     assert second.suspicions == []
     sync(open_source(replies(api, depends)), "replies", second.state)
-    assert repositories.asked()["/c/c-2/replies"] == "2024-02-09"
+    assert repositories.since_by_path()["/c/c-2/replies"] == "2024-02-09"
 
 
 def test_the_parents_in_the_state_of_an_earlier_version_are_those_that_the_parents_own_state_lists(
@@ -153,8 +153,8 @@ def test_the_parents_in_the_state_of_an_earlier_version_are_those_that_the_paren
     }
     repositories.add("c")
     sync(open_source(replies(api, depends=True)), "replies", older)
-    asked = {path: since for path, since in repositories.asked().items() if path.endswith("replies")}
-    assert asked == {
+    requests = {path: since for path, since in repositories.since_by_path().items() if path.endswith("replies")}
+    assert requests == {
         "/a/a-2/replies": "2024-02-09",
         "/b/b-2/replies": "2024-02-09",
         "/c/c-1/replies": "2024-01-01",
@@ -168,9 +168,9 @@ def test_a_sync_that_ends_early_reads_the_children_of_a_new_parent_from_the_star
     first = sync(open_source(replies(api)), "replies")
     repositories.add("c")
     half = sync(open_source(replies(api)), "replies", first.state).states[-1]
-    repositories.asked()
+    repositories.since_by_path()
     sync(open_source(replies(api)), "replies", half)
-    assert repositories.asked()["/c/c-1/replies"] == "2024-01-01"
+    assert repositories.since_by_path()["/c/c-1/replies"] == "2024-01-01"
 
 
 def test_parents_are_known_after_a_state_has_become_too_long(
@@ -180,14 +180,14 @@ def test_parents_are_known_after_a_state_has_become_too_long(
     by_partition["incremental_sync"].pop("global_substream_cursor")
     first = sync(open_source(by_partition), "replies")
     assert len(first.state["states"]) == 4
-    monkeypatch.setattr(streams, "MOST_PARTITIONS", 3)
+    monkeypatch.setattr(stream_state, "MOST_PARTITIONS", 3)
     second = sync(open_source(by_partition), "replies", first.state)
     assert second.state["use_global_cursor"] is True
-    repositories.asked()
+    repositories.since_by_path()
     repositories.add("c")
     sync(open_source(by_partition), "replies", second.state)
-    asked = repositories.asked()
-    assert (asked["/c/c-1/replies"], asked["/a/a-2/replies"]) == ("2024-01-01", "2024-02-09")
+    requests = repositories.since_by_path()
+    assert (requests["/c/c-1/replies"], requests["/a/a-2/replies"]) == ("2024-01-01", "2024-02-09")
 
 
 def test_a_sync_that_ends_when_a_state_has_just_become_too_long_reads_the_rest_of_a_new_parent_from_the_start(
@@ -196,23 +196,23 @@ def test_a_sync_that_ends_when_a_state_has_just_become_too_long_reads_the_rest_o
     by_partition = replies(api)
     by_partition["incremental_sync"].pop("global_substream_cursor")
     first = sync(open_source(by_partition), "replies")
-    monkeypatch.setattr(streams, "MOST_PARTITIONS", 4)
+    monkeypatch.setattr(stream_state, "MOST_PARTITIONS", 4)
     repositories.add("c")
     rows = [{"id": f"c-{n}", "updated_at": "2024-01-10T00:00:00Z"} for n in (1, 2, 3)]
     api.answers["/c/threads"] = {"data": rows}
     api.answers["/c/c-3/replies"] = {"data": []}
     states = sync(open_source(by_partition), "replies", first.state).states
     half = next(state for state in states if state["use_global_cursor"])  # c-2 is read, and c-3 is not
-    repositories.asked()
+    repositories.since_by_path()
     sync(open_source(by_partition), "replies", half)
-    assert repositories.asked()["/c/c-3/replies"] == "2024-01-01"
+    assert repositories.since_by_path()["/c/c-3/replies"] == "2024-01-01"
 
 
 def test_a_sync_that_ends_when_a_state_has_just_become_too_long_says_what_may_be_missing(
     api: Api, open_source: Open, repositories: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = sync(open_source(listed(api, "a", "b")), "threads")
-    monkeypatch.setattr(streams, "MOST_PARTITIONS", 2)
+    monkeypatch.setattr(stream_state, "MOST_PARTITIONS", 2)
     names = ["a", "b", "c", "d", "e"]
     repositories.add(*names)
     states = sync(open_source(listed(api, *names)), "threads", first.state).states
@@ -225,10 +225,10 @@ def test_where_one_cursor_cannot_tell_the_sync_says_that_partitions_changed(
     api: Api, open_source: Open, repositories: Repositories
 ) -> None:
     first = sync(open_source(listed(api, "a", "b", global_substream_cursor=True)), "threads")
-    again = sync(open_source(listed(api, "b", "a", global_substream_cursor=True)), "threads", first.state)
-    assert again.suspicions == []
+    second = sync(open_source(listed(api, "b", "a", global_substream_cursor=True)), "threads", first.state)
+    assert second.suspicions == []
     repositories.add("c")
-    later = sync(open_source(listed(api, "a", "b", "c", global_substream_cursor=True)), "threads", again.state)
+    later = sync(open_source(listed(api, "a", "b", "c", global_substream_cursor=True)), "threads", second.state)
     (suspicion,) = later.suspicions
     assert "2 then, 3 now" in suspicion
     assert "kitestring state refresh CONNECTION threads --partition NAME=VALUE" in suspicion
@@ -246,16 +246,16 @@ def test_a_partition_that_is_asked_for_is_read_from_the_start_once(
     state = sync(source(), "threads").state
     entries = [entry for entry in state.get("states", ()) if entry["partition"] != {"repository": "a"}]
     state["states"] = [*entries, {"partition": {"repository": "a"}, "cursor": {}}]
-    repositories.asked()
+    repositories.since_by_path()
     half = sync(source(), "threads", state).states[0]
-    assert repositories.asked()["/a/threads"] == "2024-01-01"
+    assert repositories.since_by_path()["/a/threads"] == "2024-01-01"
     if whole:  # the general cursor moves when all is read: so does what was asked for
         sync(source(), "threads", half)
-        assert repositories.asked()["/a/threads"] == "2024-01-01"
+        assert repositories.since_by_path()["/a/threads"] == "2024-01-01"
     state = sync(source(), "threads", state).state
-    repositories.asked()
+    repositories.since_by_path()
     sync(source(), "threads", state)
-    assert repositories.asked()["/a/threads"] in ("2024-02-09", "2024-02-10")
+    assert repositories.since_by_path()["/a/threads"] in ("2024-02-09", "2024-02-10")
 
 
 def test_partitions_of_an_older_state_are_known_although_their_numbers_became_texts(
@@ -266,8 +266,8 @@ def test_partitions_of_an_older_state_are_known_although_their_numbers_became_te
     api.answers["/repositories"] = {"data": [{"id": 7}, {"id": 8}]}
     source = open_source({**threads(api), "state_migrations": [{"type": "LegacyToPerPartitionStateMigration"}]})
     sync(source, "threads", {"7": STATE})
-    asked = {call.path: call.query["since"][:10] for call in api.calls if "since" in call.query}
-    assert asked == {"/7/threads": "2024-02-10", "/8/threads": "2024-01-01"}
+    since_values = {call.path: call.query["since"][:10] for call in api.calls if "since" in call.query}
+    assert since_values == {"/7/threads": "2024-02-10", "/8/threads": "2024-01-01"}
 
 
 def test_a_refreshed_parent_has_its_children_read_from_the_start(
@@ -276,11 +276,11 @@ def test_a_refreshed_parent_has_its_children_read_from_the_start(
     first = sync(open_source(replies(api, depends=True)), "replies")
     state, partitions = refresh_partitions(first.state, {"repository": "a"})
     assert partitions == [{"repository": "a", "parent_slice": {}}]
-    repositories.asked()
+    repositories.since_by_path()
     sync(open_source(replies(api, depends=True)), "replies", state)
-    asked = repositories.asked()
-    assert {asked["/a/threads"], asked["/a/a-1/replies"], asked["/a/a-2/replies"]} == {"2024-01-01"}
-    assert asked["/b/threads"] == "2024-02-10"
+    requests = repositories.since_by_path()
+    assert {requests["/a/threads"], requests["/a/a-1/replies"], requests["/a/a-2/replies"]} == {"2024-01-01"}
+    assert requests["/b/threads"] == "2024-02-10"
 
 
 def test_a_refreshed_partition_that_one_cursor_does_not_list_is_read_from_the_start(
@@ -288,9 +288,9 @@ def test_a_refreshed_partition_that_one_cursor_does_not_list_is_read_from_the_st
 ) -> None:
     source = open_source(listed(api, "a", "b", global_substream_cursor=True))
     state, _ = refresh_partitions(sync(source, "threads").state, {"repository": "b"})
-    repositories.asked()
+    repositories.since_by_path()
     sync(source, "threads", state)
-    assert repositories.asked() == {"/a/threads": "2024-02-09", "/b/threads": "2024-01-01"}
+    assert repositories.since_by_path() == {"/a/threads": "2024-02-09", "/b/threads": "2024-01-01"}
 
 
 def test_more_parents_than_a_state_can_list_are_told_and_a_change_of_partitions_is_noticed(
@@ -300,7 +300,7 @@ def test_more_parents_than_a_state_can_list_are_told_and_a_change_of_partitions_
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(streams, "MOST_PARTITIONS", 1)
+    monkeypatch.setattr(stream_state, "MOST_PARTITIONS", 1)
     first = sync(open_source(replies(api)), "replies")
     assert "cannot list more than 1 partitions of its parent" in caplog.text
     assert "kitestring_parents" not in first.state

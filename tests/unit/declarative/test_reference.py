@@ -38,8 +38,8 @@ def used() -> Iterator[tuple[str, str]]:
 
     def walk(node: Any, field: str) -> Iterator[tuple[str, str]]:
         if isinstance(node, list):
-            for one in node:
-                yield from walk(one, field)
+            for item in node:
+                yield from walk(item, field)
         elif isinstance(node, dict):
             kinds = [node.get("type"), *(word for word, place in TYPELESS.items() if place == field)]
             for name, value in node.items():

@@ -37,11 +37,11 @@ def test_it_stays_wanted_when_it_could_not_be_read(
     state, _ = refresh_partitions(sync(source, "threads").state, {"repository": "b"})
     broken_once(api, "/b/threads")
     failed = sync(source, "threads", state)
-    repositories.asked()
+    repositories.since_by_path()
     done = sync(source, "threads", failed.state)
-    assert repositories.asked()["/b/threads"] == "2024-01-01"
+    assert repositories.since_by_path()["/b/threads"] == "2024-01-01"
     sync(source, "threads", done.state)
-    assert repositories.asked()["/b/threads"] > "2024-01-01"
+    assert repositories.since_by_path()["/b/threads"] > "2024-01-01"
 
 
 def test_a_backfill_that_is_wanted_again_stays_wanted_when_it_could_not_be_read(api: Api, open_source: Open) -> None:
@@ -72,11 +72,11 @@ def test_a_child_is_wanted_by_its_own_value_below_a_parent(
 ) -> None:
     source = open_source(replies(api))
     state, _ = refresh_partitions(sync(source, "replies").state, {"thread": "a-1"})
-    repositories.asked()
+    repositories.since_by_path()
     sync(source, "replies", state)
-    asked = repositories.asked()
-    assert asked["/a/a-1/replies"] == "2024-01-01"
-    assert asked["/a/a-2/replies"] == "2024-02-09"
+    requests = repositories.since_by_path()
+    assert requests["/a/a-1/replies"] == "2024-01-01"
+    assert requests["/a/a-2/replies"] == "2024-02-09"
 
 
 def test_a_partition_that_the_stream_does_not_have_is_told(

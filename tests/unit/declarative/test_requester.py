@@ -102,9 +102,9 @@ def test_base_url_plays_several_hosts_and_is_told_which_one_was_meant(api: Api, 
 def test_a_manifests_message_names_the_host_that_was_asked(api: Api, open_source: Open) -> None:
     """With `base_url` the vendor's host was not asked, and is not what is wrong."""
     api.answers["/sandbox/things"] = [(404, {})]
-    told = "there is no desk at {{ config['domain'] }} (https://{{ config['domain'] }}/x)"
-    one = {"type": "HttpResponseFilter", "http_codes": [404], "action": "FAIL", "error_message": told}
-    handler = {"type": "DefaultErrorHandler", "response_filters": [one]}
+    messages = "there is no desk at {{ config['domain'] }} (https://{{ config['domain'] }}/x)"
+    component = {"type": "HttpResponseFilter", "http_codes": [404], "action": "FAIL", "error_message": messages}
+    handler = {"type": "DefaultErrorHandler", "response_filters": [component]}
     config = {"base_url": f"{api.url}/sandbox", "domain": "acme.example.com"}
     requester = {"error_handler": handler}
     with pytest.raises(ConfigError) as refused:
@@ -207,7 +207,7 @@ def test_injected_values_reach_nested_bodies_headers_and_forms(api: Api, open_so
 @pytest.mark.parametrize(
     ("option", "fact"),
     [
-        ({"inject_into": "cookie", "field_name": "x"}, "is none of request_parameter"),
+        ({"inject_into": "cookie", "field_name": "x"}, "is not one of request_parameter"),
         ({"inject_into": "header"}, "either `field_name` or `field_path`"),
         ({"inject_into": "header", "field_path": ["x"]}, "can be set in body_json"),
         ({"field_name": "x"}, "needs `inject_into`"),

@@ -51,9 +51,9 @@ CATASTROPHIC = [r"^(a|a)*$", r"^(a|aa)+$", r"^(a|a?)+$", r"(?:a|a|b)*c", r"(a+)\
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_a_template_that_makes_too_much_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"manifest, here: the template (is refused|fails): ") as told:
+    with pytest.raises(ConfigError, match=r"manifest, here: the template (is refused|fails): ") as caught:
         Templates({}).compile(text, {}, "here")({})
-    assert told.value.hint == "Correct the template."
+    assert caught.value.hint == "Correct the template."
 
 
 @pytest.mark.parametrize("inner", ["t.count('b')", "t|regex_search('^(a|a)*b')", "t|replace('b', 'c')"])
@@ -69,11 +69,11 @@ def test_a_regular_expression_without_end_is_its_own_fault_and_says_where_it_sta
 ) -> None:
     monkeypatch.setattr("kitestring.pattern.LIMIT_S", 0.2)
     for filtered in ("regex_search('^(a|a)*$')", "regex_replace('^(a|a)*$', '')"):
-        with pytest.raises(ConfigError) as told:
+        with pytest.raises(ConfigError) as caught:
             Templates({}).compile("{{ ('a'*40 ~ '!')|" + filtered + " }}", {}, "streams.x.filter")({})
-        assert not isinstance(told.value, EvaluationError)  # no value of the other side would have made it better
-        assert "manifest, streams.x.filter: the regular expression ^(a|a)*$ took more than 0.2 s" in str(told.value)
-        assert "no repetition inside a repetition" in told.value.hint
+        assert not isinstance(caught.value, EvaluationError)  # no value of the other side would have made it better
+        assert "manifest, streams.x.filter: the regular expression ^(a|a)*$ took more than 0.2 s" in str(caught.value)
+        assert "no repetition inside a repetition" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", CATASTROPHIC)
@@ -106,21 +106,24 @@ TEXTS = [
 @pytest.mark.parametrize("text", PATTERNS)
 def test_an_expression_means_what_it_means_to_re(text: str) -> None:
     try:
-        wanted = re.compile(text)
+        expected = re.compile(text)
     except re.error:
-        with pytest.raises(PatternError, match="is no regular expression"):
+        with pytest.raises(PatternError, match="is not a regular expression"):
             Pattern(text)
         return
 
-    def shown(match: Any) -> Any:
+    def match_groups(match: Any) -> Any:
         return match and (match.span(), match.groups(), match.groupdict())
 
     pattern = Pattern(text)
     for value in TEXTS:
         for way in ("search", "match", "fullmatch"):
-            assert shown(getattr(pattern, way)(value)) == shown(getattr(wanted, way)(value)), (way, value)
-        for replacement in ("-", r"\g<0>!", r"<\1>" if wanted.groups else r"\n"):
-            assert pattern.replace(value, replacement) == wanted.sub(replacement, value), (replacement, value)
+            assert match_groups(getattr(pattern, way)(value)) == match_groups(getattr(expected, way)(value)), (
+                way,
+                value,
+            )
+        for replacement in ("-", r"\g<0>!", r"<\1>" if expected.groups else r"\n"):
+            assert pattern.replace(value, replacement) == expected.sub(replacement, value), (replacement, value)
 
 
 def test_a_replacement_that_names_no_group_is_refused() -> None:

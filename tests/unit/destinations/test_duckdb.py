@@ -13,7 +13,7 @@ from kitestring import registry
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
 from kitestring.destinations.duckdb import Duckdb
-from kitestring.errors import ConfigError, RecordError
+from kitestring.errors import ConfigError, RecordError, TransientError
 from kitestring.sql.types import wider
 from kitestring.types import Stream
 
@@ -23,9 +23,9 @@ STREAM = replace(OPEN, schema={"properties": {"id": {"type": "integer"}, "text":
 
 @pytest.fixture
 def destination(tmp_path):
-    made = Duckdb(path=str(tmp_path / "new" / "test.duckdb"))
-    yield made
-    made.close()
+    created_duckdb = Duckdb(path=str(tmp_path / "new" / "test.duckdb"))
+    yield created_duckdb
+    created_duckdb.close()
 
 
 def sync(destination, mode, *batches, stream=STREAM, end="commit"):
@@ -112,11 +112,11 @@ def test_an_empty_overwrite_leaves_an_empty_table_with_its_columns(destination):
 )
 def test_a_column_widens_to_hold_a_later_value_and_the_sync_goes_on(destination, first, second, kind, values):
     sync(destination, "append", [{"id": 1, "v": first}], [{"id": 2, "v": second}], stream=OPEN)
-    found = [row[0] for row in query(destination, "SELECT v FROM things ORDER BY id")]
+    results = [row[0] for row in query(destination, "SELECT v FROM things ORDER BY id")]
     if values is None:
-        assert [Decimal(value) for value in found] == [first, second]
+        assert [Decimal(value) for value in results] == [first, second]
     else:
-        assert found == values
+        assert results == values
         assert types(destination)["v"] == kind
 
 
@@ -127,15 +127,15 @@ def test_nested_arrow_columns_widen_to_json_text(destination):
 
 
 @pytest.mark.parametrize(
-    "one", ["TINYINT", "UBIGINT", "BIGINT", "DOUBLE", "DECIMAL(10,2)", "DATE", "VARCHAR", "BOOLEAN"]
+    "left", ["TINYINT", "UBIGINT", "BIGINT", "DOUBLE", "DECIMAL(10,2)", "DATE", "VARCHAR", "BOOLEAN"]
 )
 @pytest.mark.parametrize(
     "other", ["UTINYINT", "HUGEINT", "FLOAT", "DECIMAL(38,10)", "TIMESTAMP WITH TIME ZONE", "BLOB"]
 )
-def test_the_wider_type_is_the_same_both_ways_and_holds_itself(one, other):
-    wide = wider(one, other)
-    assert wide == wider(other, one)
-    assert wider(wide, one) == wider(wide, other) == wide
+def test_the_wider_type_is_the_same_both_ways_and_holds_itself(left, other):
+    wide = wider(left, other)
+    assert wide == wider(other, left)
+    assert wider(wide, left) == wider(wide, other) == wide
 
 
 def test_a_new_field_is_a_new_column_and_a_missing_one_null(destination):
@@ -242,16 +242,32 @@ def test_a_batch_without_its_primary_key_writes_nothing(destination):
     assert destination.count(OPEN) == 0
 
 
-def test_a_database_that_another_process_has_open_is_named(destination):
+def test_a_database_that_another_process_has_open_is_named(destination, monkeypatch):
+    monkeypatch.setattr("kitestring.destinations.duckdb.SYNC_LOCK_WAIT_S", 0.5)
     sync(destination, "append", [{"id": 1}])
     destination.close()
     code = f"import duckdb; c = duckdb.connect({destination.path!r}); print('open', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        with pytest.raises(ConfigError, match="in use by another process") as caught:
+        with pytest.raises(TransientError, match="in use by another process") as caught:
             destination.check()
         assert "Close the program" in caught.value.hint
         other.communicate(b"\n")
+
+
+def test_a_sync_waits_for_a_reader_that_lets_the_file_go(destination):
+    sync(destination, "append", [{"id": 1}])
+    destination.close()
+    code = (
+        f"import duckdb, time; c = duckdb.connect({destination.path!r}, read_only=True); print('open', flush=True)\n"
+        "input(); time.sleep(4)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+        sync(destination, "append", [{"id": 2}])
+    assert query(destination, "SELECT id FROM things ORDER BY id") == [(1,), (2,)]
 
 
 def test_a_file_that_is_no_database_and_a_place_that_is_none_are_named(tmp_path):
@@ -310,8 +326,8 @@ def test_the_schema_is_that_of_the_namespace_or_the_one_configured(tmp_path):
 
 def test_json_text_can_be_queried_as_json(destination):
     sync(destination, "append", [{"id": 1, "doc": {"a": [1, {"b": "x"}]}}], stream=OPEN)
-    ((found,),) = query(destination, "SELECT doc::JSON->>'$.a[1].b' FROM things")
-    assert found == "x"
+    ((results,),) = query(destination, "SELECT doc::JSON->>'$.a[1].b' FROM things")
+    assert results == "x"
     assert json.loads(query(destination, "SELECT doc FROM things")[0][0]) == {"a": [1, {"b": "x"}]}
 
 

@@ -12,8 +12,8 @@ from kitestring.destinations.duckdb import Duckdb
 
 def test_the_path_may_be_called_as_airbytes_connector_calls_it(tmp_path: Path) -> None:
     path = str(tmp_path / "x.duckdb")
-    given = {"destination_path": path, "schema": "raw", "motherduck_api_key": None}
-    assert Duckdb.load(given) == Duckdb.load({"path": path, "schema": "raw"})
+    provided = {"destination_path": path, "schema": "raw", "motherduck_api_key": None}
+    assert Duckdb.load(provided) == Duckdb.load({"path": path, "schema": "raw"})
 
 
 def test_motherduck_is_refused_not_ignored() -> None:

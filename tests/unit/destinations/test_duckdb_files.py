@@ -123,11 +123,11 @@ def test_a_storage_version_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_two_destinations_of_one_process_share_a_file(tmp_path: Path) -> None:
     path = str(tmp_path / "x.duckdb")
-    one, other = Duckdb(path=path), Duckdb(path=path)
+    single_duckdb, other = Duckdb(path=path), Duckdb(path=path)
     try:
-        for destination in (one, other):
+        for destination in (single_duckdb, other):
             destination.begin(Stream("s"))
-        assert (one.count(Stream("s")), other.count(Stream("s"))) == (0, 0)
+        assert (single_duckdb.count(Stream("s")), other.count(Stream("s"))) == (0, 0)
     finally:
-        one.close()
+        single_duckdb.close()
         other.close()

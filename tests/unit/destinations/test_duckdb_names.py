@@ -46,8 +46,8 @@ def test_a_schema_may_be_called_as_the_file_or_as_one_of_duckdb(tmp_path: Path, 
     for _ in range(2):
         synced(tmp_path / file, {"s": [{"id": 1}]}, namespace=schema)
         synced(tmp_path / file, {"t": [{"id": 1}]}, schema=schema)
-    found = table(tmp_path / file, "SELECT DISTINCT schema_name FROM duckdb_tables()")
-    assert found == [(schema,)]
+    actual_table = table(tmp_path / file, "SELECT DISTINCT schema_name FROM duckdb_tables()")
+    assert actual_table == [(schema,)]
 
 
 @pytest.mark.parametrize("schema", ["information_schema", "PG_CATALOG"])
@@ -109,19 +109,19 @@ FIELDS = ["id", "Id", "ID", "", "_", "x\x00y", "x_y", "É", "é", "_kitestring_k
 def test_fields_have_columns_of_their_own_in_any_order_and_run(tmp_path: Path) -> None:
     """Twice all at once, in two orders; and one more field with each sync."""
     orders = [FIELDS, FIELDS[::-1]]
-    found = []
+    results = []
     for n, fields in enumerate(orders):
         path = tmp_path / f"all{n}.duckdb"
         synced(path, {"s": [{"key": 0, **{name: name for name in fields}}]}, key=["key"])
-        found.append(by_value(path))
+        results.append(by_value(path))
     for n, fields in enumerate([*orders, ["Id", "ID", "id", *FIELDS[3:]]]):
         path = tmp_path / f"grown{n}.duckdb"
         for count in range(1, len(fields) + 1):
             synced(path, {"s": [{"key": 0, **{name: name for name in fields[:count]}}]}, key=["key"])
-        found.append(by_value(path))
-    assert all(columns == found[0] for columns in found)
+        results.append(by_value(path))
+    assert all(columns == results[0] for columns in results)
     # A name that is safe already has no mark, and what DuckDB takes for one only where all are one.
-    assert {found[0][name] for name in ("id", "_", "x_y", "É", "é", "c0")} == {"id", "_", "x_y", "É", "é", "c0"}
+    assert {results[0][name] for name in ("id", "_", "x_y", "É", "é", "c0")} == {"id", "_", "x_y", "É", "é", "c0"}
 
 
 def by_value(path: Path) -> dict[str, str]:

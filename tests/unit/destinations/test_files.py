@@ -60,14 +60,14 @@ def sync(files, mode, *batches, stream=STREAM, end="commit", deletes=()):
 
 def rows_of(files, stream=STREAM):
     """What the visible files hold: (id, text), as text where the format has no types."""
-    found = []
+    results = []
     store = files.store()
     for name in store.names(stream_folder(stream)):
         file_format = files.format_of(name)
         for table in file_format.raw(store.open(stream_folder(stream), name)):
             pairs = zip(file_format.values(table, "id"), file_format.values(table, "text"), strict=True)
-            found += [(int(key), text) for key, text in pairs]
-    return sorted(found)
+            results += [(int(key), text) for key, text in pairs]
+    return sorted(results)
 
 
 def named(*pairs):
@@ -173,9 +173,9 @@ def test_a_remote_swap_that_is_cut_off_anywhere_is_ended_by_the_next_sync(tmp_pa
         for name in methods:
             setattr(fs, name, originals[name])
     assert {key for key, _ in rows_of(Files(path=path))} == {1, 2}
-    again = [(1, "new"), (2, "new")]
-    sync(Files(path=path), mode, named(*again))
-    assert rows_of(Files(path=path)) == again
+    second = [(1, "new"), (2, "new")]
+    sync(Files(path=path), mode, named(*second))
+    assert rows_of(Files(path=path)) == second
     fsspec.filesystem("memory").rm(f"/cut-{mode}-{step}", recursive=True)
 
 
@@ -195,15 +195,15 @@ def test_a_reader_sees_the_old_files_or_the_new_ones_while_an_overwrite_swaps(tm
 
     thread = threading.Thread(target=look)
     thread.start()
-    for turn in range(30):
-        sync(files, "overwrite", named((1, str(turn))))
+    for number in range(30):
+        sync(files, "overwrite", named((1, str(number))))
     stop.set()
     thread.join()
     assert set(seen) == {1}
 
 
 def test_a_swap_without_the_system_call_still_replaces_and_recovers(tmp_path, monkeypatch):
-    monkeypatch.setattr("kitestring.files.store.exchange_folders", lambda one, other: False)
+    monkeypatch.setattr("kitestring.files.store.exchange_folders", lambda item, other: False)
     files = Files(path=str(tmp_path))
     sync(files, "overwrite", named((1, "a")))
     sync(files, "overwrite", named((2, "b")))
@@ -218,8 +218,8 @@ def test_a_swap_without_the_system_call_still_replaces_and_recovers(tmp_path, mo
 def test_syncs_of_other_streams_into_the_same_folder_leave_each_other_alone(tmp_path):
     def many(name):
         files, stream = Files(path=str(tmp_path)), replace(STREAM, name=name)
-        for turn in range(40):
-            sync(files, "append", named((turn, name)), stream=stream)
+        for current_number in range(40):
+            sync(files, "append", named((current_number, name)), stream=stream)
 
     threads = [threading.Thread(target=many, args=(f"stream {number}",)) for number in range(4)]
     for thread in threads:
@@ -237,7 +237,7 @@ def test_what_a_write_that_was_cut_off_has_left_goes_after_an_hour(tmp_path):
         (left / name).write_bytes(b"half")
         os.utime(left / name, (time.time() - age_s,) * 2)
     sync(Files(path=str(tmp_path)), "append", named((1, "a")))
-    assert [one.name for one in left.iterdir()] == ["at work"]
+    assert [single_path.name for single_path in left.iterdir()] == ["at work"]
 
 
 def test_files_that_are_not_ours_stay_through_an_overwrite(tmp_path):
@@ -328,8 +328,8 @@ def test_json_lines_hold_the_records_as_they_came(tmp_path):
     sync(files, "append", [record])
     (file,) = (tmp_path / "things").iterdir()
     (line,) = file.read_text().splitlines()
-    found = json.loads(line)
-    assert (found["id"], found["text"], found["d"], found["b"]) == (
+    content = json.loads(line)
+    assert (content["id"], content["text"], content["d"], content["b"]) == (
         2**70,
         "line\nbreak\x00 \ufffd",
         record["d"],
@@ -449,9 +449,9 @@ def test_the_registry_finds_it(tmp_path):
 def test_a_wrong_path_is_told_alike_by_the_check_and_by_a_sync(tmp_path, monkeypatch, path, fact):
     monkeypatch.chdir(tmp_path)
     Path("a-file").write_text("x")
-    with pytest.raises(ConfigError, match=re.escape(fact)) as told:
+    with pytest.raises(ConfigError, match=re.escape(fact)) as caught:
         Files(path=path).check()
-    assert told.value.hint
+    assert caught.value.hint
     result = run(MemorySource(records={"t": [{"id": 1}]}), Files(path=path), ["t"])
     assert isinstance(result.error, ConfigError)
     assert fact in result.error.message

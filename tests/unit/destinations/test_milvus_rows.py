@@ -20,8 +20,8 @@ from kitestring.destinations.milvus.indexing import Indexing
 from kitestring.destinations.milvus.layout import Field, Layout
 from kitestring.destinations.milvus.rows import RowBuilder
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
+from kitestring.filters import parse
 from kitestring.names import mark
-from kitestring.vector.filters import parse
 from kitestring.vector.payload import fit_values, json_safe, truncate_text
 from kitestring.vector.store import Chunk
 
@@ -78,12 +78,12 @@ def test_dynamic_values_become_json_that_milvus_takes() -> None:
         "lone": "\ud800",
         3: {1, 2},
     }
-    found = json_safe(values)
-    assert orjson.loads(orjson.dumps(found)) == found
-    assert found["day"] == "2026-01-02"
-    assert (found["price"], found["big"], found["bytes"]) == (1.5, str(2**80), "/w==")
-    assert (found["numpy"], found["nan"], found["lone"]) == (4, "NaN", "\ufffd")
-    assert found["3"] == [1, 2]
+    safe_values = json_safe(values)
+    assert orjson.loads(orjson.dumps(safe_values)) == safe_values
+    assert safe_values["day"] == "2026-01-02"
+    assert (safe_values["price"], safe_values["big"], safe_values["bytes"]) == (1.5, str(2**80), "/w==")
+    assert (safe_values["numpy"], safe_values["nan"], safe_values["lone"]) == (4, "NaN", "\ufffd")
+    assert safe_values["3"] == [1, 2]
 
 
 def test_metadata_named_like_a_field_of_ours_get_an_underscore() -> None:
@@ -136,20 +136,20 @@ json_values = st.recursive(
 
 @pytest.mark.slow
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), json_values, max_size=6), st.integers(60, 400))
-def test_metadata_never_exceed_their_room_and_stay_whole_where_they_fit(values: dict[str, Any], room: int) -> None:
-    found, lost = fit_values(dict(values), room)
-    assert len(orjson.dumps(found)) <= room
-    assert lost == sum(name not in found or found[name] != value for name, value in values.items())
-    if len(orjson.dumps(values)) <= room:
-        assert found == values
+def test_metadata_never_exceed_their_room_and_stay_whole_where_they_fit(values: dict[str, Any], max_bytes: int) -> None:
+    results, lost = fit_values(dict(values), max_bytes)
+    assert len(orjson.dumps(results)) <= max_bytes
+    assert lost == sum(name not in results or results[name] != value for name, value in values.items())
+    if len(orjson.dumps(values)) <= max_bytes:
+        assert results == values
 
 
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, 40))
-def test_a_cut_text_is_the_longest_beginning_that_fits(text: str, room: int) -> None:
-    found = truncate_text(text, room)
-    assert text.startswith(found)
-    assert len(found.encode()) <= room
-    assert found == text or len(text[: len(found) + 1].encode()) > room
+def test_a_cut_text_is_the_longest_beginning_that_fits(text: str, max_bytes: int) -> None:
+    short_text = truncate_text(text, max_bytes)
+    assert text.startswith(short_text)
+    assert len(short_text.encode()) <= max_bytes
+    assert short_text == text or len(text[: len(short_text) + 1].encode()) > max_bytes
 
 
 def test_conditions_are_quoted_and_name_the_stored_field() -> None:

@@ -58,10 +58,10 @@ def by_pymilvus(layout: Layout, chunks: list[Chunk], text: bool) -> InsertReques
         for field in (layout.primary, layout.vector, *layout.fields.values())
     ]
     rows = RowBuilder(layout, text, lite=True)
-    found: InsertRequest = Prepare.row_insert_param(
+    insert: InsertRequest = Prepare.row_insert_param(
         "things", [rows.build(chunk) for chunk in chunks], "", infos, [], enable_dynamic=layout.dynamic
     )
-    return found
+    return insert
 
 
 def by_column(layout: Layout, chunks: list[Chunk], text: bool) -> InsertRequest:
@@ -73,14 +73,14 @@ def by_column(layout: Layout, chunks: list[Chunk], text: bool) -> InsertRequest:
 
 
 def comparable(request: InsertRequest) -> dict[str, Any]:
-    found: dict[str, Any] = {"collection": request.collection_name, "rows": request.num_rows}
+    results: dict[str, Any] = {"collection": request.collection_name, "rows": request.num_rows}
     for data in request.fields_data:
         if data.is_dynamic:
             data.scalars.json_data.data[:] = [
-                orjson.dumps(orjson.loads(one), option=orjson.OPT_SORT_KEYS) for one in data.scalars.json_data.data
+                orjson.dumps(orjson.loads(item), option=orjson.OPT_SORT_KEYS) for item in data.scalars.json_data.data
             ]
-        found[data.field_name] = data.SerializeToString(deterministic=True)
-    return found
+        results[data.field_name] = data.SerializeToString(deterministic=True)
+    return results
 
 
 SCALARS = st.one_of(
@@ -118,9 +118,11 @@ def test_the_request_is_the_one_that_pymilvus_makes(
     fields = {name: COLUMNS[name] for name in sorted(names)}
     if typed_text:
         fields["text"] = Field("text", "VARCHAR", 30)
-    one = layout(fields, "text" if typed_text or dynamic else None, dynamic, auto_id)
+    single_layout = layout(fields, "text" if typed_text or dynamic else None, dynamic, auto_id)
     assert all(map(can_send_by_column, fields.values()))
-    assert comparable(by_column(one, chunks, store_text)) == comparable(by_pymilvus(one, chunks, store_text))
+    assert comparable(by_column(single_layout, chunks, store_text)) == comparable(
+        by_pymilvus(single_layout, chunks, store_text)
+    )
 
 
 def test_vectors_arrive_bit_by_bit_whatever_their_memory_looks_like() -> None:
@@ -128,7 +130,7 @@ def test_vectors_arrive_bit_by_bit_whatever_their_memory_looks_like() -> None:
     many = np.asfortranarray(values)
     chunks = [Chunk("k" * 32, n, "things", "1", "", vector, "d", "m") for n, vector in enumerate(many)]
     request = by_column(layout({}, None, True, False), chunks, False)
-    (data,) = (one for one in request.fields_data if one.field_name == "vector")
+    (data,) = (item for item in request.fields_data if item.field_name == "vector")
     assert np.array_equal(np.array(data.vectors.float_vector.data, dtype=np.float32), values.ravel())
     assert data.vectors.dim == DIMENSION
 
@@ -145,6 +147,6 @@ def test_columns_of_other_types_are_left_to_pymilvus() -> None:
     assert not can_send_by_column(Field("vectors", "ARRAY", element="FLOAT_VECTOR"))
 
 
-@pytest.mark.parametrize(("number", "found"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")])
-def test_lengths_are_written_as_protobuf_does(number: int, found: bytes) -> None:
-    assert varint(number) == found
+@pytest.mark.parametrize(("number", "expected"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")])
+def test_lengths_are_written_as_protobuf_does(number: int, expected: bytes) -> None:
+    assert varint(number) == expected

@@ -75,13 +75,13 @@ def test_a_table_holds_what_memory_holds_whatever_the_keys(path: Path, seed: int
 
 
 @given(st.sampled_from(KEYS) | st.integers() | st.floats() | st.decimals(), st.sampled_from(KEYS) | st.integers())
-def test_entries_are_equal_where_typed_values_are(one: Any, other: Any) -> None:
-    def told_apart(value: Any) -> str:
+def test_entries_are_equal_where_typed_values_are(left_value: Any, other: Any) -> None:
+    def distinct_form(value: Any) -> str:
         return entry(value) or f'"{value}'
 
-    if isinstance(one, Decimal) and one.is_snan():
+    if isinstance(left_value, Decimal) and left_value.is_snan():
         return
-    assert (told_apart(one) == told_apart(other)) == (typed(one) == typed(other))
+    assert (distinct_form(left_value) == distinct_form(other)) == (typed(left_value) == typed(other))
 
 
 @pytest.mark.slow
@@ -136,8 +136,8 @@ def test_a_deletion_counts_keys_and_takes_all_rows_of_a_key(path: Path) -> None:
     figures = result.streams["s"]
     assert (figures.deleted, figures.unchanged) == (2, 1)
     assert table(path, "SELECT id FROM s") == [(3,)]
-    again = synced(path, {"s": [{"id": 1, **deletion}, {"id": 2, **deletion}]})
-    assert (again.streams["s"].deleted, again.streams["s"].unchanged) == (0, 2)
+    second = synced(path, {"s": [{"id": 1, **deletion}, {"id": 2, **deletion}]})
+    assert (second.streams["s"].deleted, second.streams["s"].unchanged) == (0, 2)
 
 
 def test_a_mark_stays_until_a_later_version_comes(path: Path) -> None:
@@ -148,8 +148,8 @@ def test_a_mark_stays_until_a_later_version_comes(path: Path) -> None:
     assert sorted(table(path, f"SELECT v, {DELETED_AT} FROM s")) == [
         (1, None), (2, "2026-01-01T00:00:00Z"), (3, None),
     ]  # fmt: skip
-    again = synced(path, {"s": [{"id": "1", DELETED_AT: "2027-01-01T00:00:00Z"}]}, "soft_delete")
-    assert again.streams["s"].unchanged == 1
+    second = synced(path, {"s": [{"id": "1", DELETED_AT: "2027-01-01T00:00:00Z"}]}, "soft_delete")
+    assert second.streams["s"].unchanged == 1
     synced(path, {"s": [{"id": "1", "v": 4}]}, "soft_delete")
     assert sorted(table(path, f"SELECT v FROM s WHERE {DELETED_AT} IS NULL")) == [(1,), (3,), (4,)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 
 from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Selection, Status, estimate, sync
-from kitestring.errors import TransientError
+from kitestring.errors import SchemaError, TransientError
 from kitestring.source import Item
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import (
@@ -248,13 +249,46 @@ def test_a_changed_schema_reaches_the_destination_between_what_came_before_and_w
     assert destination.stored["things"][-1] == {"id": 3, "body": "c", "more": "m"}
 
 
-def test_a_changed_schema_without_a_selected_field_fails_the_stream() -> None:
-    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
-    way = Selection("things", write_mode="append", fields=["text"])
+def schema_of(*names: str) -> SchemaChange:
+    return SchemaChange({"type": "object", "properties": {name: {"type": "string"} for name in names}})
+
+
+def test_a_changed_schema_without_a_selected_field_goes_on_without_it() -> None:
+    way = Selection("things", write_mode="append", fields=["id", "text"])
     destination = MemoryDestination()
-    result = sync(things([*rows(1), SchemaChange(schema), {"id": 2}]), destination, [way])
-    assert "has no field text" in str(result.streams["things"].error)
-    assert destination.stored["things"] == rows(1)
+    result = sync(things([*rows(1), schema_of("id"), {"id": 2, "other": "x"}]), destination, [way])
+    assert result.ok, result.as_dict()
+    assert destination.stored["things"] == [*rows(1), {"id": 2}]
+
+
+@pytest.mark.parametrize(
+    ("selection", "change", "reason"),
+    [
+        (DEDUP, schema_of("text"), "the primary key id of things is gone"),
+        (Selection("things", write_mode="append", fields=["text"]), schema_of("id"), "all chosen fields of things are"),
+        (replace(DEDUP, new_fields="stop"), schema_of("id", "text", "more"), "more is new"),
+        (replace(DEDUP, new_fields="stop"), schema_of("id"), "text is gone"),
+    ],
+)
+def test_a_change_that_the_selection_does_not_allow_stops_the_stream_behind_what_came_before(
+    selection: Selection, change: SchemaChange, reason: str
+) -> None:
+    destination = MemoryDestination()
+    result = sync(things([*rows(1), change, {"id": 2, "text": "b"}]), destination, [selection])
+    error = result.streams["things"].error
+    assert isinstance(error, SchemaError)
+    assert reason in str(error)
+    assert [row["id"] for row in destination.stored["things"]] in ([1], [])
+
+
+def test_a_new_field_in_the_middle_of_a_read_is_left_out_where_new_fields_are() -> None:
+    more = {"id": "2", "text": "b", "more": "m"}
+    for new_fields, expected in (("take", more), ("leave", {"id": "2", "text": "b"})):
+        destination = MemoryDestination()
+        way = replace(DEDUP, new_fields=new_fields)  # type: ignore[arg-type]
+        result = sync(things([*rows(1), schema_of("id", "text", "more"), dict(more)]), destination, [way])
+        assert result.ok, result.as_dict()
+        assert destination.stored["things"][-1] == expected
 
 
 def test_a_dry_run_reads_over_changes() -> None:

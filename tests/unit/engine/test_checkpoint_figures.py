@@ -122,7 +122,12 @@ def test_a_batch_ends_with_the_last_checkpoint_that_it_completes() -> None:
         if number % 2:
             pending.complete(("people", Checkpoint({"cursor": number}), {}))
     assert [size for size, _ in batches] == [60] * 4
-    assert [[checkpoint.state["cursor"] for _, checkpoint, _ in found] for _, found in batches] == [[1], [3], [5], [7]]
+    assert [[checkpoint.state["cursor"] for _, checkpoint, _ in results] for _, results in batches] == [
+        [1],
+        [3],
+        [5],
+        [7],
+    ]
     rest = pending.take()
     assert (len(rest.batch or ()), len(rest.checkpoints), bool(pending)) == (60, 1, False)
 
@@ -170,8 +175,8 @@ def test_each_partition_covers_its_own_records_and_what_was_read_twice_counts_on
             a, b = state.get("a", -1) + 1, state.get("b", 999) - 999
             assert counts["read"] == delivered(counts) == a + b
     assert result.streams["days"].read > 220  # the stretch behind the last checkpoint came twice
-    (said,) = [record.getMessage() for record in caplog.records if "read again" in record.getMessage()]
-    assert re.fullmatch(r"stream days is read again from its last checkpoint at \d\d:\d\d:\d\d: read it again", said)
+    (output,) = [record.getMessage() for record in caplog.records if "read again" in record.getMessage()]
+    assert re.fullmatch(r"stream days is read again from its last checkpoint at \d\d:\d\d:\d\d: read it again", output)
     assert delivered(states.figures["days"]) == len(destination.stored["days"]) == 220
 
 
@@ -236,6 +241,6 @@ def test_the_first_records_of_a_stream_are_written_long_before_a_batch_is_full()
 
     way = Selection("ticks", sync_mode="incremental", write_mode="append")
     sync(Slow(), Watched(), [way])
-    first, *others = batches
+    first, *rest = batches
     assert first < 60 - first  # 3 s of records, and the first batch had about one
-    assert len(others) == 1  # the later ones wait until they are worth it
+    assert len(rest) == 1  # the later ones wait until they are worth it

@@ -21,7 +21,7 @@ def rows(*numbers: int) -> list[dict[str, Any]]:
     return [{"id": n, "seen": n} for n in numbers]
 
 
-def gone(number: int, at: int) -> dict[str, Any]:
+def deletion(number: int, at: int) -> dict[str, Any]:
     return {"id": number, "seen": at, DELETED_AT: "2026-01-01"}
 
 
@@ -99,7 +99,7 @@ def test_a_second_loss_is_told_too(destination: MemoryDestination, states: Memor
 
 def test_deletions_of_the_sync_are_no_loss(destination: MemoryDestination, states: MemoryStates) -> None:
     assert run(rows(*range(10)), destination, states).ok
-    result = run([*rows(*range(10)), gone(3, 20), gone(4, 20)], destination, states)
+    result = run([*rows(*range(10)), deletion(3, 20), deletion(4, 20)], destination, states)
     assert (result.status, result.total("deleted")) == (Status.succeeded, 2)
     assert run([*rows(*range(10)), *rows(30)], destination, states).ok
     del destination.stored["t"][0]
@@ -120,10 +120,10 @@ class Cut(MemoryDestination):
 def test_deletions_of_a_sync_that_was_cut_off_are_no_loss(states: MemoryStates) -> None:
     destination = Cut()
     assert run(rows(*range(10)), destination, states).ok
-    assert run([*rows(*range(10)), gone(3, 20)], destination, states).status is Status.failed
+    assert run([*rows(*range(10)), deletion(3, 20)], destination, states).status is Status.failed
     assert len(destination.stored["t"]) == 9
     destination.broken = False
-    assert run([*rows(*range(10)), gone(3, 20)], destination, states).ok
+    assert run([*rows(*range(10)), deletion(3, 20)], destination, states).ok
     del destination.stored["t"][0]
     assert run(rows(31), destination, states).status is Status.suspicious
 
@@ -139,7 +139,7 @@ def test_the_note_that_records_are_deleted_is_durable_before_they_are(tmp_path: 
 
     destination = Watched()
     run(rows(*range(10)), destination, states)
-    run([*rows(*range(10)), gone(3, 20)], destination, states)
+    run([*rows(*range(10)), deletion(3, 20)], destination, states)
     assert seen == [True]
     assert states.load("default")[COUNTS]["t"]["deleting"] is False
 
@@ -151,7 +151,7 @@ def test_what_another_connection_deletes_in_the_same_place_is_no_loss(
     other = [{"id": n, "seen": n} for n in range(100, 110)]
     assert run(other, destination, states, connection="b").ok
     assert run(rows(*range(11)), destination, states, connection="a").ok  # 21 records
-    assert run([*other, gone(100, 200), gone(101, 200)], destination, states, connection="b").ok
+    assert run([*other, deletion(100, 200), deletion(101, 200)], destination, states, connection="b").ok
     assert len(destination.stored["t"]) == 19
     assert run(rows(*range(11)), destination, states, connection="a").ok
     del destination.stored["t"][0]
@@ -166,7 +166,7 @@ def test_another_connection_that_was_cut_off_while_it_deleted_is_no_loss_either(
     run(rows(*range(10)), destination, states, connection="a")
     run(rows(*range(100, 110)), destination, states, connection="b")
     run(rows(*range(11)), destination, states, connection="a")
-    assert not run([gone(100, 200)], destination, states, connection="b").ok
+    assert not run([deletion(100, 200)], destination, states, connection="b").ok
     assert run(rows(*range(11)), destination, states, connection="a").ok
 
 
@@ -176,7 +176,7 @@ def test_a_connection_of_the_same_stream_elsewhere_explains_nothing(
     run(rows(*range(10)), destination, states, connection="a")
     elsewhere = MemoryDestination()
     run(rows(*range(20)), elsewhere, states, connection="b")
-    run([*rows(*range(20)), gone(1, 30)], elsewhere, states, connection="b")
+    run([*rows(*range(20)), deletion(1, 30)], elsewhere, states, connection="b")
     del destination.stored["t"][0]
     assert run(rows(*range(10)), destination, states, connection="a").status is Status.suspicious
 
@@ -197,14 +197,14 @@ def test_a_destination_that_cannot_count_is_not_compared(states: MemoryStates) -
     destination = Blind()
     assert run(rows(*range(10)), destination, states).ok
     destination.stored["t"].clear()
-    assert run([gone(1, 20)], destination, states).ok
+    assert run([deletion(1, 20)], destination, states).ok
     assert COUNTS not in states.load("default")
 
 
 def test_a_replay_that_deletes_is_no_loss(tmp_path: Path, destination: MemoryDestination, states: MemoryStates) -> None:
     run(rows(*range(10)), destination, states)
     rejects = Rejects(tmp_path)
-    rejects.add("default", "t", [Reject(gone(4, 20), "no key")])
+    rejects.add("default", "t", [Reject(deletion(4, 20), "no key")])
     assert replay(source(), destination, rejects, "default", ["t"], states=states).total("deleted") == 1
     assert run(rows(*range(10)), destination, states).ok
 
@@ -225,23 +225,23 @@ class Slot(MemorySource):
         yield Checkpoint({"seen": self.records["t"][-1]["seen"]})
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("repeated", [False, True])
 def test_a_state_that_streams_share_is_gone_on_from_unless_all_came_again(
-    destination: MemoryDestination, states: MemoryStates, again: bool
+    destination: MemoryDestination, states: MemoryStates, repeated: bool
 ) -> None:
     def shared(count: int) -> Result:
         both = {name: rows(*range(count)) for name in ("t", "u")}
-        made = Slot(records=both, primary_keys=dict.fromkeys(both, "id"), cursors=dict.fromkeys(both, "seen"))
+        slot = Slot(records=both, primary_keys=dict.fromkeys(both, "id"), cursors=dict.fromkeys(both, "seen"))
         chosen = [Selection(name, "incremental", "append_dedup") for name in both]
-        return sync(made, destination, chosen, states=states)
+        return sync(slot, destination, chosen, states=states)
 
     assert shared(10).ok
     assert set(states.load("default")) == {GLOBAL, COUNTS}
     destination.stored["t"].clear()
-    if again:
+    if repeated:
         states.save("default", GLOBAL, {"seen": -1})
     result = shared(11)
-    assert result.streams["t"].status is (Status.succeeded if again else Status.suspicious)
+    assert result.streams["t"].status is (Status.succeeded if repeated else Status.suspicious)
     assert result.streams["u"].status is Status.succeeded
 
 

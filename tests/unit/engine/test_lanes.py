@@ -103,10 +103,10 @@ def test_two_streams_are_in_write_at_the_same_time(mode: str) -> None:
 
 
 def test_a_destination_with_one_lane_and_one_stream_alone_are_written_by_the_thread_that_runs_the_sync() -> None:
-    class One(TwoLanes):
+    class SingleLane(TwoLanes):
         lanes: ClassVar[int] = 1
 
-    for destination, names in ((One(), "ab"), (TwoLanes(), "a")):
+    for destination, names in ((SingleLane(), "ab"), (TwoLanes(), "a")):
         assert sync(streams(names=names), destination).ok
         assert destination._threads == {call: {threading.current_thread().name} for call in ("write", "commit")}
 
@@ -282,7 +282,7 @@ def test_rejects_deletions_and_changes_count_as_with_one_lane(tmp_path: Any) -> 
                 raise TransientError("later", retry_after_s=0.01)
             return super().write(stream, batch)
 
-    class One(Picky):
+    class SingleLane(Picky):
         lanes: ClassVar[int] = 1
 
     def items() -> list[Item]:
@@ -292,7 +292,7 @@ def test_rejects_deletions_and_changes_count_as_with_one_lane(tmp_path: Any) -> 
         return [*rows, *deleted, Truncate("2026-01-02T00:00:00Z"), *rows, schema, {"id": None}, *deleted]
 
     outcomes = []
-    for kind in (Picky, One):
+    for kind in (Picky, SingleLane):
         result = run_alike(kind, {name: items() for name in "abc"}, Rejects(tmp_path / kind.__name__))
         assert result.ok, result.as_dict()
         figures = [{**stream.as_dict(), "seconds": 0, "bytes": 0} for stream in result.streams.values()]

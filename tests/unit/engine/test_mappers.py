@@ -153,8 +153,8 @@ def test_a_record_that_no_longer_passes_a_filter_leaves_the_destination() -> Non
 
 
 def test_within_one_batch_the_last_version_decides_whether_it_passes() -> None:
-    again = [*PEOPLE, {**PEOPLE[0], "status": "closed", "at": 4}]
-    result, rows = mapped([OPEN], "append_dedup", people(again))
+    second = [*PEOPLE, {**PEOPLE[0], "status": "closed", "at": 4}]
+    result, rows = mapped([OPEN], "append_dedup", people(second))
     assert [row["id"] for row in rows] == [3]
     assert (result.status, result.streams["people"].superseded) == (Status.succeeded, 1)
 
@@ -199,8 +199,8 @@ def test_a_replay_maps_no_record_twice(tmp_path: Any) -> None:
     path.write_text(path.read_text("utf-8").replace("\ufffd", "anna@example.com"), "utf-8")
     (tmp_path / "mended").touch()
     assert replay(people(records), destination, rejects, "default", [selection]).ok
-    found = {row["id"]: row["email"] for row in destination.stored["people"]}
-    assert found == {
+    emails = {row["id"]: row["email"] for row in destination.stored["people"]}
+    assert emails == {
         1: sha256("rosa@example.com"),
         2: None,
         3: sha256("ünal@example.com"),
@@ -209,17 +209,17 @@ def test_a_replay_maps_no_record_twice(tmp_path: Any) -> None:
 
 
 def test_an_estimate_counts_what_the_mappers_leave() -> None:
-    found = estimate(people(), MemoryDestination(), [Selection("people", mappers=[OPEN])])
-    assert found.streams["people"].figures == {"records": 2}
-    assert found.streams["people"].deleted == 0
+    estimated = estimate(people(), MemoryDestination(), [Selection("people", mappers=[OPEN])])
+    assert estimated.streams["people"].figures == {"records": 2}
+    assert estimated.streams["people"].deleted == 0
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "sentence"),
     [
         ({"type": "hashing", "target_field": "emial"}, "did you mean email?"),
         ({"type": "hashing"}, "target_field: it is missing"),
-        ({"type": "hashing", "target_field": "email", "method": "MD2"}, "take SHA-256"),
+        ({"type": "hashing", "target_field": "email", "method": "MD2"}, "use SHA-256"),
         ({"type": "haching"}, "unknown type haching"),
         ({"type": "field-renaming", "original_field_name": "email", "new_field_name": "status"}, "has a field status"),
         ({"type": "field-filtering", "target_field": "id"}, "is written as append_dedup by its primary key id"),
@@ -229,13 +229,13 @@ def test_an_estimate_counts_what_the_mappers_leave() -> None:
         ),
         ({"type": "row-filtering", "conditions": {"type": "XOR"}}, "conditions"),
         ({"type": "encryption", "algorithm": "AES", "target_field": "email", "key": "secret"}, "in hex"),
-        ({"type": "encryption", "algorithm": "RSA", "target_field": "email", "public_key": "abc"}, "no RSA key"),
+        ({"type": "encryption", "algorithm": "RSA", "target_field": "email", "public_key": "abc"}, "not an RSA key"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_begins(wrong: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_is_refused_before_anything_begins(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as refused:
         mapped([wrong], "append_dedup")
-    assert told in str(refused.value)
+    assert sentence in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
@@ -291,12 +291,12 @@ def test_the_spelling_of_airbytes_api_goes_both_ways() -> None:
         {**HASH, "method": "SHA-512", "field_name_suffix": "_hash"},
         {"type": "row-filtering", "conditions": {"type": "NOT", "conditions": [OPEN["conditions"]]}},
     ]
-    told = mapper_settings.to_api(plain)
-    assert told[0] == {
+    api = mapper_settings.to_api(plain)
+    assert api[0] == {
         "type": "hashing",
         "mapperConfiguration": {"targetField": "email", "method": "SHA-512", "fieldNameSuffix": "_hash"},
     }
-    assert mapper_settings.from_api(told, "people") == plain
+    assert mapper_settings.from_api(api, "people") == plain
     with pytest.raises(ConfigError, match="the mapper 1 of people has no mapperConfiguration"):
         mapper_settings.from_api([{"type": "hashing"}], "people")
 

@@ -90,7 +90,7 @@ def test_a_partition_waits_for_those_that_were_planned_before_it_alone() -> None
     class Meeting(Pieces):
         def items(self, name: str) -> Iterator[Item]:
             if name == "a closed":
-                assert begun.wait(10.0)
+                assert begun.wait(120.0)
             if name in ("a open", "b closed"):
                 begun.set()
                 met.wait()

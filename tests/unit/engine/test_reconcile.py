@@ -35,10 +35,10 @@ def test_a_result_is_json_with_the_error_and_its_hint() -> None:
             raise AuthError("the token was refused", hint="Make a new one.")
 
     result = sync(source(), Refusing())
-    shown = json.loads(json.dumps(result.as_dict()))
-    assert shown["status"] == "failed"
-    assert shown["error"] == {"type": "AuthError", "message": "the token was refused", "hint": "Make a new one."}
-    assert shown["streams"]["t"]["status"] == "failed"
+    content = json.loads(json.dumps(result.as_dict()))
+    assert content["status"] == "failed"
+    assert content["error"] == {"type": "AuthError", "message": "the token was refused", "hint": "Make a new one."}
+    assert content["streams"]["t"]["status"] == "failed"
 
 
 def test_a_begin_that_fails_aborts_what_was_begun_and_reads_nothing() -> None:
@@ -224,7 +224,7 @@ def test_a_bad_row_in_an_arrow_batch_is_found() -> None:
 
 
 def test_a_source_that_breaks_its_contract_is_named() -> None:
-    class Stranger(MemorySource):
+    class UnknownStream(MemorySource):
         def read(self, partition: Partition, states: States) -> Iterator[Item]:
             yield Batch("somebody_else", rows=[{"id": 1}])
 
@@ -232,7 +232,9 @@ def test_a_source_that_breaks_its_contract_is_named() -> None:
         def partitions(self, streams: Any, states: States) -> Any:
             raise IndexError("no plan")
 
-    assert "a Batch for somebody_else" in str(sync(Stranger(records={"t": []}), MemoryDestination()).streams["t"].error)
+    assert "a Batch for somebody_else" in str(
+        sync(UnknownStream(records={"t": []}), MemoryDestination()).streams["t"].error
+    )
     assert "IndexError: no plan" in str(sync(Planless(records={"t": []}), MemoryDestination()).streams["t"].error)
 
 
@@ -340,7 +342,7 @@ def test_streams_that_were_never_begun_are_not_green() -> None:
             raise ConfigError("wrong dimension", hint="")
 
     result = sync(MemorySource(records={"a": rows(1), "b": rows(1)}), Unfit())
-    assert {one.status for one in result.streams.values()} == {Status.failed}
+    assert {stream.status for stream in result.streams.values()} == {Status.failed}
 
 
 def test_a_destination_that_was_emptied_behind_our_back_is_suspicious_until_all_is_read_again() -> None:

@@ -94,10 +94,10 @@ def test_a_dry_run_counts_what_a_sync_would_do_and_writes_nothing() -> None:
     rows: list[dict[str, Any]] = [{"id": n, "v": 1} for n in range(500)]
     rows.append({"id": 3, "v": 1, DELETED_AT: "2026-01-01"})
     destination = MemoryDestination()
-    found = estimate(source(rows), destination)
-    assert found.streams["t"].read == 501
-    assert found.total("records") >= 499
-    assert found.streams["t"].deleted == 1
+    estimated = estimate(source(rows), destination)
+    assert estimated.streams["t"].read == 501
+    assert estimated.total("records") >= 499
+    assert estimated.streams["t"].deleted == 1
     assert destination.stored == {}
 
 

@@ -25,7 +25,7 @@ SCHEMA = {
 }
 
 
-def one(stream: Stream, selection: Selection, **more: Any) -> Any:
+def only_route(stream: Stream, selection: Selection, **more: Any) -> Any:
     (route,) = routes(Catalog((stream,)), [selection], MemoryDestination(), **more)
     return route
 
@@ -42,12 +42,12 @@ def one(stream: Stream, selection: Selection, **more: Any) -> Any:
     ],
 )
 def test_modes_that_are_not_chosen_are_the_sensible_ones(stream: Stream, sync_mode: str, write_mode: str) -> None:
-    route = one(stream, Selection("t"))
+    route = only_route(stream, Selection("t"))
     assert (route.read.sync_mode, route.read.write) == (sync_mode, WRITES[write_mode])
 
 
 def test_the_user_gives_a_key_and_a_cursor_where_the_source_has_none() -> None:
-    route = one(Stream("t", sync_modes=BOTH), Selection("t", primary_key=["user.id"], cursor="seen"))
+    route = only_route(Stream("t", sync_modes=BOTH), Selection("t", primary_key=["user.id"], cursor="seen"))
     assert route.read.primary_key == (("user", "id"),)
     assert route.read.cursor == ("seen",)
     assert route.read.sync_mode is SyncMode.incremental
@@ -55,7 +55,7 @@ def test_the_user_gives_a_key_and_a_cursor_where_the_source_has_none() -> None:
 
 
 def test_a_stream_may_have_another_name_at_the_destination() -> None:
-    route = one(Stream("t", namespace="public"), Selection("public.t", alias="tickets"), prefix="raw_")
+    route = only_route(Stream("t", namespace="public"), Selection("public.t", alias="tickets"), prefix="raw_")
     assert (route.read.key, route.written.key) == ("public.t", "public.raw_tickets")
     with pytest.raises(ConfigError, match="two streams would be written as b"):
         routes(Catalog((Stream("a"), Stream("b"))), [Selection("a", alias="b"), "b"], MemoryDestination())
@@ -63,20 +63,20 @@ def test_a_stream_may_have_another_name_at_the_destination() -> None:
 
 def test_a_cursor_that_the_source_has_set_stays() -> None:
     stream = Stream("t", cursor=("at",), sync_modes=BOTH, source_defined_cursor=True)
-    assert one(stream, Selection("t", cursor="at")).read.cursor == ("at",)
-    with pytest.raises(ConfigError, match="the cursor of t is at, set by the source; seen was asked for"):
-        one(stream, Selection("t", cursor="seen"))
+    assert only_route(stream, Selection("t", cursor="at")).read.cursor == ("at",)
+    with pytest.raises(ConfigError, match="the cursor of t is at, set by the source; seen was requested"):
+        only_route(stream, Selection("t", cursor="seen"))
 
 
 def test_incremental_without_a_cursor_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no cursor field"):
-        one(Stream("t", sync_modes=BOTH), Selection("t", sync_mode="incremental"))
+        only_route(Stream("t", sync_modes=BOTH), Selection("t", sync_mode="incremental"))
 
 
 def test_streams_of_one_name_in_two_namespaces_are_told_apart() -> None:
     catalog = Catalog((Stream("t", namespace="a"), Stream("t", namespace="b")))
-    found = routes(catalog, None, MemoryDestination())
-    assert [route.written.key for route in found] == ["a.t", "b.t"]
+    actual_routes = routes(catalog, None, MemoryDestination())
+    assert [route.written.key for route in actual_routes] == ["a.t", "b.t"]
     with pytest.raises(ConfigError, match="the source has no stream t"):
         routes(catalog, ["t"], MemoryDestination())
     with pytest.raises(ConfigError, match="two streams would be written as t"):
@@ -90,12 +90,12 @@ def test_no_stream_at_all_is_refused() -> None:
 
 def test_an_unknown_field_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="the stream t has no field usr; did you mean user"):
-        one(Stream("t", schema=SCHEMA), Selection("t", fields=["usr.name"]))
+        only_route(Stream("t", schema=SCHEMA), Selection("t", fields=["usr.name"]))
 
 
 def test_the_schema_is_pruned_with_the_records_and_keeps_key_and_cursor() -> None:
     stream = Stream("t", schema=SCHEMA, primary_key=(("id",),), cursor=("seen",), sync_modes=BOTH)
-    route = one(stream, Selection("t", fields=["user.name"]))
+    route = only_route(stream, Selection("t", fields=["user.name"]))
     assert route.written.schema["properties"] == {
         "id": {"type": "integer"},
         "user": {"type": "object", "properties": {"name": {"type": "string"}}},
@@ -106,20 +106,20 @@ def test_the_schema_is_pruned_with_the_records_and_keeps_key_and_cursor() -> Non
 def test_a_whole_object_wins_over_a_part_of_it() -> None:
     row = {"id": 1, "user": {"id": 2, "name": "A"}}
     for fields in (["user", "user.name"], ["user.name", "user"]):
-        route = one(Stream("t", schema=SCHEMA), Selection("t", fields=fields))
+        route = only_route(Stream("t", schema=SCHEMA), Selection("t", fields=fields))
         assert route.prune is not None
         assert route.prune(Batch("t", rows=[row])).rows() == [{"user": {"id": 2, "name": "A"}}]
 
 
 def test_columns_of_an_arrow_table_are_selected_without_making_rows() -> None:
     table = pa.table({"id": [1], "seen": ["x"], "extra": [True]})
-    route = one(Stream("t"), Selection("t", fields=["id", "seen"]))
+    route = only_route(Stream("t"), Selection("t", fields=["id", "seen"]))
     assert route.prune is not None
     pruned = route.prune(Batch("t", table=table))
     assert pruned.is_table
     assert pruned.table().column_names == ["id", "seen"]
     nested = pa.table({"id": [1], "user": [{"id": 2, "name": "A"}]})
-    route = one(Stream("t"), Selection("t", fields=["user.name"]))
+    route = only_route(Stream("t"), Selection("t", fields=["user.name"]))
     assert route.prune is not None
     assert route.prune(Batch("t", table=nested)).rows() == [{"user": {"name": "A"}}]
 

@@ -10,15 +10,15 @@ from kitestring.errors import ConfigError
 from kitestring.testing.memory import MemoryDestination, MemorySource
 from kitestring.types import DELETED_AT, EVERY_WRITE, Write
 
-GONE = "2026-01-01T00:00:00Z"
+DELETED = "2026-01-01T00:00:00Z"
 ROWS: list[dict[str, Any]] = [
     {"id": 1, "v": "old"},
     {"id": 1, "v": "new"},
     {"id": 2, "v": "x"},
-    {"id": 2, "v": "x", DELETED_AT: GONE},
+    {"id": 2, "v": "x", DELETED_AT: DELETED},
     {"id": 3, "v": "y"},
-    {"id": 4, DELETED_AT: GONE},
-    {"id": 5, "v": "z", DELETED_AT: GONE},
+    {"id": 4, DELETED_AT: DELETED},
+    {"id": 5, "v": "z", DELETED_AT: DELETED},
     {"id": 5, "v": "back"},
 ]
 
@@ -34,7 +34,7 @@ def run(rows: list[dict[str, Any]], write: Any, destination: MemoryDestination |
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize(
-    ("keep", "deletes", "wanted"),
+    ("keep", "deletes", "expected"),
     [
         ("all", "keep", ROWS),
         ("latest", "remove", [{"id": 1, "v": "new"}, {"id": 3, "v": "y"}, {"id": 5, "v": "back"}]),
@@ -42,20 +42,25 @@ def run(rows: list[dict[str, Any]], write: Any, destination: MemoryDestination |
         (
             "latest",
             "mark",
-            [{"id": 1, "v": "new"}, {"id": 2, "v": "x", DELETED_AT: GONE}, {"id": 3, "v": "y"}, {"id": 5, "v": "back"}],
+            [
+                {"id": 1, "v": "new"},
+                {"id": 2, "v": "x", DELETED_AT: DELETED},
+                {"id": 3, "v": "y"},
+                {"id": 5, "v": "back"},
+            ],
         ),
     ],
 )
 def test_every_write_leaves_what_it_says_whatever_the_batches(
-    monkeypatch: pytest.MonkeyPatch, size: int, replace: bool, keep: Any, deletes: Any, wanted: list[dict[str, Any]]
+    monkeypatch: pytest.MonkeyPatch, size: int, replace: bool, keep: Any, deletes: Any, expected: list[dict[str, Any]]
 ) -> None:
     monkeypatch.setattr(MemoryDestination, "batch_rows", size)
     result, stored = run(ROWS, Write(replace, keep, deletes))
     assert result.status is Status.succeeded, result.as_dict()
     assert result.streams["t"].accounted == len(ROWS)
     by_id = {row["id"]: row for row in stored} if keep == "latest" else stored
-    assert by_id == ({row["id"]: row for row in wanted} if keep == "latest" else wanted)
-    assert len(stored) == len(wanted)
+    assert by_id == ({row["id"]: row for row in expected} if keep == "latest" else expected)
+    assert len(stored) == len(expected)
 
 
 def test_an_overwrite_of_a_stream_with_a_key_keeps_its_last_versions() -> None:
@@ -74,10 +79,10 @@ def test_an_overwrite_of_all_versions_leaves_deletions_out() -> None:
 def test_what_is_deleted_twice_is_unchanged() -> None:
     destination = MemoryDestination()
     assert run(ROWS, "append_dedup", destination)[0].ok
-    gone = [{"id": n, DELETED_AT: GONE} for n in (1, 3, 99)]
+    removed = [{"id": n, DELETED_AT: DELETED} for n in (1, 3, 99)]
     counts = []
     for _ in range(2):
-        figures = run(gone, "append_dedup", destination)[0].streams["t"]
+        figures = run(removed, "append_dedup", destination)[0].streams["t"]
         counts.append((figures.deleted, figures.unchanged))
     assert counts == [(2, 1), (0, 3)]
 
@@ -85,9 +90,9 @@ def test_what_is_deleted_twice_is_unchanged() -> None:
 def test_a_marked_record_is_not_counted_and_comes_back_with_its_next_version() -> None:
     destination = MemoryDestination()
     assert run(ROWS[:3], "soft_delete", destination)[0].ok
-    result, stored = run([{"id": 1, DELETED_AT: GONE}], "soft_delete", destination)
+    result, stored = run([{"id": 1, DELETED_AT: DELETED}], "soft_delete", destination)
     assert result.ok, result.as_dict()
-    assert stored[0] == {"id": 1, "v": "new", DELETED_AT: GONE}
+    assert stored[0] == {"id": 1, "v": "new", DELETED_AT: DELETED}
     result, stored = run([{"id": 1, "v": "again"}], "soft_delete", destination)
     assert result.ok, result.as_dict()
     assert stored[0] == {"id": 1, "v": "again"}
@@ -95,10 +100,10 @@ def test_a_marked_record_is_not_counted_and_comes_back_with_its_next_version() -
 
 def test_deletions_of_keys_that_python_takes_for_one_are_marked_each() -> None:
     keys: list[Any] = [1, True, 0, False, "1"]
-    rows = [{"id": key, "v": 1} for key in keys] + [{"id": key, DELETED_AT: GONE} for key in keys]
+    rows = [{"id": key, "v": 1} for key in keys] + [{"id": key, DELETED_AT: DELETED} for key in keys]
     result, stored = run(rows, WRITES["soft_delete"])
     assert result.status is Status.succeeded, result.as_dict()
-    assert [row.get(DELETED_AT) for row in stored] == [GONE] * len(keys)
+    assert [row.get(DELETED_AT) for row in stored] == [DELETED] * len(keys)
 
 
 def test_a_value_that_becomes_one_of_another_kind_is_written() -> None:
@@ -123,7 +128,7 @@ def test_combinations_without_a_meaning_are_refused_by_name() -> None:
         {"replace": False, "deletes": "mark"},
         {"replace": True, "deletes": "mark"},
     ):
-        with pytest.raises(ValueError, match=r"deletes: (remove|mark) asks for keep: latest"):
+        with pytest.raises(ValueError, match=r"deletes: (remove|mark) needs keep: latest"):
             Write(**choices)
         with pytest.raises(ConfigError, match="keep: latest"):
             write_of(choices)

@@ -109,8 +109,8 @@ def plain(value: Any) -> Any:
 def test_what_is_written_is_read_back_with_its_types(name: str, compression: str, table: pa.Table) -> None:
     format_ = FORMATS[name](compression)
     data = written(format_, table)
-    found = read(format_, data, table.schema)
-    assert list(map(plain, found)) == list(map(plain, arrow_values.rows(table)))
+    results = read(format_, data, table.schema)
+    assert list(map(plain, results)) == list(map(plain, arrow_values.rows(table)))
     assert format_.count(io.BytesIO(data)) == table.num_rows
     assert all(part.schema.names == table.schema.names for part in format_.read(io.BytesIO(data), table.schema))
 
@@ -121,10 +121,10 @@ def test_what_is_written_is_read_back_with_its_types(name: str, compression: str
 @PROPERTY
 def test_without_a_schema_a_value_is_itself_or_its_text(name: str, table: pa.Table) -> None:
     format_ = FORMATS[name]()
-    found = read(format_, written(format_, table))
-    assert len(found) == table.num_rows
-    for row, wanted in zip(found, arrow_values.rows(table), strict=True):
-        for field, value in wanted.items():
+    results = read(format_, written(format_, table))
+    assert len(results) == table.num_rows
+    for row, expected in zip(results, arrow_values.rows(table), strict=True):
+        for field, value in expected.items():
             got = row.get(field)
             if not (isinstance(value, str) and got == value) and isinstance(got, str):
                 assert value is not None
@@ -231,11 +231,11 @@ def test_a_number_that_its_column_does_not_hold_is_no_other_number() -> None:
     assert math.copysign(1, parse_text("-0")) == -1
 
 
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_csv_of_others_may_have_a_mark_blank_lines_and_no_end(ending: str) -> None:
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_csv_of_others_may_have_a_mark_blank_lines_and_no_end(line_end: str) -> None:
     lines = ["\ufeffid,text", '1,"a', 'b"', "", "2,plain", ""]
-    for text in (ending.join(lines), ending.join(lines[:-1])):
-        assert csv_rows(text) == [{"id": 1, "text": f"a{ending}b"}, {"id": 2, "text": "plain"}]
+    for text in (line_end.join(lines), line_end.join(lines[:-1])):
+        assert csv_rows(text) == [{"id": 1, "text": f"a{line_end}b"}, {"id": 2, "text": "plain"}]
     assert csv_rows("id,id,ID\n1,2,3\n") == [{"id": 1, "id_2": 2, "ID": 3}]
 
 

@@ -73,7 +73,7 @@ def new_connection(
                 namespace_definition="source",
                 prefix="",
                 schema_policy="ignore",
-                streams=[dict(one) for one in streams],
+                streams=[dict(stream) for stream in streams],
                 options=dict(options or {}),
                 created_at_ms=0,
                 updated_at_ms=0,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,44 +11,53 @@ from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 
 
-def documented(client: TestClient) -> TestClient:
+class Document:
+    """The OpenAPI document of an application, as patterns of paths and validators of answers."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.body: dict[str, Any] = app.openapi()
+        literal_first = sorted(self.body["paths"].items(), key=lambda item: item[0].count("{"))
+        self.routes = [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), methods) for path, methods in literal_first]
+        self.validators: dict[str, Draft202012Validator] = {}
+
+    def validator(self, model: dict[str, Any]) -> Draft202012Validator:
+        key = json.dumps(model)
+        if key not in self.validators:
+            self.validators[key] = Draft202012Validator({**model, "components": self.body["components"]})
+        return self.validators[key]
+
+    def check(self, response: Any) -> None:
+        """Raises `AssertionError` where the answer is not as the document says."""
+        if not response.headers.get("content-type", "").startswith("application/json"):
+            return
+        response.read()
+        method, path = response.request.method.lower(), response.request.url.path
+        for pattern, operations in self.routes:
+            if not pattern.fullmatch(path) or method not in operations:
+                continue
+            answer = operations[method]["responses"].get(str(response.status_code))
+            assert answer is not None, f"{method.upper()} {path}: {response.status_code} is not in the document"
+            model = answer["content"]["application/json"]["schema"]
+            problems = [
+                f"{'.'.join(map(str, problem.absolute_path))}: {problem.message}"
+                for problem in self.validator(model).iter_errors(json.loads(response.content))
+            ]
+            assert not problems, f"{method.upper()} {path}: {problems[:5]}"
+            return
+
+
+DOCUMENTS: list[Document] = []
+
+
+def server_document(app: FastAPI) -> Document:
+    """The document that all servers have in common. It takes half a second to write, so it is written once."""
+    if not DOCUMENTS:
+        DOCUMENTS.append(Document(app))
+    return DOCUMENTS[0]
+
+
+def documented(client: TestClient, document: Document | None = None) -> TestClient:
     """The client, which checks every JSON answer of a documented route from now on."""
     assert isinstance(client.app, FastAPI)
-    app = client.app
-    client.event_hooks["response"].append(lambda response: check(app, response))
+    client.event_hooks["response"].append((document or server_document(client.app)).check)
     return client
-
-
-def check(app: FastAPI, response: Any) -> None:
-    """Raises `AssertionError` where the answer is not as the document says."""
-    if not response.headers.get("content-type", "").startswith("application/json"):
-        return
-    response.read()
-    method, path = response.request.method.lower(), response.request.url.path
-    for pattern, operations in routes(app):
-        if not pattern.fullmatch(path) or method not in operations:
-            continue
-        answer = operations[method]["responses"].get(str(response.status_code))
-        assert answer is not None, f"{method.upper()} {path}: {response.status_code} is not in the document"
-        model = answer["content"]["application/json"]["schema"]
-        problems = [
-            f"{'.'.join(map(str, problem.absolute_path))}: {problem.message}"
-            for problem in validator(app, json.dumps(model)).iter_errors(json.loads(response.content))
-        ]
-        assert not problems, f"{method.upper()} {path}: {problems[:5]}"
-        return
-
-
-@functools.lru_cache(maxsize=2)
-def routes(app: FastAPI) -> list[tuple[re.Pattern[str], dict[str, Any]]]:
-    """Paths as patterns, the literal ones first."""
-
-    def paths() -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from sorted(app.openapi()["paths"].items(), key=lambda item: item[0].count("{"))
-
-    return [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), operations) for path, operations in paths()]
-
-
-@functools.lru_cache(maxsize=200)
-def validator(app: FastAPI, model: str) -> Draft202012Validator:
-    return Draft202012Validator({**json.loads(model), "components": app.openapi()["components"]})

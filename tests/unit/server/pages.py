@@ -62,7 +62,7 @@ class Pages(StandIn):
         page = int(call.param("page", "0"))
         if page == self.hang and self.times > 0:
             self.times -= 1
-            self.released.wait(60)
+            self.released.wait(600)
         if self.refusal is not None:
             return self.refusal
         count = 10 if page < self.last else 0

@@ -29,32 +29,33 @@ class Tenant:
     connection_id: str = field(default_factory=new_id)
     tag_id: str = field(default_factory=new_id)
     definition_id: str = field(default_factory=new_id)
+    project_id: str = field(default_factory=new_id)
 
     @classmethod
     def make(cls, context: Context, name: str) -> Tenant:
-        one = cls(context, name)
+        item = cls(context, name)
         with context.store.write() as db:
             db.execute(
                 tables.organizations.insert().values(
-                    id=one.organization_id, name=name, email=f"{name}@example.com", created_at_ms=1
+                    id=item.organization_id, name=name, email=f"{name}@example.com", created_at_ms=1
                 )
             )
             db.execute(
                 tables.workspaces.insert().values(
-                    id=one.workspace_id,
-                    organization_id=one.organization_id,
+                    id=item.workspace_id,
+                    organization_id=item.organization_id,
                     name=name,
                     notifications={},
                     created_at_ms=1,
                 )
             )
-            for table, key in ((tables.sources, one.source_id), (tables.destinations, one.destination_id)):
+            for table, key in ((tables.sources, item.source_id), (tables.destinations, item.destination_id)):
                 db.execute(
                     table.insert().values(
                         id=key,
-                        workspace_id=one.workspace_id,
+                        workspace_id=item.workspace_id,
                         name=name,
-                        definition_id=one.definition_id,
+                        definition_id=item.definition_id,
                         connector="sample",
                         config={},
                         created_at_ms=1,
@@ -63,11 +64,11 @@ class Tenant:
                 )
             db.execute(
                 tables.connections.insert().values(
-                    id=one.connection_id,
-                    workspace_id=one.workspace_id,
+                    id=item.connection_id,
+                    workspace_id=item.workspace_id,
                     name=name,
-                    source_id=one.source_id,
-                    destination_id=one.destination_id,
+                    source_id=item.source_id,
+                    destination_id=item.destination_id,
                     status="active",
                     schedule={"type": "manual"},
                     namespace_definition="destination",
@@ -80,12 +81,12 @@ class Tenant:
                 )
             )
             db.execute(
-                tables.tags.insert().values(id=one.tag_id, workspace_id=one.workspace_id, name=name, color="FFFFFF")
+                tables.tags.insert().values(id=item.tag_id, workspace_id=item.workspace_id, name=name, color="FFFFFF")
             )
             db.execute(
                 tables.definitions.insert().values(
-                    id=one.definition_id,
-                    workspace_id=one.workspace_id,
+                    id=item.definition_id,
+                    workspace_id=item.workspace_id,
                     kind="source",
                     name=name,
                     manifest={},
@@ -93,7 +94,20 @@ class Tenant:
                     created_at_ms=1,
                 )
             )
-        return one
+            db.execute(
+                tables.builder_projects.insert().values(
+                    id=item.project_id,
+                    workspace_id=item.workspace_id,
+                    name=name,
+                    draft="",
+                    config={},
+                    origin={"kind": "empty", "name": "", "version": ""},
+                    revision=1,
+                    created_at_ms=1,
+                    updated_at_ms=1,
+                )
+            )
+        return item
 
     def member(self, permission_type: str) -> str:
         """The e-mail address of a new user with this permission here, or of one without any for ""."""
@@ -120,8 +134,8 @@ class Browser(TestClient):
             with context.store.write() as db:
                 row = user.by_email(db, email)
                 assert row is not None
-                made, _ = application.create(db, row.id, "test", 1)
-            self.headers["Authorization"] = f"Bearer {issue_token(context.secret_box, Claim(made.id, row.id), 900)}"
+                created, _ = application.create(db, row.id, "test", 1)
+            self.headers["Authorization"] = f"Bearer {issue_token(context.secret_box, Claim(created.id, row.id), 900)}"
 
 
 def admin(context: Context, password: str | None = None) -> str:

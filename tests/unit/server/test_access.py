@@ -60,9 +60,9 @@ def test_a_role_counts_in_its_own_workspace_only(context: Context, tenants: tupl
     client = routed(Browser(context, acme.member("workspace_reader")))
     assert client.get(f"/v1/x/{acme.source_id}").status_code == 200
     assert client.get(f"/v1/x/{acme.source_id.upper()}").status_code == 200
-    told = client.get(f"/v1/x/{globex.source_id}")
-    assert told.status_code == 403
-    assert globex.workspace_id not in told.text
+    response = client.get(f"/v1/x/{globex.source_id}")
+    assert response.status_code == 403
+    assert globex.workspace_id not in response.text
     assert client.get(f"/v1/x/{new_id()}").status_code == 404
     assert client.patch(f"/v1/x/{acme.source_id}", json={}).status_code == 403
     assert client.get("/v1/list").json() == [acme.workspace_id]
@@ -174,8 +174,8 @@ def test_without_a_user_the_loopback_address_is_open_and_another_is_not(context:
 
 def test_once_there_is_a_user_nobody_passes_without_credentials(context: Context) -> None:
     client = routed(Browser(context))
-    made = client.post("/v1/applications", json={"name": "early"}).json()
-    pair = {"client_id": made["clientId"], "client_secret": made["clientSecret"]}
+    body = client.post("/v1/applications", json={"name": "early"}).json()
+    pair = {"client_id": body["clientId"], "client_secret": body["clientSecret"]}
     token = client.post("/applications/token", json=pair).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     assert client.get("/v1/list", headers=headers).status_code == 200
@@ -199,15 +199,15 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
         user.disable(db, user.by_email(db, email).id)
 
     def take_the_role(db: Connection, email: str) -> None:
-        for one in user.permissions_of(db, user.by_email(db, email).id):
-            user.revoke(db, one)
+        for permission in user.permissions_of(db, user.by_email(db, email).id):
+            user.revoke(db, permission)
 
     def remove(db: Connection, email: str) -> None:
         user.remove(db, user.by_email(db, email).id)
 
     def delete_the_application(db: Connection, email: str) -> None:
-        for one in application.find_all(db, user.by_email(db, email).id):
-            application.delete(db, one.id)
+        for item in application.find_all(db, user.by_email(db, email).id):
+            application.delete(db, item.id)
 
     def log_out(db: Connection, email: str) -> None:
         login_session.close_all(db, user.by_email(db, email).id)
@@ -232,13 +232,13 @@ def test_whoever_may_not_read_any_more_is_told_no_more_events(
             scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers, "app": None}
             request = Request(scope, nothing)
             who = authenticate(context, request)
-            found = []
+            results = []
             events = job_events.job_events(who, context, request, job)
             async with asyncio.timeout(300):
                 async for event in events:
-                    found.append(str(event.event))
+                    results.append(str(event.event))
                     with context.store.write() as db:
                         ends(db, email)
-            return found
+            return results
 
         assert asyncio.run(read_events()) == ["job"], ends.__name__

@@ -31,8 +31,8 @@ def config(context: Context) -> Config:
 
 
 def workspace_of(config: Config) -> str:
-    found: str = config.ask("workspaces/list")["workspaces"][0]["workspaceId"]
-    return found
+    workspace_id: str = config.ask("workspaces/list")["workspaces"][0]["workspaceId"]
+    return workspace_id
 
 
 def test_a_slash_at_the_end_is_no_other_path(context: Context, config: Config, tmp_path: Path) -> None:
@@ -40,8 +40,8 @@ def test_a_slash_at_the_end_is_no_other_path(context: Context, config: Config, t
     assert config.get("/api/v1/health/").json() == {"available": True}
     assert config.ask("connections/get/", connectionId=connection)["status"] == "active"
     job = config.ask("connections/sync/", connectionId=connection)["job"]
-    told = config.ask("jobs/get/", id=job["id"])
-    assert (told["job"]["status"], told["job"]["configType"], told["attempts"]) == ("pending", "sync", [])
+    answer = config.ask("jobs/get/", id=job["id"])
+    assert (answer["job"]["status"], answer["job"]["configType"], answer["attempts"]) == ("pending", "sync", [])
 
 
 def test_a_job_is_listed_and_cancelled_and_a_second_is_refused(
@@ -52,7 +52,7 @@ def test_a_job_is_listed_and_cancelled_and_a_second_is_refused(
     assert first["configType"] == "reset_connection"
     config.ask("connections/sync", 409, connectionId=connection)
     listed = config.ask("jobs/list", configTypes=["clear", "reset_connection"], configId=connection)
-    assert [one["job"]["id"] for one in listed["jobs"]] == [first["id"]]
+    assert [job["job"]["id"] for job in listed["jobs"]] == [first["id"]]
     assert config.ask("jobs/list", configTypes=["sync"], configId=connection)["totalJobCount"] == 0
     assert config.ask("jobs/cancel", id=first["id"])["job"]["status"] == "cancelled"
     config.ask("jobs/cancel", 409, id=first["id"])
@@ -63,14 +63,14 @@ def test_a_state_is_replaced_as_a_whole_and_never_under_a_job(context: Context, 
     assert config.ask("state/get", connectionId=connection)["stateType"] == "not_set"
     users = {"streamDescriptor": {"name": "users"}, "streamState": {"cursor": "2026-01-01"}}
     shared = {"sharedState": {"position": 7}, "streamStates": [users]}
-    given = {"stateType": "global", "globalState": shared}
-    told = config.ask("state/create_or_update_safe", connectionId=connection, connectionState=given)
-    assert told["globalState"] == shared
+    provided = {"stateType": "global", "globalState": shared}
+    answer = config.ask("state/create_or_update_safe", connectionId=connection, connectionState=provided)
+    assert answer["globalState"] == shared
     only = {"stateType": "stream", "streamState": [users]}
     config.ask("state/create_or_update_safe", connectionId=connection, connectionState=only)
     assert config.ask("state/get", connectionId=connection) == {"connectionId": connection, **only}
     config.ask("connections/sync", connectionId=connection)
-    refused = config.ask("state/create_or_update_safe", 423, connectionId=connection, connectionState=given)
+    refused = config.ask("state/create_or_update_safe", 423, connectionId=connection, connectionState=provided)
     assert "has not ended" in refused["detail"]
 
 
@@ -80,18 +80,20 @@ def test_a_catalog_that_comes_back_changes_nothing_and_what_it_selects_is_moved(
     connection = joined(context, tmp_path, [{"name": "users", "syncMode": "incremental_deduped_history"}])
     before = config.ask("web_backend/connections/get", connectionId=connection, withRefreshedCatalog=True)
     catalog = before["syncCatalog"]
-    assert {one["stream"]["name"]: one["config"]["selected"] for one in catalog["streams"]} == {
+    assert {
+        single_stream["stream"]["name"]: single_stream["config"]["selected"] for single_stream in catalog["streams"]
+    } == {
         "users": True,
         "products": False,
         "purchases": False,
     }
     same = config.ask("web_backend/connections/update", connectionId=connection, syncCatalog=catalog, skipReset=True)
     assert same["syncCatalog"] == catalog
-    for one in catalog["streams"]:
-        one["config"] |= {"selected": True, "syncMode": "full_refresh", "destinationSyncMode": "overwrite"}
+    for stream in catalog["streams"]:
+        stream["config"] |= {"selected": True, "syncMode": "full_refresh", "destinationSyncMode": "overwrite"}
     config.ask("connections/update", connectionId=connection, syncCatalog=catalog, scheduleType="manual")
-    shown = config.get(f"/v1/connections/{connection}").json()["configurations"]["streams"]
-    assert {one["name"]: one["syncMode"] for one in shown} == dict.fromkeys(
+    streams = config.get(f"/v1/connections/{connection}").json()["configurations"]["streams"]
+    assert {single_stream["name"]: single_stream["syncMode"] for single_stream in streams} == dict.fromkeys(
         ("users", "products", "purchases"), "full_refresh_overwrite"
     )
     catalog["streams"][0]["config"]["destinationSyncMode"] = "merge"
@@ -104,13 +106,13 @@ def test_mappers_come_and_go_in_a_catalog_and_what_is_none_is_refused(
 ) -> None:
     connection = joined(context, tmp_path, [{"name": "users", "syncMode": "full_refresh_append"}])
     catalog = config.ask("web_backend/connections/get", connectionId=connection)["syncCatalog"]
-    users = next(one["config"] for one in catalog["streams"] if one["stream"]["name"] == "users")
+    users = next(stream["config"] for stream in catalog["streams"] if stream["stream"]["name"] == "users")
     users |= {"aliasName": "people", "hashedFields": [{"fieldPath": ["email"]}]}
     config.ask("connections/update", connectionId=connection, syncCatalog=catalog)
-    again = config.ask("web_backend/connections/get", connectionId=connection)["syncCatalog"]
-    shown = next(one["config"] for one in again["streams"] if one["stream"]["name"] == "users")
-    assert shown["aliasName"] == "people"
-    (hashing,) = shown["mappers"]
+    second = config.ask("web_backend/connections/get", connectionId=connection)["syncCatalog"]
+    displayed = next(stream["config"] for stream in second["streams"] if stream["stream"]["name"] == "users")
+    assert displayed["aliasName"] == "people"
+    (hashing,) = displayed["mappers"]
     assert hashing["mapperConfiguration"] == {
         "targetField": "email",
         "method": "SHA-256",
@@ -124,7 +126,7 @@ def test_mappers_come_and_go_in_a_catalog_and_what_is_none_is_refused(
 def test_ends_and_connections_are_made_changed_and_deleted(config: Config, tmp_path: Path) -> None:
     workspace = workspace_of(config)
     definitions = config.ask("source_definitions/list")["sourceDefinitions"]
-    ids = {one["name"]: one["sourceDefinitionId"] for one in definitions}
+    ids = {definition["name"]: definition["sourceDefinitionId"] for definition in definitions}
     form = config.ask("source_definition_specifications/get", sourceDefinitionId=ids["Zendesk Support"])
     assert "subdomain" in form["connectionSpecification"]["properties"]
     desk = config.ask(
@@ -152,10 +154,10 @@ def test_ends_and_connections_are_made_changed_and_deleted(config: Config, tmp_p
         "destinations/create",
         name="files",
         workspaceId=workspace,
-        destinationDefinitionId=next(one["destinationDefinitionId"] for one in listed if one["name"] == "Files"),
+        destinationDefinitionId=next(item["destinationDefinitionId"] for item in listed if item["name"] == "Files"),
         connectionConfiguration={"path": str(tmp_path), "format": "jsonl"},
     )
-    made = config.ask(
+    answer = config.ask(
         "connections/create",
         sourceId=people["sourceId"],
         destinationId=files["destinationId"],
@@ -165,10 +167,10 @@ def test_ends_and_connections_are_made_changed_and_deleted(config: Config, tmp_p
         scheduleType="basic",
         scheduleData={"basicSchedule": {"units": 6, "timeUnit": "hours"}},
     )
-    assert (made["namespaceDefinition"], made["nonBreakingChangesPreference"]) == ("customformat", "disable")
-    assert made["scheduleData"] == {"basicSchedule": {"units": 6, "timeUnit": "hours"}}
-    public = config.get(f"/v1/connections/{made['connectionId']}").json()
+    assert (answer["namespaceDefinition"], answer["nonBreakingChangesPreference"]) == ("customformat", "disable")
+    assert answer["scheduleData"] == {"basicSchedule": {"units": 6, "timeUnit": "hours"}}
+    public = config.get(f"/v1/connections/{answer['connectionId']}").json()
     assert public["namespaceDefinition"] == "custom_format"
     assert public["schedule"] == {"scheduleType": "basic", "basicTiming": "Every 6 HOURS"}
-    config.ask("connections/delete", 204, connectionId=made["connectionId"])
+    config.ask("connections/delete", 204, connectionId=answer["connectionId"])
     assert config.ask("connections/list", workspaceId=workspace)["connections"] == []

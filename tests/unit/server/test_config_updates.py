@@ -13,6 +13,7 @@ from pages import MANIFEST, Pages
 from sqlalchemy import select, update
 
 from kitestring.redact import MASK
+from kitestring.server.builder import builder_project
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
@@ -22,6 +23,7 @@ from kitestring.server.store.tables import connections, consents, renewals, sour
 from kitestring.testing.stand_in import Answer, Call, route
 from kitestring.testing.token_endpoint import TokenEndpoint
 from kitestring.testing.zendesk import ZendeskStandIn
+from kitestring.yaml_lines import read_yaml
 from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow
@@ -204,14 +206,18 @@ def test_when_credentials_end_is_kept_and_told_until_the_configuration_changes(c
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "source", source_id)
     ConfigUpdater(context, source=end).save_credential_ends("source", ends)
-    (shown,) = boss.get(url).json()["data"]
-    assert (shown["name"], shown["endsAt"][:10], shown["hint"]) == ("The API token", "2027-04-30", ends[0]["hint"])
-    assert shown["daysLeft"] == (datetime(2027, 4, 30, tzinfo=UTC) - datetime.now(UTC)).days
+    (displayed,) = boss.get(url).json()["data"]
+    assert (displayed["name"], displayed["endsAt"][:10], displayed["hint"]) == (
+        "The API token",
+        "2027-04-30",
+        ends[0]["hint"],
+    )
+    assert displayed["daysLeft"] == (datetime(2027, 4, 30, tzinfo=UTC) - datetime.now(UTC)).days
     with context.store.write() as db:
         endpoints.change(context, db, "source", source_id, trusted=True, config={**config, "subdomain": "other"})
     assert boss.get(url).json() == {"data": []}
-    stranger = Browser(context, Tenant.make(context, "globex").member("workspace_admin"))
-    assert stranger.get(url).status_code in (403, 404)
+    outsider = Browser(context, Tenant.make(context, "globex").member("workspace_admin"))
+    assert outsider.get(url).status_code in (403, 404)
 
 
 def test_a_check_keeps_when_credentials_end(context: Context) -> None:
@@ -315,6 +321,70 @@ def test_a_test_of_an_edited_source_keeps_the_pair_that_it_renews(context: Conte
     assert [exchange.status for exchange in zendesk.tokens.exchanges] == [200, 200]  # the form had the old end
 
 
+def test_a_test_that_renews_the_credentials_is_kept_as_the_last_one(context: Context, zendesk: ZendeskStandIn) -> None:
+    drafts = Drafts(context, zendesk)
+    source_id = drafts.save(drafts.config())
+    path = f"/api/kitestring/v1/sources/{source_id}"
+    tested = drafts.boss.post(f"{path}/check").json()
+    assert (tested["status"], drafts.is_good(source_id)) == ("succeeded", True)
+    assert drafts.boss.get(path).json()["lastCheck"] == tested
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_secret_stays_one_when_an_editor_changes_the_form_of_its_low_code_source(
+    context: Context, pages: SignedPages, tmp_path: Path, method: str
+) -> None:
+    tenant = Tenant.make(context, "acme")
+    editor = Browser(context, tenant.member("workspace_editor"))
+    place = f"/v1/workspaces/{tenant.workspace_id}/definitions/declarative_sources"
+    manifest = read_yaml(Path(pages.manifest(tmp_path)).read_text(), "the manifest")[0]
+    definition = editor.post(place, json={"name": "Signed", "manifest": manifest}).json()["id"]
+    config = {"url": pages.url, "token": "t0p-s3cret"}
+    body = {"name": "Signed", "workspaceId": tenant.workspace_id, "definitionId": definition, "configuration": config}
+    source_id = editor.post("/v1/sources", json=body).json()["sourceId"]
+    del manifest["spec"]["connection_specification"]["properties"]["token"]["airbyte_secret"]
+    assert editor.put(f"{place}/{definition}", json={"name": "Signed", "manifest": manifest}).status_code == 200
+    same = {"name": "Signed", "configuration": {"url": pages.url, "token": MASK}}
+    answer = editor.request(method, f"/v1/sources/{source_id}", json=same)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["configuration"]["token"] == MASK
+    assert "t0p-s3cret" not in editor.get(f"/v1/sources/{source_id}").text
+    with context.store.read() as db:
+        assert endpoints.endpoint_of(context, db, "source", source_id).config == config
+
+
+@pytest.mark.parametrize("place", ["spec", "connection_specification"])
+def test_a_secret_is_one_where_the_form_of_a_low_code_source_is_behind_a_reference(
+    context: Context, pages: SignedPages, tmp_path: Path, place: str
+) -> None:
+    tenant = Tenant.make(context, "acme")
+    editor = Browser(context, tenant.member("workspace_editor"))
+    manifest = read_yaml(Path(pages.manifest(tmp_path)).read_text(), "the manifest")[0]
+    spec = manifest["spec"]
+    if place == "spec":
+        manifest |= {"definitions": {"spec": spec}, "spec": "#/definitions/spec"}
+    else:
+        form = spec.pop("connection_specification")
+        manifest |= {"definitions": {"form": form}}
+        spec["connection_specification"] = {"$ref": "#/definitions/form"}
+    definitions_path = f"/v1/workspaces/{tenant.workspace_id}/definitions/declarative_sources"
+    answer = editor.post(definitions_path, json={"name": "Signed", "manifest": manifest})
+    assert answer.status_code == 200, answer.text
+    config = {"url": pages.url, "token": "t0p-s3cret"}
+    body = {
+        "name": "Signed",
+        "workspaceId": tenant.workspace_id,
+        "definitionId": answer.json()["id"],
+        "configuration": config,
+    }
+    source = editor.post("/v1/sources", json=body).json()
+    assert source["configuration"]["token"] == MASK
+    with context.store.read() as db:
+        stored = db.exec_driver_sql("select config from sources").scalars().all()
+        assert endpoints.endpoint_of(context, db, "source", source["sourceId"]).config == config
+    assert "t0p-s3cret" not in str(stored)
+
+
 def test_a_test_of_other_credentials_leaves_those_that_are_kept(context: Context, zendesk: ZendeskStandIn) -> None:
     drafts = Drafts(context, zendesk)
     source_id = drafts.save(drafts.config())
@@ -343,3 +413,32 @@ def test_a_read_of_the_builder_goes_on_with_the_pair_that_the_one_before_has_ren
         answer = boss.post("/api/kitestring/v1/builder/read", json=body).json()
         assert (answer["error"], len(answer["slices"]) > 0) == ("", True)
     assert [exchange.status for exchange in pages.tokens.exchanges] == [200]
+
+
+def test_a_read_of_a_builder_project_keeps_what_it_has_renewed_sealed_in_the_project(
+    context: Context, pages: SignedPages, tmp_path: Path
+) -> None:
+    admin(context)
+    acme = Tenant.make(context, "acme")
+    editor = Browser(context, acme.member("workspace_editor"))
+    projects = "/api/kitestring/v1/builder/projects"
+    pair = pages.tokens.granted()
+    body = {
+        "workspaceId": acme.workspace_id,
+        "name": "Signed",
+        "manifest": Path(pages.signed_manifest(tmp_path)).read_text().replace(", airbyte_secret: true", ""),
+        "testConfiguration": {"url": pages.url, "credentials": {"refresh_token": pair.refresh_token}},
+    }
+    project = editor.post(projects, json=body).json()
+    for _ in range(2):
+        answer = editor.post(f"{projects}/{project['projectId']}/read", json={"stream": "items"}).json()
+        assert (answer["error"], len(answer["slices"]) > 0) == ("", True)
+    assert [exchange.status for exchange in pages.tokens.exchanges] == [200]
+    after = editor.get(f"{projects}/{project['projectId']}").json()
+    assert set(after["testConfiguration"]["credentials"].values()) == {MASK}
+    assert after["testConfiguration"]["url"] == pages.url
+    assert after["revision"] == project["revision"]
+    with context.store.read() as db:
+        config = builder_project.opened_config(context, builder_project.get(db, project["projectId"]))
+    assert pages.tokens.allows(config["credentials"]["access_token"])
+    assert config["credentials"]["refresh_token"] != pair.refresh_token

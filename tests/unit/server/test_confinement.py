@@ -86,8 +86,8 @@ def test_a_path_of_others_stays_below_the_folder_of_the_workspace(tmp_path: Path
 @pytest.mark.parametrize("option", ["path", "destination_path"])
 @pytest.mark.parametrize("connector", ["duckdb", "sqlite"])
 def test_a_relative_path_is_one_in_the_folder_of_the_workspace(tmp_path: Path, option: str, connector: str) -> None:
-    made = built(confined(tmp_path), "destination", connector, {option: "./data/warehouse.db"})
-    assert made.path == str(tmp_path / "workspaces" / WORKSPACE / "data" / "warehouse.db")
+    created = built(confined(tmp_path), "destination", connector, {option: "./data/warehouse.db"})
+    assert created.path == str(tmp_path / "workspaces" / WORKSPACE / "data" / "warehouse.db")
     admin = built(confined(tmp_path, trusted=True), "destination", connector, {option: "/srv/x.db"})
     assert admin.path == "/srv/x.db"
 
@@ -136,10 +136,10 @@ def test_no_option_of_a_vector_store_names_a_file_of_the_machine(tmp_path: Path,
 
 
 def test_milvus_lite_lives_in_the_folder_of_the_workspace(tmp_path: Path) -> None:
-    made = built(confined(tmp_path), "destination", "milvus", milvus("docs.db"))
+    created = built(confined(tmp_path), "destination", "milvus", milvus("docs.db"))
     folder = tmp_path / "workspaces" / WORKSPACE
-    assert made.indexing.host == str(folder / "docs.db")
-    assert made.default_staging_folder().is_relative_to(folder)
+    assert created.indexing.host == str(folder / "docs.db")
+    assert created.default_staging_folder().is_relative_to(folder)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_a_database_is_reached_over_the_network_with_a_password_of_its_own(tmp_p
 
 
 def test_libpq_does_not_look_for_passwords_in_the_home_folder(tmp_path: Path) -> None:
-    made = built(confined(tmp_path), "source", "postgres", {"host": "db", "password": "p"})
-    assert "passfile='/dev/null'" in made._conninfo({})
-    made = built(confined(tmp_path), "source", "postgres", {"url": "postgresql://u:p@db/x?sslmode=require"})
-    assert "passfile='/dev/null'" in made._conninfo({})
+    created = built(confined(tmp_path), "source", "postgres", {"host": "db", "password": "p"})
+    assert "passfile='/dev/null'" in created._conninfo({})
+    created = built(confined(tmp_path), "source", "postgres", {"url": "postgresql://u:p@db/x?sslmode=require"})
+    assert "passfile='/dev/null'" in created._conninfo({})
     bare = built(confined(tmp_path), "source", "postgres", {"host": "db"})
     assert "password=''" in bare._conninfo({})
     admin = built(confined(tmp_path, trusted=True), "source", "postgres", {"host": "db", "password": "p"})
@@ -210,9 +210,9 @@ def test_the_files_of_a_low_code_source_go_to_the_folder_of_the_workspace(tmp_pa
         "start_date": "2024-01-01T00:00:00Z",
         "credentials": {"credentials": "api_token", "email": "a@example.com", "api_token": "t"},
     }
-    made = built(confined(tmp_path), "source", "zendesk_support", {**config, "files_folder": "attachments"})
+    created = built(confined(tmp_path), "source", "zendesk_support", {**config, "files_folder": "attachments"})
     folder = tmp_path / "workspaces" / WORKSPACE / "attachments"
-    assert made._context.values["files"].folder == folder
+    assert created._context.values["files"].folder == folder
     with pytest.raises(ConfigError, match="files_folder is /srv"):
         built(confined(tmp_path), "source", "zendesk_support", {**config, "files_folder": "/srv"})
 
@@ -257,7 +257,7 @@ def test_a_name_of_a_connector_is_no_path_on_a_server(tmp_path: Path) -> None:
 def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(context: Context) -> None:
     """Of an admin's they are the server's folder, of another's the workspace's: nothing moves without a word."""
 
-    def made(trusted: bool) -> str:
+    def create_source(trusted: bool) -> str:
         with context.store.write() as db:
             return endpoints.create(
                 context,
@@ -275,7 +275,7 @@ def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(conte
             endpoints.change(context, db, "destination", actor_id, config=config, merge=True, trusted=trusted)
             return bool(endpoints.endpoint_of(context, db, "destination", actor_id).trusted)
 
-    editors, admins = made(False), made(True)
+    editors, admins = create_source(False), create_source(True)
     # An admin helps an editor: it stays in the workspace's folder, until it asks for more than an editor may.
     assert change(editors, {"memory_limit": "1GB"}, trusted=True) is False
     assert change(editors, {"path": "/srv/lake.db"}, trusted=True) is True
@@ -299,10 +299,10 @@ def test_an_option_of_the_type_path_is_local_without_a_mark(tmp_path: Path) -> N
 
         file: Path | None = None
 
-    made = Foreign.load({"folder": "data"})
-    made.inner = [Inner(file=Path("/etc/passwd"))]
+    foreign = Foreign.load({"folder": "data"})
+    foreign.inner = [Inner(file=Path("/etc/passwd"))]
     with pytest.raises(ConfigError, match="file is /etc/passwd"):
-        confined(tmp_path).apply(made, "foreign")
-    made = Foreign.load({"folder": "data"})
-    confined(tmp_path).apply(made, "foreign")
-    assert made.folder == tmp_path / "workspaces" / WORKSPACE / "data"
+        confined(tmp_path).apply(foreign, "foreign")
+    foreign = Foreign.load({"folder": "data"})
+    confined(tmp_path).apply(foreign, "foreign")
+    assert foreign.folder == tmp_path / "workspaces" / WORKSPACE / "data"

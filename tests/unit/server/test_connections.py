@@ -26,7 +26,7 @@ ZENDESK = {
 }
 
 
-def made(context: Context, kind: definitions.Kind, type_name: str, config: Mapping[str, Any]) -> str:
+def create_endpoint(context: Context, kind: definitions.Kind, type_name: str, config: Mapping[str, Any]) -> str:
     with context.store.write() as db:
         return endpoints.create(
             context,
@@ -41,8 +41,8 @@ def made(context: Context, kind: definitions.Kind, type_name: str, config: Mappi
 
 
 def joined(context: Context, folder: Path, streams: list[dict[str, Any]] | None = None, **more: Any) -> str:
-    source = made(context, "source", "sample", {"count": 30})
-    destination = made(context, "destination", "files", {"path": str(folder), "format": "jsonl"})
+    source = create_endpoint(context, "source", "sample", {"count": 30})
+    destination = create_endpoint(context, "destination", "files", {"path": str(folder), "format": "jsonl"})
     catalog = connection.discover(context, source)
     with context.store.write() as db:
         return connection.create(
@@ -72,28 +72,28 @@ def test_a_connector_that_airbyte_has_too_bears_its_id_and_one_of_ours_always_th
 
 def test_every_definition_has_an_id_and_a_type_of_its_own() -> None:
     for kind in ("source", "destination"):
-        found = list(definitions.built_in(kind).values())
-        assert len({one.id for one in found}) == len({one.type for one in found}) == len(found)
+        results = list(definitions.built_in(kind).values())
+        assert len({result.id for result in results}) == len({result.type for result in results}) == len(results)
 
 
 def test_secrets_are_sealed_in_the_store_masked_in_answers_and_open_for_the_worker(context: Context) -> None:
-    source = made(context, "source", "zendesk-support", ZENDESK)
+    source = create_endpoint(context, "source", "zendesk-support", ZENDESK)
     with context.store.read() as db:
         row = db.execute(select(sources).where(sources.c.id == source)).one()
-        shown = endpoints.masked_config(db, "source", row)
+        config = endpoints.masked_config(db, "source", row)
         end = endpoints.endpoint_of(context, db, "source", source)
     assert "a secret of Zendesk" not in str(row)
-    assert shown["credentials"] == {"credentials": "api_token", "email": "a@example.com", "api_token": MASK}
-    assert shown["sourceType"] == "zendesk-support"
+    assert config["credentials"] == {"credentials": "api_token", "email": "a@example.com", "api_token": MASK}
+    assert config["sourceType"] == "zendesk-support"
     assert end.config["credentials"]["api_token"] == "a secret of Zendesk"
     assert "sourceType" not in end.config
 
 
 def test_a_masked_secret_that_comes_back_means_the_one_that_is_there(context: Context) -> None:
-    source = made(context, "source", "zendesk-support", ZENDESK)
+    source = create_endpoint(context, "source", "zendesk-support", ZENDESK)
     with context.store.write() as db:
-        shown = endpoints.masked_config(db, "source", endpoints.get(db, "source", source))
-        endpoints.change(context, db, "source", source, config={**shown, "subdomain": "other"}, trusted=True)
+        config = endpoints.masked_config(db, "source", endpoints.get(db, "source", source))
+        endpoints.change(context, db, "source", source, config={**config, "subdomain": "other"}, trusted=True)
         end = endpoints.endpoint_of(context, db, "source", source)
     assert end.config["subdomain"] == "other"
     assert end.config["credentials"]["api_token"] == "a secret of Zendesk"
@@ -101,18 +101,18 @@ def test_a_masked_secret_that_comes_back_means_the_one_that_is_there(context: Co
 
 def test_a_wrong_configuration_is_refused_and_nothing_is_kept(context: Context) -> None:
     with pytest.raises(ConfigError, match=r"cont is not a known option \(did you mean count\?\)"):
-        made(context, "source", "sample", {"cont": 3})
+        create_endpoint(context, "source", "sample", {"cont": 3})
     with context.store.read() as db:
         assert not endpoints.find_all(db, "source")
 
 
 def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context) -> None:
-    catalog = connection.discover(context, made(context, "source", "sample", {"count": 3}))
+    catalog = connection.discover(context, create_endpoint(context, "source", "sample", {"count": 3}))
     every = connection.configure_streams(catalog, None)
-    assert {one["name"] for one in every} == {"users", "products", "purchases"}
-    assert {one["syncMode"] for one in every} == {"full_refresh_overwrite"}
-    one = connection.configure_stream(catalog, {"name": "users", "syncMode": "incremental_deduped_history"})
-    assert (one["cursorField"], one["primaryKey"]) == (["updated_at"], [["id"]])
+    assert {item["name"] for item in every} == {"users", "products", "purchases"}
+    assert {item["syncMode"] for item in every} == {"full_refresh_overwrite"}
+    stream = connection.configure_stream(catalog, {"name": "users", "syncMode": "incremental_deduped_history"})
+    assert (stream["cursorField"], stream["primaryKey"]) == (["updated_at"], [["id"]])
 
 
 @pytest.mark.parametrize(
@@ -126,15 +126,15 @@ def test_streams_that_are_left_open_are_chosen_from_the_catalog(context: Context
 def test_what_a_stream_cannot_do_is_refused_with_the_way_out(
     context: Context, stream: dict[str, Any], fact: str
 ) -> None:
-    catalog = connection.discover(context, made(context, "source", "sample", {"count": 3}))
-    with pytest.raises(Problem, match=fact) as told:
+    catalog = connection.discover(context, create_endpoint(context, "source", "sample", {"count": 3}))
+    with pytest.raises(Problem, match=fact) as caught:
         connection.configure_streams(catalog, [stream])
-    assert told.value.status == 422
-    assert told.value.hint
+    assert caught.value.status == 422
+    assert caught.value.hint
 
 
 def test_two_streams_cannot_have_one_name_at_the_destination(context: Context) -> None:
-    catalog = connection.discover(context, made(context, "source", "sample", {"count": 3}))
+    catalog = connection.discover(context, create_endpoint(context, "source", "sample", {"count": 3}))
     both = [{"name": "users", "destinationObjectName": "products"}, {"name": "products"}]
     with pytest.raises(Problem, match="users and products would both be written as products"):
         connection.configure_streams(catalog, both)
@@ -168,7 +168,7 @@ def test_a_connection_is_synced_by_a_worker(context: Context, tmp_path: Path) ->
 def finished(context: Context, job: int) -> Any:
     import time
 
-    for _ in range(600):
+    for _ in range(6000):
         with context.store.read() as db:
             row = db.execute(select(jobs).where(jobs.c.id == job)).one()
         if row.ended_at_ms is not None:

@@ -55,27 +55,27 @@ class Bank(StandIn):
         code = f"code-{len(self.given)}"
         self.given[code] = query
         back = {"code": code, "state": query["state"], "shop": "acme.myshopify.com", "timestamp": "1"}
-        said = "&".join(f"{name}={back[name]}" for name in sorted(back))
-        back["hmac"] = hmac.new(CLIENT["client_secret"].encode(), said.encode(), hashlib.sha256).hexdigest()
+        output = "&".join(f"{name}={back[name]}" for name in sorted(back))
+        back["hmac"] = hmac.new(CLIENT["client_secret"].encode(), output.encode(), hashlib.sha256).hexdigest()
         return f"{urlsplit(query['redirect_uri']).path}?{urlencode(back)}"
 
     @route("POST", "/token")
     def token(self, call: Any) -> Any:
         kind = call.headers.get("content-type", "")
-        asked = call.json() if "json" in kind else {k: v[0] for k, v in parse_qs(call.body.decode()).items()}
+        body = call.json() if "json" in kind else {k: v[0] for k, v in parse_qs(call.body.decode()).items()}
         scheme, _, word = call.headers.get("authorization", "").partition(" ")
         if scheme == "Basic":
-            asked["client_id"], _, asked["client_secret"] = base64.b64decode(word).decode().partition(":")
-        query = self.given.pop(asked.get("code", ""), None)
-        if query is None or asked["grant_type"] != "authorization_code":
+            body["client_id"], _, body["client_secret"] = base64.b64decode(word).decode().partition(":")
+        query = self.given.pop(body.get("code", ""), None)
+        if query is None or body["grant_type"] != "authorization_code":
             return Answer(400, {"error": "invalid_grant"})
-        if {name: asked.get(name) for name in CLIENT} != CLIENT or asked["redirect_uri"] != query["redirect_uri"]:
+        if {name: body.get(name) for name in CLIENT} != CLIENT or body["redirect_uri"] != query["redirect_uri"]:
             return Answer(401, {"error": "invalid_client"})
         if "code_challenge" in query:
-            made = hashlib.sha256(asked["code_verifier"].encode()).digest()
-            if base64.urlsafe_b64encode(made).rstrip(b"=").decode() != query["code_challenge"]:
+            digest = hashlib.sha256(body["code_verifier"].encode()).digest()
+            if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != query["code_challenge"]:
                 return Answer(400, {"error": "invalid_grant"})
-        self.extra = {name: value for name, value in asked.items() if name == "expiring"}
+        self.extra = {name: value for name, value in body.items() if name == "expiring"}
         tokens = {"access_token": "access-geheim", "refresh_token": "refresh-geheim", "token": "token-geheim"}
         answer = {"ok": True, "token_type": "bearer", "expires_in": 3600, **tokens}
         return answer if self.answer_with is None else self.answer_with
@@ -89,8 +89,8 @@ class Bank(StandIn):
 
 @pytest.fixture
 def bank() -> Iterator[Bank]:
-    with Bank() as one:
-        yield one
+    with Bank() as single_bank:
+        yield single_bank
 
 
 @pytest.fixture
@@ -105,12 +105,12 @@ def client_for(tenant: Tenant, bank: Bank, role: str = "workspace_editor") -> Br
     assert isinstance(app, FastAPI)
     app.state.vendors = {
         name: replace(
-            one,
+            item,
             authorize_url=f"{bank.url}/authorize",
             token_url=f"{bank.url}/token",
-            sites_url=one.sites_url and f"{bank.url}/sites",
+            sites_url=item.sites_url and f"{bank.url}/sites",
         )
-        for name, one in VENDORS.items()
+        for name, item in VENDORS.items()
     }
     client.follow_redirects = False
     return client
@@ -151,7 +151,7 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
     needed = {**needed, **inputs, **({"repositories": ["a/b"]} if vendor.connector == "github" else {})}
     needed.pop("credentials", None)
     needed.pop("access_token", None)
-    made = client.post(
+    response = client.post(
         "/v1/sources",
         json={
             "name": "s",
@@ -160,11 +160,11 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
             "secretId": query["secret_id"][0],
         },
     )
-    assert made.status_code == 200, made.text
-    assert "geheim" not in made.text
-    assert "the-client-secret" not in made.text
+    assert response.status_code == 200, response.text
+    assert "geheim" not in response.text
+    assert "the-client-secret" not in response.text
     with context.store.read() as db:
-        row = endpoints.get(db, "source", made.json()["sourceId"])
+        row = endpoints.get(db, "source", response.json()["sourceId"])
         assert "geheim" not in str(row.config)
         opened = context.secret_box.open_config(row.config, row.id)
     flat = {**opened, **{f"credentials.{k}": v for k, v in opened.get("credentials", {}).items()}}
@@ -184,7 +184,7 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
         assert opened["cloud_id"] == SITES["acme"]
     assert bank.extra == vendor.asked
     # The secret id, like the state, is good once.
-    again = client.post(
+    second = client.post(
         "/v1/sources",
         json={
             "name": "s",
@@ -193,7 +193,7 @@ def test_a_consent_ends_in_a_source_with_sealed_tokens(
             "secretId": query["secret_id"][0],
         },
     )
-    assert again.status_code == 422
+    assert second.status_code == 422
 
 
 def github(context: Context, tenant: Tenant) -> str:
@@ -244,7 +244,7 @@ def test_a_source_gets_new_tokens_in_the_browser_that_asked_and_in_no_other(
     }
     assert opened["repositories"] == ["a/b"]
     assert actor
-    assert all("(test)" in one for one in actor)
+    assert all("(test)" in item for item in actor)
 
 
 def test_what_goes_wrong_at_the_vendor_comes_back_as_an_error_without_secrets(
@@ -257,8 +257,8 @@ def test_what_goes_wrong_at_the_vendor_comes_back_as_an_error_without_secrets(
     def ended(**more: str) -> dict[str, list[str]]:
         back = bank.consent(client.post("/v1/sources/initiateOAuth", json=body).json()["consentUrl"])
         path, _, query = back.partition("?")
-        said = {**{name: values[0] for name, values in parse_qs(query).items()}, **more}
-        answer = client.get(path, params={name: value for name, value in said.items() if value})
+        output = {**{name: values[0] for name, values in parse_qs(query).items()}, **more}
+        answer = client.get(path, params={name: value for name, value in output.items() if value})
         assert answer.status_code == 302
         return parse_qs(urlsplit(answer.headers["location"]).query)
 
@@ -344,5 +344,5 @@ def test_an_oauth_client_is_sealed_and_forgotten_when_it_is_deleted(context: Con
 
 
 def test_an_oauth_that_a_connector_declares_wrongly_is_a_defect_of_the_connector() -> None:
-    with pytest.raises(ConnectorError, match="the OAuth that shop declares is none"):
+    with pytest.raises(ConnectorError, match="the OAuth declaration of shop is invalid"):
         vendor_of("shop", {"authorise_url": "https://shop.example"})

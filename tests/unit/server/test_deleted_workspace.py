@@ -120,14 +120,14 @@ def test_deleting_a_workspace_leaves_no_row_that_is_alive(context: Context) -> N
 @pytest.mark.slow
 def test_a_running_job_of_a_deleted_workspace_is_stopped(context: Context, tmp_path: Any) -> None:
     source = {"count": 1_500_000, "batch_rows": 500, "yields": "records"}
-    made = new_connection(context, source, jsonl(tmp_path / "out"), USERS)
-    number = enqueue(context, made)
+    created_connection = new_connection(context, source, jsonl(tmp_path / "out"), USERS)
+    number = enqueue(context, created_connection)
     worker = Worker(context, plan_of)
     worker.start()
     try:
-        until(lambda: context.queue.states(made), lambda states: "users" in states)
+        until(lambda: context.queue.states(created_connection), lambda states: "users" in states)
         with context.store.write() as db:
-            row = db.execute(select(tables.connections).where(tables.connections.c.id == made)).one()
+            row = db.execute(select(tables.connections).where(tables.connections.c.id == created_connection)).one()
             workspace_deletion.delete(context, db, row.workspace_id)
         until(lambda: status_of(context, number), lambda status: status == "cancelled")
     finally:
@@ -156,7 +156,7 @@ def test_lists_with_what_was_deleted_still_answer(context: Context) -> None:
     ):
         answer = root.get(f"/v1/{path}?includeDeleted=true&limit=100")
         assert answer.status_code == 200, (path, answer.text)
-        assert key in [one[field] for one in answer.json()["data"]], path
+        assert key in [item[field] for item in answer.json()["data"]], path
         assert key not in root.get(f"/v1/{path}?limit=100").text
     for path in ("/v1/jobs", f"{OWN}/jobs", f"{OWN}/connections", f"{OWN}/audit"):
         assert root.get(path).status_code == 200, path

@@ -34,10 +34,10 @@ def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, in
 
 def until_closed(line: socket.socket) -> bytes:
     """All that comes until the server closes the connection."""
-    said = b""
+    data = b""
     while block := line.recv(65536):
-        said += block
-    return said
+        data += block
+    return data
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v1/hea", TOKEN + b"X-More: "])
@@ -51,9 +51,9 @@ def test_a_second_request_on_a_connection_has_no_more_time_than_the_first(place:
     with socket.create_connection(place, timeout=300) as line:
         for _ in range(3):
             line.sendall(HEALTH)
-            said = b""
-            while not said.endswith(b"Successful operation"):
-                said += line.recv(65536)
+            data = b""
+            while not data.endswith(b"Successful operation"):
+                data += line.recv(65536)
         line.sendall(HEALTH[:20])
         assert until_closed(line) == b""
 

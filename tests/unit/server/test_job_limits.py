@@ -54,7 +54,7 @@ def test_a_sync_that_takes_too_much_memory_fails_and_others_go_on(
     # One batch of all the records does not fit into the memory that the job may take.
     greedy = run(context, tmp_path / "greedy", count=4_000_000, batch_rows=4_000_000)
     modest = run(context, tmp_path / "modest", count=100)
-    row = ended(context, greedy, 120)
+    row = ended(context, greedy)
     assert (row.status, row.error["message"]) == ("failed", "the sync needed more than its limit of 400 MB of memory")
     assert "KITESTRING_MEMORY_MB" in row.error["hint"]
     assert ended(context, modest).status == "succeeded"
@@ -67,7 +67,7 @@ def test_a_sync_that_takes_too_much_processor_time_fails_with_the_limit(
     context = server(cpu_s=2)
     job_id = run(context, tmp_path / "out", count=50_000_000)
     # A sync that has got to a checkpoint goes on from there in another attempt: the first one says what ended it.
-    first = until(lambda: attempts_of(context, job_id)[:1], lambda rows: rows and rows[0].error, 120)[0]
+    first = until(lambda: attempts_of(context, job_id)[:1], lambda rows: rows and rows[0].error)[0]
     assert "more than its limit of 2 s of processor time" in first.error["message"]
     assert "KITESTRING_CPU_S" in first.error["hint"]
 
@@ -80,7 +80,7 @@ before = bytearray(300 << 20)
 apply_limits({"memory_mb": 100})
 ended = threading.Event()
 threading.Thread(target=ended.set).start()
-print(ended.wait(5))
+print(ended.wait(300))
 try:
     bytearray(200 << 20)
 except MemoryError:

@@ -13,7 +13,7 @@ from connections import attempts_of, ended, enqueue, new_connection, plan_of
 from sqlalchemy import insert, select, update
 
 from kitestring.server.context import Context
-from kitestring.server.jobs.queue import without
+from kitestring.server.jobs.job_states import without
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.store.tables import connections, sources, states
 from kitestring.types import COUNTS

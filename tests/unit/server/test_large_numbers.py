@@ -12,6 +12,7 @@ import pytest
 from kitestring.server.context import Context
 from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.settings import Settings
+from tests.unit.server.documented import server_document
 from tests.unit.server.tenants import Browser, admin
 from tests.unit.server.test_connections import joined
 
@@ -27,10 +28,10 @@ def whole(request: pytest.FixtureRequest, tmp_path: Path, fork_server: ForkServe
         database = request.getfixturevalue("database")
         password = quote(database.password, safe="")
         url = f"postgresql://{database.username}:{password}@{database.host}:{database.port}/{database.name}"
-    made = Context.of(Settings(home=tmp_path / "home", database_url=url))
-    made.runner.fork_server = fork_server
-    yield made
-    made.store.close()
+    created = Context.of(Settings(home=tmp_path / "home", database_url=url))
+    created.runner.fork_server = fork_server
+    yield created
+    created.store.close()
 
 
 def is_integer(schema: Mapping[str, Any]) -> bool:
@@ -44,9 +45,9 @@ def test_every_integer_in_a_path_or_a_query_may_be_of_any_size(whole: Context, t
     job = client.post("/v1/jobs", json={"connectionId": connection, "jobType": "clear"}).json()["jobId"]
     known = {"jobId": job, "number": 1, **{name: row[name] for name in ("connectionId", "sourceId", "workspaceId")}}
     tried, wrong = 0, []
-    for path, operations in client.app.openapi()["paths"].items():  # type: ignore[attr-defined]
+    for path, operations in server_document(client.app).body["paths"].items():  # type: ignore[arg-type]
         for method, operation in operations.items():
-            numbers = [one for one in operation.get("parameters", ()) if is_integer(one["schema"])]
+            numbers = [parameter for parameter in operation.get("parameters", ()) if is_integer(parameter["schema"])]
             for number in numbers:
                 for value in LARGE:
                     filled = {**known, number["name"]: value} if number["in"] == "path" else known

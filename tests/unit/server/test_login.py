@@ -32,8 +32,8 @@ SESSION = "/api/kitestring/v1/session"
 @pytest.fixture
 def client(context: Context) -> Iterator[TestClient]:
     admin(context, PASSWORD)
-    with TestClient(create_app(context)) as made:
-        yield made
+    with TestClient(create_app(context)) as test_client:
+        yield test_client
 
 
 def test_a_session_lasts_from_login_to_logout_and_changes_nothing_without_its_csrf_token(client: TestClient) -> None:
@@ -131,8 +131,8 @@ def test_a_user_that_is_not_there_takes_as_long_as_one_that_is() -> None:
 def test_programs_get_a_token_at_every_place_by_form_and_by_json(context: Context, place: str) -> None:
     email = admin(context)
     client = Browser(context, email)
-    made = client.post("/v1/applications", json={"name": "ci"}).json()
-    pair = {"client_id": made["clientId"], "client_secret": made["clientSecret"]}
+    created_body = client.post("/v1/applications", json={"name": "ci"}).json()
+    pair = {"client_id": created_body["clientId"], "client_secret": created_body["clientSecret"]}
     anyone = TestClient(create_app(context))
     url = f"{place}/applications/token"
     for more in (
@@ -145,8 +145,8 @@ def test_programs_get_a_token_at_every_place_by_form_and_by_json(context: Contex
         body = anyone.post(url, **more).json()  # type: ignore[arg-type]
         assert body["token_type"].lower() == "bearer"
         assert body["expires_in"] == 900
-        said = jwt.decode(body["access_token"], options={"verify_signature": False})
-        assert said["user_id"]
+        claims = jwt.decode(body["access_token"], options={"verify_signature": False})
+        assert claims["user_id"]
         headers = {"Authorization": f"Bearer {body['access_token']}"}
         assert anyone.get("/v1/applications", headers=headers).status_code == 200
     assert anyone.post(url, json={**pair, "client_secret": "wrong"}).status_code == 401
@@ -157,21 +157,21 @@ def test_programs_get_a_token_at_every_place_by_form_and_by_json(context: Contex
 def test_a_forged_expired_or_foreign_token_is_refused(context: Context) -> None:
     client = Browser(context, admin(context))
     token = client.headers["Authorization"].partition(" ")[2]
-    said = jwt.decode(token, options={"verify_signature": False})
+    claims = jwt.decode(token, options={"verify_signature": False})
     kid = jwt.get_unverified_header(token)["kid"]
     forged = [
-        jwt.encode(said, os.urandom(32), algorithm="HS256", headers={"kid": kid}),
-        jwt.encode(said, None, algorithm="none", headers={"kid": kid}),
-        jwt.encode(said, os.urandom(32), algorithm="HS256"),
+        jwt.encode(claims, os.urandom(32), algorithm="HS256", headers={"kid": kid}),
+        jwt.encode(claims, None, algorithm="none", headers={"kid": kid}),
+        jwt.encode(claims, os.urandom(32), algorithm="HS256"),
         token[:-4] + "AAAA",
     ]
-    for one in forged:
-        client.headers["Authorization"] = f"Bearer {one}"
+    for item in forged:
+        client.headers["Authorization"] = f"Bearer {item}"
         assert client.get("/v1/applications").status_code == 401
     from kitestring.server.auth.token import Claim, issue_token
 
     client.headers["Authorization"] = (
-        f"Bearer {issue_token(context.secret_box, Claim(said['sub'], said['user_id']), -60)}"
+        f"Bearer {issue_token(context.secret_box, Claim(claims['sub'], claims['user_id']), -60)}"
     )
     answer = client.get("/v1/applications")
     assert answer.status_code == 401
@@ -183,16 +183,16 @@ def test_a_secret_is_shown_once_and_an_application_is_ones_own(context: Context)
     root = Browser(context, email)
     acme = Tenant.make(context, "acme")
     ada = Browser(context, acme.member("workspace_reader"))
-    made = ada.post("/v1/applications", json={"name": "mine"}).json()
-    assert len(made["clientSecret"]) > 40
-    shown = ada.get(f"/v1/applications/{made['id']}").json()
-    assert shown == {**made, "clientSecret": "**********"}
+    body = ada.post("/v1/applications", json={"name": "mine"}).json()
+    assert len(body["clientSecret"]) > 40
+    displayed_body = ada.get(f"/v1/applications/{body['id']}").json()
+    assert displayed_body == {**body, "clientSecret": "**********"}
     bob = Browser(context, acme.member("workspace_admin"))
-    assert bob.get(f"/v1/applications/{made['id']}").status_code == 404
-    assert made["id"] not in bob.get("/v1/applications").text
-    assert bob.delete(f"/v1/applications/{made['id']}").status_code == 404
-    assert root.delete(f"/v1/applications/{made['id']}").status_code == 200
-    pair = {"client_id": made["clientId"], "client_secret": made["clientSecret"]}
+    assert bob.get(f"/v1/applications/{body['id']}").status_code == 404
+    assert body["id"] not in bob.get("/v1/applications").text
+    assert bob.delete(f"/v1/applications/{body['id']}").status_code == 404
+    assert root.delete(f"/v1/applications/{body['id']}").status_code == 200
+    pair = {"client_id": body["clientId"], "client_secret": body["clientSecret"]}
     assert ada.post("/applications/token", json=pair).status_code == 401
 
 
@@ -205,9 +205,9 @@ def test_a_server_without_users_listens_to_this_machine_only(context: Context) -
         context.queue,
         context.runner,
     )
-    with pytest.raises(ConfigError, match="no user is configured") as told:
+    with pytest.raises(ConfigError, match="no user is configured") as caught:
         require_users(beyond)
-    assert "kitestring user add" in told.value.hint
+    assert "kitestring user add" in caught.value.hint
     admin(context)
     require_users(beyond)
 

@@ -16,11 +16,11 @@ from kitestring.server.store.tables import jobs
 
 def values(client: TestClient) -> dict[tuple[str, ...], float]:
     """Every sample, by its name and the values of its labels."""
-    found = {}
+    results = {}
     for family in text_string_to_metric_families(client.get("/metrics").text):
         for sample in family.samples:
-            found[(sample.name, *sample.labels.values())] = sample.value
-    return found
+            results[(sample.name, *sample.labels.values())] = sample.value
+    return results
 
 
 def test_jobs_figures_connections_and_requests_are_counted(context: Context, tmp_path: Path) -> None:
@@ -39,26 +39,29 @@ def test_jobs_figures_connections_and_requests_are_counted(context: Context, tmp
     with context.store.write() as db:
         waiting = context.queue.enqueue(db, connection)
     assert client.get(f"/v1/connections/{connection}").status_code == 200
-    found = values(client)
-    assert found["kitestring_jobs", "pending"] == 1
-    assert found["kitestring_jobs", "running"] == 0
-    assert found["kitestring_jobs_ended_total", "sync", "suspicious"] == 1
-    assert found["kitestring_attempts_total", "succeeded"] == 1
-    assert (found["kitestring_records_total", "read"], found["kitestring_records_total", "rejected"]) == (16, 2)
-    assert found["kitestring_bytes_total",] == 140
-    assert (found["kitestring_figures_total", "tokens"], found["kitestring_figures_total", "cost_usd"]) == (200, 1.0)
-    assert found["kitestring_job_seconds_count", "sync"] == 2
-    assert found["kitestring_job_seconds_bucket", "sync", "60.0"] == 2
-    assert found["kitestring_job_wait_seconds_count",] == 2
-    assert found["kitestring_connections", "active"] == 1
-    assert found["kitestring_schedule_lag_seconds",] == 0
+    results = values(client)
+    assert results["kitestring_jobs", "pending"] == 1
+    assert results["kitestring_jobs", "running"] == 0
+    assert results["kitestring_jobs_ended_total", "sync", "suspicious"] == 1
+    assert results["kitestring_attempts_total", "succeeded"] == 1
+    assert (results["kitestring_records_total", "read"], results["kitestring_records_total", "rejected"]) == (16, 2)
+    assert results["kitestring_bytes_total",] == 140
+    assert (results["kitestring_figures_total", "tokens"], results["kitestring_figures_total", "cost_usd"]) == (
+        200,
+        1.0,
+    )
+    assert results["kitestring_job_seconds_count", "sync"] == 2
+    assert results["kitestring_job_seconds_bucket", "sync", "60.0"] == 2
+    assert results["kitestring_job_wait_seconds_count",] == 2
+    assert results["kitestring_connections", "active"] == 1
+    assert results["kitestring_schedule_lag_seconds",] == 0
     route = ("GET", "/v1/connections/{connectionId}", "200")
-    assert found["kitestring_api_seconds_count", *route] == 1
-    assert not [key for key in found if connection in key]
+    assert results["kitestring_api_seconds_count", *route] == 1
+    assert not [key for key in results if connection in key]
     # What is cancelled where no worker is counts too, and what was counted stays when the jobs go.
     with context.store.write() as db:
         context.queue.cancel(db, waiting)
         db.execute(delete(jobs))
-    found = values(client)
-    assert found["kitestring_jobs_ended_total", "sync", "cancelled"] == 1
-    assert found["kitestring_jobs_ended_total", "sync", "succeeded"] == 1
+    results = values(client)
+    assert results["kitestring_jobs_ended_total", "sync", "cancelled"] == 1
+    assert results["kitestring_jobs_ended_total", "sync", "succeeded"] == 1

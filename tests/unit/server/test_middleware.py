@@ -36,8 +36,8 @@ def test_every_answer_has_the_security_headers_and_none_lets_another_site_read_i
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["cache-control"] == "no-store"
         assert "access-control-allow-origin" not in answer.headers
-    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    assert "access-control-allow-origin" not in client.options("/v1/applications", headers=asked).headers
+    requests = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in client.options("/v1/applications", headers=requests).headers
 
 
 def test_no_cache_keeps_the_events_of_a_job(context: Context) -> None:
@@ -116,8 +116,8 @@ def test_a_nul_among_credentials_is_refused_before_any_database_is_asked(context
         assert "base64" in client.get("/v1/workspaces", headers=header).json()["detail"]
         assert client.post("/v1/applications/token", headers=header).status_code == 400
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    asked = client.post("/v1/applications/token", content=b"client_id=a%00&client_secret=x", headers=form)
-    assert asked.status_code == 400
+    response = client.post("/v1/applications/token", content=b"client_id=a%00&client_secret=x", headers=form)
+    assert response.status_code == 400
     login = client.post(f"{SESSION}/login", json={"email": "a\0@example.com", "password": "word"})
     assert login.status_code == 400
 

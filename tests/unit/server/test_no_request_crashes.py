@@ -9,11 +9,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.core import NOT_SET
 
 from kitestring.server.context import Context
+from tests.unit.cli.connector_registry import Registry
 from tests.unit.server.tenants import Browser, admin
 from tests.unit.server.test_connections import joined
 
@@ -39,6 +38,8 @@ class Seeded:
 
     def sent(self, case: Any, *, known: bool) -> httpx.Response:
         """The answer to a case."""
+        from schemathesis.core import NOT_SET
+
         place = self.put(case.path_parameters) if known else case.path_parameters
         path = case.path.format(**{name: quote(str(value), safe="") for name, value in (place or {}).items()})
         body = self.put(case.body) if known else case.body
@@ -54,15 +55,22 @@ class Seeded:
 
 
 @pytest.fixture
-def seeded(context: Context, tmp_path: Path) -> Seeded:
-    return Seeded(context, tmp_path)
+def seeded(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seeded]:
+    """The registry of connectors is a stand-in: a request that reads it needs no network."""
+    monkeypatch.setenv("KITESTRING_HOME", str(context.settings.home))
+    with Registry() as registry:
+        monkeypatch.setenv("KITESTRING_REGISTRY_URL", registry.files_url)
+        yield Seeded(context, tmp_path)
 
 
 def operations(app: Any) -> Iterator[Any]:
     """All of the document; what deletes comes last."""
+    # Imported here: every worker of the tests imports this file, and this package takes longer than all others.
+    import schemathesis
+
     schema = schemathesis.openapi.from_dict(app.openapi())
-    found = [one.ok() for one in schema.get_all_operations()]
-    yield from sorted(found, key=lambda one: one.method.upper() == "DELETE" or one.path.endswith("/delete"))
+    results = [operation.ok() for operation in schema.get_all_operations()]
+    yield from sorted(results, key=lambda item: item.method.upper() == "DELETE" or item.path.endswith("/delete"))
 
 
 def test_no_request_of_the_document_makes_the_server_fail(seeded: Seeded) -> None:
@@ -80,7 +88,7 @@ def test_no_request_of_the_document_makes_the_server_fail(seeded: Seeded) -> Non
 
 def answers(seeded: Seeded, operation: Any) -> list[httpx.Response]:
     """The answers to some cases of an operation."""
-    found: list[httpx.Response] = []
+    results: list[httpx.Response] = []
 
     @settings(
         max_examples=EACH,
@@ -91,7 +99,7 @@ def answers(seeded: Seeded, operation: Any) -> list[httpx.Response]:
     )
     @given(case=operation.as_strategy())
     def call(case: Any) -> None:
-        found.extend(seeded.sent(case, known=known) for known in (True, False))
+        results.extend(seeded.sent(case, known=known) for known in (True, False))
 
     call()
-    return found
+    return results

@@ -36,7 +36,7 @@ class Issuer(StandIn):
         self.signs_with = self.key
         self.claims: dict[str, Any] = {}
         self.headers: dict[str, Any] = {"kid": "one"}
-        self.asked: dict[str, str] = {}
+        self.authorization: dict[str, str] = {}
 
     @route("GET", "/.well-known/openid-configuration")
     def described(self, call: Any) -> Any:
@@ -49,47 +49,53 @@ class Issuer(StandIn):
 
     @route("GET", "/keys")
     def keys(self, call: Any) -> Any:
-        shown = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [{**shown, "kid": "one", "use": "sig", "alg": "RS256"}]}
+        content = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
+        return {"keys": [{**content, "kid": "one", "use": "sig", "alg": "RS256"}]}
 
     def log_in(self, location: str) -> str:
         """What the browser does at the issuer; where it is sent back to."""
-        self.asked = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
-        assert self.asked["scope"] == "openid email profile"
-        return f"{urlsplit(self.asked['redirect_uri']).path}?code=the-code&state={self.asked['state']}"
+        self.authorization = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+        assert self.authorization["scope"] == "openid email profile"
+        return f"{urlsplit(self.authorization['redirect_uri']).path}?code=the-code&state={self.authorization['state']}"
 
     @route("POST", "/token")
     def token(self, call: Any) -> Any:
         form = {name: values[0] for name, values in parse_qs(call.body.decode()).items()}
-        given = base64.b64decode(call.headers["authorization"].partition(" ")[2]).decode()
-        made = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
-        if given != "kitestring:geheim" or form["code"] != "the-code" or made != self.asked["code_challenge"]:
+        provided = base64.b64decode(call.headers["authorization"].partition(" ")[2]).decode()
+        created = (
+            base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
+        )
+        if (
+            provided != "kitestring:geheim"
+            or form["code"] != "the-code"
+            or created != self.authorization["code_challenge"]
+        ):
             return Answer(400, {"error": "invalid_grant"})
         now = int(time.time())
-        said = {
+        output = {
             "iss": self.url,
             "aud": "kitestring",
             "sub": "ada-1",
             "iat": now,
             "exp": now + 60,
-            "nonce": self.asked["nonce"],
+            "nonce": self.authorization["nonce"],
             "email": "ada@example.com",
             "email_verified": True,
             "name": "Ada",
             **self.claims,
         }
-        said = {name: value for name, value in said.items() if value is not None}
-        return {"id_token": jwt.encode(said, self.signs_with, algorithm="RS256", headers=self.headers)}
+        output = {name: value for name, value in output.items() if value is not None}
+        return {"id_token": jwt.encode(output, self.signs_with, algorithm="RS256", headers=self.headers)}
 
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    with Issuer() as one:
-        yield one
+    with Issuer() as single_issuer:
+        yield single_issuer
 
 
 def browser(context: Context, issuer: Issuer, **more: Any) -> TestClient:
-    made = Context(
+    created_context = Context(
         Settings(
             home=context.settings.home,
             oidc_issuer=issuer.url,
@@ -102,7 +108,7 @@ def browser(context: Context, issuer: Issuer, **more: Any) -> TestClient:
         context.queue,
         context.runner,
     )
-    return TestClient(create_app(made), follow_redirects=False)
+    return TestClient(create_app(created_context), follow_redirects=False)
 
 
 def through(client: TestClient, issuer: Issuer) -> Any:
@@ -124,9 +130,9 @@ def test_a_known_user_comes_back_with_a_session(context: Context, issuer: Issuer
     assert client.get("/api/kitestring/v1/session").json()["name"] == "ada@example.com"
     # From then on the subject counts, whatever becomes of the address.
     issuer.claims = {"email": "countess@example.com", "email_verified": False}
-    again = browser(context, issuer)
-    assert through(again, issuer).status_code == 302
-    assert again.get("/api/kitestring/v1/session").json()["name"] == "ada@example.com"
+    second = browser(context, issuer)
+    assert through(second, issuer).status_code == 302
+    assert second.get("/api/kitestring/v1/session").json()["name"] == "ada@example.com"
 
 
 def test_what_is_wrong_with_a_token_keeps_its_bearer_out(context: Context, issuer: Issuer) -> None:
@@ -172,15 +178,15 @@ def test_a_login_ends_in_the_browser_that_began_it(context: Context, issuer: Iss
 
 
 def test_strangers_become_users_only_where_that_is_wanted_and_never_the_first(context: Context, issuer: Issuer) -> None:
-    wanted = {"oidc_create": True, "oidc_domains": "example.com"}
-    assert through(browser(context, issuer, **wanted), issuer).status_code == 401
+    expected = {"oidc_create": True, "oidc_domains": "example.com"}
+    assert through(browser(context, issuer, **expected), issuer).status_code == 401
     admin(context)
     assert through(browser(context, issuer), issuer).status_code == 401
     assert through(browser(context, issuer, oidc_create=True), issuer).status_code == 401
     issuer.claims = {"email": "ada@notexample.com"}
-    assert through(browser(context, issuer, **wanted), issuer).status_code == 401
+    assert through(browser(context, issuer, **expected), issuer).status_code == 401
     issuer.claims = {}
-    client = browser(context, issuer, **wanted)
+    client = browser(context, issuer, **expected)
     assert through(client, issuer).status_code == 302
     session = client.get("/api/kitestring/v1/session").json()
     assert session["instanceAdmin"] is False

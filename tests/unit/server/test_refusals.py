@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
+from tests.unit.server.documented import server_document
 from tests.unit.server.tenants import Browser, Tenant, admin
 
 pytestmark = pytest.mark.slow  # seconds: left to `make test`
@@ -40,7 +41,7 @@ def test_every_refusal_is_problem_json(context: Context) -> None:
 
 
 def test_the_document_of_the_api_says_so(context: Context) -> None:
-    for path, methods in create_app(context).openapi()["paths"].items():
+    for path, methods in server_document(create_app(context)).body["paths"].items():
         for operation in methods.values():
             assert list(operation["responses"]["4XX"]["content"]) == ["application/problem+json"], path
 

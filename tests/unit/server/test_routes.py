@@ -28,7 +28,9 @@ BELOW = {
     Role.editor: "workspace_runner",
     Role.admin: "workspace_editor",
 }
-OTHER_PARAMETERS = frozenset({"actortype", "name", "connector", "kind", "stream", "number", "attempt", "path"})
+OTHER_PARAMETERS = frozenset(
+    {"actortype", "name", "connector", "digest", "kind", "stream", "number", "attempt", "path", "version"}
+)
 """Parts of a path that name nothing of a workspace: a connector that comes with Kitestring, an attempt's number."""
 
 
@@ -43,12 +45,12 @@ def routes(app: Any) -> Iterator[tuple[str, str, Callable[..., Any] | None]]:
 
 def asker(dependant: Dependant) -> Callable[..., Any] | None:
     """The dependency of `access.py` among those of a route."""
-    for one in dependant.dependencies:
-        if hasattr(one.call, "role"):
-            return one.call
-        found = asker(one)
-        if found is not None:
-            return found
+    for dependency in dependant.dependencies:
+        if hasattr(dependency.call, "role"):
+            return dependency.call
+        requester = asker(dependency)
+        if requester is not None:
+            return requester
     return None
 
 
@@ -63,7 +65,7 @@ def filled(path: str, ids: dict[str, str]) -> str:
             f"{path}: access.py does not know {match[1]}. Add its kind to auth/named.py, so that its workspace is "
             "found; or declare here that it names nothing of a workspace."
         )
-        return "1" if name in ("number", "attempt") else new_id()
+        return "1" if name in ("number", "attempt", "version") else new_id()
 
     return re.sub(r"\{(\w+)(?::\w+)?\}", value, path)
 
@@ -84,6 +86,7 @@ def ids_of(tenant: Tenant) -> dict[str, str]:
         "tag": tenant.tag_id,
         "definition": tenant.definition_id,
         "permission": permission.id,
+        "builder_project": tenant.project_id,
     }
     return {name: kinds[kind] for name, kind in KINDS.items()}
 
@@ -122,14 +125,14 @@ def test_no_route_answers_with_too_small_a_role(tenant: Tenant) -> None:
     context = tenant.context
     clients = {kind: Browser(context, tenant.member(kind)) for kind in BELOW.values()}
     elsewhere = Browser(context, Tenant.make(context, "globex").member("workspace_admin"))
-    for method, path, asked in routes(create_app(context)):
-        if asked is None:
+    for method, path, requests in routes(create_app(context)):
+        if requests is None:
             continue
         where = filled(path, ids)
-        if getattr(asked, "instance", False):
-            # Even an admin of a workspace is none of the server.
+        if getattr(requests, "instance", False):
+            # Even an admin of a workspace is not one of the server.
             assert call(elsewhere, method, where) == 403, f"{method} {path} by an admin of a workspace"
-        role = getattr(asked, "role", None)
+        role = getattr(requests, "role", None)
         if role is None:
             continue
         for lower in [below for above, below in BELOW.items() if above <= role]:
@@ -166,9 +169,9 @@ def test_ids_of_another_workspace_in_a_body_are_refused_by_every_route(tenant: T
     names |= {"connectionId": "connectionid", "definitionId": "definitionid", "organizationId": "organizationid"}
     body = {name: theirs[key] for name, key in names.items()} | {"tags": [{"tagId": theirs["tagid"]}]}
     bodies = itertools.cycle({name: value} for name, value in body.items())
-    for method, path, asked in routes(create_app(tenant.context)):
-        if getattr(asked, "role", None) is None or method in ("GET", "HEAD", "DELETE"):
+    for method, path, requests in routes(create_app(tenant.context)):
+        if getattr(requests, "role", None) is None or method in ("GET", "HEAD", "DELETE"):
             continue
-        one = next(bodies)
-        answer = client.request(method, filled(path, mine), json=one, follow_redirects=False)
-        assert answer.status_code == 403, f"{method} {path} with {list(one)}: {answer.text[:200]}"
+        item = next(bodies)
+        answer = client.request(method, filled(path, mine), json=item, follow_redirects=False)
+        assert answer.status_code == 403, f"{method} {path} with {list(item)}: {answer.text[:200]}"

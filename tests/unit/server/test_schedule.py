@@ -16,11 +16,11 @@ def ms(text: str) -> int:
 
 
 def after(values: dict[str, Any], moment: str, count: int = 1) -> list[str]:
-    made, now, found = schedule.parse(values), ms(moment), []
+    created, now, results = schedule.parse(values), ms(moment), []
     for _ in range(count):
-        now = schedule.next_ms(made, now) or 0
-        found.append(datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
-    return found
+        now = schedule.next_ms(created, now) or 0
+        results.append(datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    return results
 
 
 def cron(expression: str, zone: str = "UTC") -> dict[str, Any]:
@@ -61,21 +61,21 @@ def test_a_cron_expression_comes_when_its_language_says(expression: str, coming:
         (cron("0 0 12 L-3 * ?"), "back from the end"),
         (cron("0 0 12 1 * 2"), "day of the month and a day of the week"),
         (cron("0 0 12 ? * 8"), "no such weekday"),
-        (cron("61 * * * *"), "no cron expression"),
-        (cron("0 0 31 2 *"), "never comes|no cron"),
+        (cron("61 * * * *"), "not a cron expression"),
+        (cron("0 0 31 2 *"), "never comes|not a cron"),
         (cron("0 0 12 * * ? 2001"), "never comes"),
         (cron("0 0 * * *", "Mars/Olympus"), "no time zone"),
         ({"type": "basic", "every": 0, "unit": "hours"}, "whole number"),
-        ({"type": "basic", "every": 2, "unit": "moons"}, "none of"),
+        ({"type": "basic", "every": 2, "unit": "moons"}, "not one of"),
         ({"type": "sometimes"}, "no schedule of the type"),
         ({"type": "manual", "jitter_s": -1}, "jitter"),
         ({"type": "basic", "every": 2, "unit": "hours", "jitter_s": 60}, "takes no jitter"),
     ],
 )
 def test_a_schedule_that_cannot_be_says_why_and_what_to_write(values: dict[str, Any], fact: str) -> None:
-    with pytest.raises(ConfigError, match=fact) as told:
+    with pytest.raises(ConfigError, match=fact) as caught:
         schedule.parse(values)
-    assert told.value.hint
+    assert caught.value.hint
 
 
 def test_an_hour_that_does_not_exist_is_not_missed_and_a_doubled_one_comes_once() -> None:
@@ -94,13 +94,13 @@ def test_every_so_often_counts_from_the_last_time() -> None:
 
 
 def test_jitter_is_the_same_for_a_connection_each_time_and_spreads_several() -> None:
-    made = schedule.parse({**cron("0 * * * *"), "jitter_s": 600})
+    created = schedule.parse({**cron("0 * * * *"), "jitter_s": 600})
     now = ms("2026-11-25T10:30:00")
-    first = {key: schedule.next_ms(made, now, key) or 0 for key in "abcdefgh"}
+    first = {key: schedule.next_ms(created, now, key) or 0 for key in "abcdefgh"}
     assert len(set(first.values())) > 4
-    assert all(0 <= one - ms("2026-11-25T11:00:00") <= 600_000 for one in first.values())
-    for key, one in first.items():
-        assert (schedule.next_ms(made, one, key) or 0) - one == 3_600_000
+    assert all(0 <= entry - ms("2026-11-25T11:00:00") <= 600_000 for entry in first.values())
+    for key, item in first.items():
+        assert (schedule.next_ms(created, item, key) or 0) - item == 3_600_000
 
 
 def test_a_manual_schedule_never_comes() -> None:

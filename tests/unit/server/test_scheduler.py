@@ -73,13 +73,13 @@ def test_a_connection_that_still_runs_is_left_out_and_due_again_at_its_next_time
 
 def test_several_schedulers_make_one_job(context: Context, connection: str) -> None:
     due(context, connection)
-    found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(Scheduler(context).run_due())) for _ in range(6)]
+    results: list[int] = []
+    threads = [threading.Thread(target=lambda: results.append(Scheduler(context).run_due())) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(found) == 1
+    assert sum(results) == 1
     assert len(all_jobs(context)) == 1
 
 

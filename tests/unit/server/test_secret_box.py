@@ -58,7 +58,7 @@ def test_a_secret_is_sealed_where_it_stands_and_nothing_else_of_the_same_value(s
         "more": {"inner": "same", "outer": "same"},
     }
     sealed = secret_box.seal_config(config, SPEC, "id")
-    told = {
+    messages = {
         "user": "same",
         "token": MASK,
         "pin": MASK,
@@ -68,8 +68,8 @@ def test_a_secret_is_sealed_where_it_stands_and_nothing_else_of_the_same_value(s
         "secret_one": MASK,
         "more": {"inner": MASK, "outer": "same"},
     }
-    assert mask_config(sealed, {}) == told
-    assert mask_config(config, SPEC) == told
+    assert mask_config(sealed, {}) == messages
+    assert mask_config(config, SPEC) == messages
     assert secret_box.open_config(sealed, "id") == config
     assert secret_box.seal_config(sealed, SPEC, "id") == sealed
 
@@ -117,7 +117,7 @@ def test_another_key_takes_over_everything_that_is_sealed(context: Context) -> N
     both = SecretBox.of("", home)
     assert both.current != old
     assert set(both.keys) == {both.current, old}
-    changed = {"sources": 1, "destinations": 0, "oauth_credentials": 1, "workspaces": 0}
+    changed = {"sources": 1, "destinations": 0, "oauth_credentials": 1, "workspaces": 0, "builder_projects": 0}
     assert rekey.rotate(context.store, both) == changed
     assert rekey.rotate(context.store, both) == dict.fromkeys(changed, 0)
     alone = SecretBox([both.keys[both.current]])
@@ -130,13 +130,13 @@ def test_references_are_looked_up_where_a_secret_stands_and_nowhere_else(monkeyp
     monkeypatch.setenv("KITESTRING_CONFIG_TOKEN", "of the environment")
     word = "${env:KITESTRING_CONFIG_TOKEN}"
     config = {"user": word, "token": word, "headers": [{"name": "a", "value": word}]}
-    found, places = references.resolve_config(config, SPEC, ["env:KITESTRING_CONFIG_*"])
-    assert found == {
+    results, places = references.resolve_config(config, SPEC, ["env:KITESTRING_CONFIG_*"])
+    assert results == {
         "user": word,
         "token": "of the environment",
         "headers": [{"name": "a", "value": "of the environment"}],
     }
-    changed = {**found, "token": "rotated"}
+    changed = {**results, "token": "rotated"}
     assert references.restore_references(changed, places) == {**config, "token": "rotated"}
 
 
@@ -170,7 +170,7 @@ def test_what_a_reference_may_name_is_the_operators_choice(monkeypatch: pytest.M
         "${vault:secret/data/x#y}",
         "${aws:x}",
     ):
-        with pytest.raises(ConfigError, match=r"does not let|is no reference"):
+        with pytest.raises(ConfigError, match=r"does not let|is not a reference"):
             references.resolve(refused, allowed)
     with pytest.raises(ConfigError, match="does not let"):
         references.resolve("${env:KITESTRING_SECRET_KEY}", ["env:*"])
@@ -199,14 +199,14 @@ def test_hashicorp_vault_is_asked_over_http(monkeypatch: pytest.MonkeyPatch) -> 
         allowed = ["vault:secret/data/*", "vault:kv/*"]
         assert references.resolve("${vault:secret/data/zendesk#token}", allowed) == "of the vault"
         assert references.resolve("${vault:kv/old}", allowed) == "of version 1"
-        with pytest.raises(ConfigError, match="no field") as told:
+        with pytest.raises(ConfigError, match="no field") as caught:
             references.resolve("${vault:secret/data/zendesk#missing}", allowed)
-        assert "of the vault" not in str(told.value) + told.value.hint
-        with pytest.raises(ConfigError, match="no path"):
+        assert "of the vault" not in str(caught.value) + caught.value.hint
+        with pytest.raises(ConfigError, match="not a path"):
             references.resolve("${vault:secret/data/../sys/x#token}", allowed)
         with pytest.raises(ConfigError, match="no secret"):
             references.resolve("${vault:secret/data/nothing#x}", allowed)
         monkeypatch.setenv("VAULT_TOKEN", "wrong-token")
-        with pytest.raises(ConfigError, match="does not let") as told:
+        with pytest.raises(ConfigError, match="does not let") as caught:
             references.resolve("${vault:secret/data/zendesk#token}", allowed)
-        assert "wrong-token" not in str(told.value)
+        assert "wrong-token" not in str(caught.value)

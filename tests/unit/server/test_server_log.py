@@ -39,8 +39,8 @@ def test_what_is_logged_for_a_request_has_its_id_in_a_file_without_secrets(conte
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == "from-a-proxy"
     assert len(other.headers["x-request-id"]) == 32
-    found = lines(settings.home)
-    assert [one["request_id"] for one in found] == ["from-a-proxy", "from-a-proxy"]
-    assert "ZeroDivisionError" in found[1]["traceback"]
-    assert "very-secret" not in json.dumps(found)
+    actual_lines = lines(settings.home)
+    assert [line["request_id"] for line in actual_lines] == ["from-a-proxy", "from-a-proxy"]
+    assert "ZeroDivisionError" in actual_lines[1]["traceback"]
+    assert "very-secret" not in json.dumps(actual_lines)
     assert (settings.home / "logs" / server_log.FILE).stat().st_mode & 0o777 == 0o600

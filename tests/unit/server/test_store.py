@@ -18,15 +18,15 @@ from kitestring.server.store.tables import metadata, users
 
 def test_migrations_make_the_tables_that_the_code_names(context: Context) -> None:
     with context.store.engine.connect() as db:
-        found = compare_metadata(MigrationContext.configure(db), metadata)
-    assert not found
+        actual_compare_metadata = compare_metadata(MigrationContext.configure(db), metadata)
+    assert not actual_compare_metadata
 
 
 def test_an_error_of_the_database_holds_no_values(context: Context) -> None:
-    with pytest.raises(DBAPIError) as told, context.store.write() as db:
+    with pytest.raises(DBAPIError) as caught, context.store.write() as db:
         db.execute(users.insert().values(id="1", email=None, name="canary"))
-    assert "users" in str(told.value)
-    assert "canary" not in str(told.value)
+    assert "users" in str(caught.value)
+    assert "canary" not in str(caught.value)
 
 
 def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
@@ -34,11 +34,11 @@ def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
     wide.mkdir(mode=0o755)
     before = os.umask(0o022)
     try:
-        made = Context.of(Settings(home=wide))
-        with made.store.read() as db:
+        created = Context.of(Settings(home=wide))
+        with created.store.read() as db:
             assert db.execute(select(users.c.id)).first() is None
-        modes = {one.name: oct(one.stat().st_mode & 0o777) for one in wide.glob("kitestring.sqlite*")}
-        made.close()
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in wide.glob("kitestring.sqlite*")}
+        created.close()
     finally:
         os.umask(before)
     modes.pop("kitestring.sqlite.upgrade.lock")

@@ -50,8 +50,11 @@ def test_a_sync_maps_and_looks_up_the_key_where_it_is_kept(context: Context, tmp
         },
     }
     plain_rows, rows = [
-        run(context, tmp_path / name, given)
-        for name, given in (("plain", ()), ("mapped", (hashing(), only, encryption(f"${{file:{secrets / 'mail'}}}"))))
+        run(context, tmp_path / name, provided)
+        for name, provided in (
+            ("plain", ()),
+            ("mapped", (hashing(), only, encryption(f"${{file:{secrets / 'mail'}}}"))),
+        )
     ]
     by_id = {row["id"]: row for row in plain_rows}
     assert sorted(row["id"] for row in rows) == sorted(set(by_id) - {1})
@@ -86,7 +89,7 @@ def run(context: Context, folder: Path, given: Any) -> list[dict[str, Any]]:
     ("given", "fact"),
     [
         ({"type": "hashing"}, "has no mapperConfiguration"),
-        (hashing(method="MD2"), "take SHA-256"),
+        (hashing(method="MD2"), "use SHA-256"),
         ({"type": "hashing", "mapperConfiguration": {"targetField": "emial"}}, "did you mean email"),
         ({"type": "shuffling", "mapperConfiguration": {}}, "the unknown type shuffling"),
         (encryption(KEY), "keys are not kept with a connection"),
@@ -95,11 +98,11 @@ def run(context: Context, folder: Path, given: Any) -> list[dict[str, Any]]:
 def test_what_cannot_be_is_refused_when_it_is_set(
     context: Context, tmp_path: Path, given: dict[str, Any], fact: str
 ) -> None:
-    with pytest.raises(Problem, match=fact) as told:
+    with pytest.raises(Problem, match=fact) as caught:
         joined(context, tmp_path, users(given))
-    assert told.value.status == 422
-    assert told.value.hint
-    assert KEY not in f"{told.value} {told.value.hint}"
+    assert caught.value.status == 422
+    assert caught.value.hint
+    assert KEY not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_mapper_keeps_its_id_and_comes_back_as_it_was_set(context: Context, tmp_path: Path) -> None:
@@ -108,15 +111,15 @@ def test_a_mapper_keeps_its_id_and_comes_back_as_it_was_set(context: Context, tm
         row = connection.get(db, connection_id)
         (stream,) = row.streams
         assert stream["mappers"][1]["mapperConfiguration"]["key"] == REFERENCE
-        ids = [one["id"] for one in stream["mappers"]]
-        again = connection.configure_streams(connection.discover(context, row.source_id), [stream])
-        assert [one["id"] for one in again[0]["mappers"]] == ids
-        (told,) = export.link_of(db, row)["streams"]
+        ids = [mapper["id"] for mapper in stream["mappers"]]
+        second = connection.configure_streams(connection.discover(context, row.source_id), [stream])
+        assert [mapper["id"] for mapper in second[0]["mappers"]] == ids
+        (messages,) = export.link_of(row, {})["streams"]
     whole = {"target_field": "email", "method": "SHA-256", "field_name_suffix": ""}
-    assert told["mappers"][0] == {"type": "hashing", **whole}
+    assert messages["mappers"][0] == {"type": "hashing", **whole}
     assert stream["mappers"][0]["mapperConfiguration"] == {
         "targetField": "email",
         "method": "SHA-256",
         "fieldNameSuffix": "",
     }
-    assert told["mappers"] == stream_mappers.to_project_file(stream["mappers"], "users")
+    assert messages["mappers"] == stream_mappers.to_project_file(stream["mappers"], "users")

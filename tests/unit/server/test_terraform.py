@@ -55,7 +55,7 @@ class Provider:
     def __init__(self, context: Context, folder: Path) -> None:
         self.client = Browser(context, admin(context))
         self.document = self.client.get("/api/openapi.json").json()
-        self.said: list[dict[str, Any]] = []
+        self.exchanges: list[dict[str, Any]] = []
         self.names: dict[str, str] = {}
         self.folder = folder
         with context.store.write() as db:
@@ -70,31 +70,33 @@ class Provider:
         """The answer's body; its status has to be this one, and its shape the document's. `name` is for a new id."""
         answer = self.client.request(method, f"/api/public/v1{path}", json=body)
         assert answer.status_code == status, answer.text
-        found = answer.json() if answer.content else None
+        actual_body = answer.json() if answer.content else None
         if name:
-            key = "id" if "id" in found else next(key for key in found if key.endswith("Id"))
-            self.names[found[key]] = f"<{name}>"
+            key = "id" if "id" in actual_body else next(key for key in actual_body if key.endswith("Id"))
+            self.names[actual_body[key]] = f"<{name}>"
         if status == 200:
-            self.check(method, path, found)
-        told = {"request": f"{method} {self.named(path)}", **({"body": self.named(body)} if body else {})}
-        shown = found if status < 400 else {"title": found["title"]}
-        self.said.append({**told, "status": status, **({"answer": self.named(shown)} if shown else {})})
-        return found
+            self.check(method, path, actual_body)
+        messages = {"request": f"{method} {self.named(path)}", **({"body": self.named(body)} if body else {})}
+        displayed = actual_body if status < 400 else {"title": actual_body["title"]}
+        self.exchanges.append(
+            {**messages, "status": status, **({"answer": self.named(displayed)} if displayed else {})}
+        )
+        return actual_body
 
-    def check(self, method: str, path: str, found: Any) -> None:
+    def check(self, method: str, path: str, response_body: Any) -> None:
         """The answer is as the OpenAPI document says."""
         whole = f"/api/public/v1{path}"
         for template, methods in self.document["paths"].items():
             if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), whole) and method.lower() in methods:
                 shape = methods[method.lower()]["responses"]["200"]["content"]["application/json"]["schema"]
-                Draft202012Validator({**shape, "components": self.document["components"]}).validate(found)
+                Draft202012Validator({**shape, "components": self.document["components"]}).validate(response_body)
                 return
         raise AssertionError(f"the document has no {method} {path}")
 
     def named(self, value: Any) -> Any:
         """A value with each id by its name, and without times and folders."""
         text = json.dumps(value)
-        text = UUID.sub(lambda found: self.names.get(found[0], found[0]), text)
+        text = UUID.sub(lambda results: self.names.get(results[0], results[0]), text)
         text = re.sub(r'"createdAt": \d+', '"createdAt": "<seconds>"', text)
         return json.loads(text.replace(str(self.folder), "<folder>"))
 
@@ -103,14 +105,14 @@ class Provider:
     ) -> None:
         """The whole life of a resource: made, planned again, changed, imported, destroyed, and gone."""
         reads = name in ("source", "destination")
-        made = self.send("POST", path, create, name=name)
-        place = f"{path}/{made['id'] if 'id' in made else made[f'{name}Id']}"
-        settled(create, self.send("GET", place) if reads else made)
+        response = self.send("POST", path, create, name=name)
+        place = f"{path}/{response['id'] if 'id' in response else response[f'{name}Id']}"
+        settled(create, self.send("GET", place) if reads else response)
         settled(create, self.send("GET", place))
         changed = self.send(verb, place, update)
         settled(update, self.send("GET", place) if reads else changed)
-        again = self.send("GET", place)
-        settled(update, again)
+        second = self.send("GET", place)
+        settled(update, second)
         self.send("DELETE", place, status=deleted)
         self.send("GET", place, status=404)
         self.send("DELETE", place, status=404)
@@ -118,29 +120,29 @@ class Provider:
     def kept(self, name: str) -> None:
         """What was said is what the golden file holds."""
         path = GOLDEN / f"{name}.yaml"
-        text = yaml.safe_dump(self.said, sort_keys=False, allow_unicode=True, width=120)
+        text = yaml.safe_dump(self.exchanges, sort_keys=False, allow_unicode=True, width=120)
         if os.environ.get("KITESTRING_GOLDEN"):
             path.write_text(text)
         assert text == path.read_text(), "the API has changed: look at the diff after KITESTRING_GOLDEN=1 pytest"
 
 
-def settled(sent: Any, found: Any, at: str = "") -> None:
+def settled(sent: Any, results: Any, at: str = "") -> None:
     """What was sent comes back: a second plan has no difference. Of secrets the provider keeps its own."""
     if isinstance(sent, Mapping):
         for key, value in sent.items():
             if key in SECRETS:
                 continue
-            assert key in found, f"{at}.{key} did not come back"
+            assert key in results, f"{at}.{key} did not come back"
             if key == "cronExpression":
-                assert found[key] == f"{value} UTC"
+                assert results[key] == f"{value} UTC"
                 continue
-            settled(value, found[key], f"{at}.{key}")
+            settled(value, results[key], f"{at}.{key}")
     elif isinstance(sent, list):
-        assert len(sent) == len(found), f"{at}: {sent} became {found}"
-        for number, (one, other) in enumerate(zip(sent, found, strict=True)):
-            settled(one, other, f"{at}[{number}]")
+        assert len(sent) == len(results), f"{at}: {sent} became {results}"
+        for number, (item, other) in enumerate(zip(sent, results, strict=True)):
+            settled(item, other, f"{at}[{number}]")
     else:
-        assert sent == found, f"{at}: {sent} became {found}"
+        assert sent == results, f"{at}: {sent} became {results}"
 
 
 @pytest.fixture
@@ -162,17 +164,17 @@ def test_a_source(provider: Provider) -> None:
     }
     update = {"name": "the help desk", "configuration": zendesk(provider, ignore_pagination=True)}
     provider.resource("source", "/sources", create, update, "PUT")
-    assert "a secret" not in json.dumps([one.get("answer") for one in provider.said])
-    for one in provider.said:
-        if isinstance(one.get("body"), dict):
-            one["body"]["configuration"]["credentials"]["api_token"] = "<secret>"
+    assert "a secret" not in json.dumps([entry.get("answer") for entry in provider.exchanges])
+    for item in provider.exchanges:
+        if isinstance(item.get("body"), dict):
+            item["body"]["configuration"]["credentials"]["api_token"] = "<secret>"
     provider.kept("source")
 
 
 def test_a_destination(provider: Provider) -> None:
     ends = {"path": str(provider.folder / "files"), "format": "jsonl"}
     listed = provider.client.get(f"/v1/workspaces/{provider.workspace_id}/definitions/destinations").json()["data"]
-    files = next(one["id"] for one in listed if one["dockerRepository"] == "kitestring/destination-files")
+    files = next(item["id"] for item in listed if item["dockerRepository"] == "kitestring/destination-files")
     create = {"name": "files", "workspaceId": provider.workspace_id, "definitionId": files, "configuration": ends}
     update = {"name": "other files", "configuration": {**ends, "format": "csv"}}
     provider.resource("destination", "/destinations", create, update, "PUT")
@@ -236,15 +238,15 @@ def test_a_connection_of_which_nothing_is_said_takes_all_streams(provider: Provi
 
 
 def test_a_workspace(provider: Provider) -> None:
-    told = {
+    messages = {
         "failure": {"email": {"enabled": True}, "webhook": {"enabled": True, "url": "https://example.com/hook"}},
         "success": {"email": {"enabled": False}},
     }
-    create = {"name": "support", "organizationId": provider.organization_id, "notifications": told}
-    made = {key: value for key, value in create.items() if key != "organizationId"}
-    update = {**made, "name": "the support"}
+    create = {"name": "support", "organizationId": provider.organization_id, "notifications": messages}
+    created = {key: value for key, value in create.items() if key != "organizationId"}
+    update = {**created, "name": "the support"}
     place = provider.send("POST", "/workspaces", create, name="workspace")["workspaceId"]
-    settled(made, provider.send("GET", f"/workspaces/{place}"))
+    settled(created, provider.send("GET", f"/workspaces/{place}"))
     settled(update, provider.send("PATCH", f"/workspaces/{place}", update))
     settled(update, provider.send("GET", f"/workspaces/{place}"))
     provider.send("DELETE", f"/workspaces/{place}", status=204)

@@ -46,7 +46,7 @@ def test_a_request_and_an_attempt_have_a_span_each_without_ids_in_its_name(
         finished(context, job)
     finally:
         worker.stop()
-    spans = {one.name: dict(one.attributes) for one in exporter.get_finished_spans()}
+    spans = {span.name: dict(span.attributes) for span in exporter.get_finished_spans()}
     assert spans["GET"] == {"http.method": "GET", "http.route": "/v1/connections/{connectionId}", "http.status": 200}
     assert spans["job sync"] == {
         "job.id": job,

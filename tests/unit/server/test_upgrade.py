@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from kitestring.errors import ConfigError
 from kitestring.server.store import Store
 from kitestring.server.store.backup import BACKUP_LIMIT, backup
-from kitestring.server.store.upgrade import MIGRATIONS, upgrade, versions
+from kitestring.server.store.upgrade import MIGRATIONS, newest_version, scripts_of, stored_version, upgrade, versions
 
 STEP = '''"""A step."""
 
@@ -32,9 +34,9 @@ def upgrade() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'home' / 'kitestring.sqlite'}")
-    yield made
-    made.close()
+    created_store = Store(f"sqlite:///{tmp_path / 'home' / 'kitestring.sqlite'}")
+    yield created_store
+    created_store.close()
 
 
 @pytest.fixture
@@ -72,6 +74,22 @@ def test_an_empty_store_is_made_without_a_backup_and_a_second_start_changes_noth
     assert not backups(store)
 
 
+def test_a_start_knows_both_versions_without_alembic(store: Store, newer: Path) -> None:
+    assert store.path is not None
+    store.path.parent.mkdir()
+    assert stored_version(store) == versions(store)[0] == ""
+    upgrade(store)
+    assert stored_version(store) == versions(store)[0] == versions_of(MIGRATIONS)[-1]
+    for folder in (MIGRATIONS, newer):
+        assert newest_version(folder) == scripts_of(folder).get_current_head()
+    code = (
+        "import sys; from kitestring.server.store import Store; from kitestring.server.store.upgrade import upgrade\n"
+        f"assert upgrade(Store({store.display_url!r})) == []\n"
+        "assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_store_is_backed_up_before_it_is_changed(store: Store, newer: Path) -> None:
     upgrade(store)
     assert upgrade(store, newer) == ["9998"]
@@ -89,9 +107,9 @@ def test_a_newer_store_refuses_an_older_program_with_both_versions(store: Store,
     upgrade(store, newer)
     with pytest.raises(
         ConfigError, match=rf"version 9998, and Kitestring .* knows it up to {versions_of(MIGRATIONS)[-1]}"
-    ) as told:
+    ) as caught:
         upgrade(store)
-    assert "backup" in told.value.hint
+    assert "backup" in caught.value.hint
     assert "t9998" in tables(store)
 
 
@@ -109,9 +127,9 @@ def test_two_programs_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     done: list[list[str]] = []
 
     def begin() -> None:
-        one = Store(f"sqlite:///{tmp_path / 'kitestring.sqlite'}")
-        done.append(upgrade(one))
-        one.close()
+        single_store = Store(f"sqlite:///{tmp_path / 'kitestring.sqlite'}")
+        done.append(upgrade(single_store))
+        single_store.close()
 
     threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:
@@ -148,8 +166,8 @@ def test_jobs_of_the_first_store_keep_their_figures(store: Store, tmp_path: Path
 
 def test_old_backups_are_removed(store: Store) -> None:
     upgrade(store)
-    made = [backup(store) for _ in range(BACKUP_LIMIT + 2)]
-    assert backups(store) == made[2:]
+    created_backups = [backup(store) for _ in range(BACKUP_LIMIT + 2)]
+    assert backups(store) == created_backups[2:]
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -192,7 +210,7 @@ def test_what_an_admin_had_written_is_trusted_and_deleted_workspaces_end(
     store: Store, tmp_path: Path, users: bool
 ) -> None:
     first = tmp_path / "first"
-    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__", "0003*", "0004*"))
+    shutil.copytree(MIGRATIONS, first, ignore=shutil.ignore_patterns("__pycache__", "000[3-9]*", "00[1-9]*"))
     assert upgrade(store, first) == ["0001", "0002"]
     with sqlite3.connect(store.path or "") as db:
         db.executescript(OLD_ROWS + (OLD_USERS if users else ""))
@@ -204,3 +222,36 @@ def test_what_an_admin_had_written_is_trusted_and_deleted_workspaces_end(
         left = list(db.execute("SELECT workspace_id FROM permissions WHERE workspace_id = 'gone'"))
     assert trusted == ({"admins", "renamed"} if users else {"admins", "editors", "renamed", "custom", "unknown"})
     assert (deleted, ends, left) == ([("left",)], [(7,)], [])
+
+
+ENDED_JOBS = """
+INSERT INTO jobs (id, workspace_id, connection_id, source_id, kind, status, cause, options, attempts, failures,
+        most_attempts, run_after_ms, cancel, epoch, records, nbytes, created_at_ms, updated_at_ms, ended_at_ms)
+    VALUES (1, 'w', 'c', 's', 'sync', 'succeeded', 'manual', '{}', 2, 0, 3, 0, 0, 1, 0, 0, 0, 0, 86400000),
+           (2, 'w', 'c', 's', 'sync', 'failed', 'manual', '{}', 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 86400001),
+           (3, 'w', 'c', 's', 'sync', 'running', 'manual', '{}', 1, 0, 3, 0, 0, 1, 0, 0, 0, 0, NULL);
+INSERT INTO attempts (job_id, number, status, worker, epoch, started_at_ms, streams)
+    VALUES (1, 1, 'failed', 'w', 1, 0, '{"a": {"read": 5, "figures": {"tokens": 7}}}'),
+           (1, 2, 'succeeded', 'w', 1, 0,
+            '{"a": {"read": 6, "written": 6, "bytes": 60,
+                    "figures": {"tokens": 10, "chunks_embedded": 2, "cost_usd": 0.5}}}');
+INSERT INTO audit (at_ms, actor, action, kind, resource_id, changes)
+    VALUES (1, 'ada@x', 'create', 'source', 'admins', '{}');
+"""
+
+
+def test_what_older_jobs_moved_and_who_created_a_source_is_known_after_the_upgrade(
+    store: Store, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    shutil.copytree(MIGRATIONS, before, ignore=shutil.ignore_patterns("__pycache__", "000[89]*", "00[1-9]*"))
+    upgrade(store, before)
+    with sqlite3.connect(store.path or "") as db:
+        db.executescript(OLD_ROWS + ENDED_JOBS)
+    assert "0008" in upgrade(store)
+    with sqlite3.connect(store.path or "") as db:
+        owners = dict(db.execute("SELECT id, created_by FROM sources WHERE id IN ('admins', 'editors', 'unknown')"))
+        names = "day, jobs, failed, read, written, bytes, chunks, tokens, unpriced_tokens, cost_usd"
+        days = list(db.execute(f"SELECT {names} FROM consumption"))
+    assert owners == {"admins": "ada@x", "editors": "ada@x", "unknown": ""}
+    assert days == [("1970-01-02", 2, 1, 11, 6, 60, 2, 17, 7, 0.5)]

@@ -110,10 +110,10 @@ def test_files_with_a_digest_in_their_names_are_kept_for_ever_and_come_packed(cl
 
 def test_a_browser_that_has_a_file_is_told_so(client: TestClient) -> None:
     first = client.get("/", headers=BROWSER)
-    again = client.get("/", headers={**BROWSER, "If-None-Match": f'"other", W/{first.headers["etag"]}'})
-    assert again.status_code == 304
-    assert not again.content
-    assert again.headers["content-security-policy"] == first.headers["content-security-policy"]
+    second = client.get("/", headers={**BROWSER, "If-None-Match": f'"other", W/{first.headers["etag"]}'})
+    assert second.status_code == 304
+    assert not second.content
+    assert second.headers["content-security-policy"] == first.headers["content-security-policy"]
 
 
 def test_a_new_build_is_served_without_a_new_start(client: TestClient, dist: Path) -> None:

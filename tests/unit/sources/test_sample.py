@@ -13,14 +13,14 @@ STREAMS = ("users", "products", "purchases")
 def records(source, name, states=None, sync_mode=SyncMode.full_refresh):
     """The records and the checkpoints that a read of all partitions gives."""
     stream = replace(source.discover().get(name), sync_mode=sync_mode)
-    found, checkpoints = [], []
+    results, checkpoints = [], []
     for partition in pickle.loads(pickle.dumps(list(source.partitions([stream], states or {})))):
         for item in source.read(partition, states or {}):
             if isinstance(item, Checkpoint):
                 checkpoints.append(item.state)
             else:
-                found += [item] if isinstance(item, dict) else item.rows()
-    return found, checkpoints
+                results += [item] if isinstance(item, dict) else item.rows()
+    return results, checkpoints
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitestring.sources.postgres import sorted_watermark
-from kitestring.sources.postgres.sorted_watermark import SortedWatermark
+from kitestring.sql import sorted_watermark
+from kitestring.sql.sorted_watermark import SortedWatermark
 
 pytestmark = pytest.mark.slow  # seconds: left to `make test`
 
@@ -107,8 +107,8 @@ ROWS = [{"id": n, "c": n // 4} for n in range(20)]
 def test_where_the_destination_removes_duplicates_no_digests_are_kept_and_rows_at_the_state_come_again():
     written, state, _ = sync("int4", ROWS, {}, now=0, size=7, digests=False)
     assert (len(written), state) == (20, {"cursor": 4, "count": 4})
-    again, state, _ = sync("int4", [*ROWS, {"id": 20, "c": 4}], state, now=0, size=7, digests=False)
-    assert [row["id"] for row in again] == [16, 17, 18, 19, 20]
+    second, state, _ = sync("int4", [*ROWS, {"id": 20, "c": 4}], state, now=0, size=7, digests=False)
+    assert [row["id"] for row in second] == [16, 17, 18, 19, 20]
     assert state == {"cursor": 4, "count": 5}
 
 

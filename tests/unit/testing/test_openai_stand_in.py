@@ -44,7 +44,7 @@ def test_floats_and_base64_carry_the_same_vectors():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "more", "said"),
+    ("inputs", "more", "sentence"),
     [
         (["x"] * 2049, {}, "at most 2048"),
         (["y" * 4000] * 301, {}, "max 300000 tokens per request"),
@@ -55,9 +55,9 @@ def test_floats_and_base64_carry_the_same_vectors():
         (["x"], {"dimensions": 5, "model": "text-embedding-ada-002"}, "does not support"),
     ],
 )
-def test_the_documented_limits_of_a_request_are_enforced(inputs, more, said):
+def test_the_documented_limits_of_a_request_are_enforced(inputs, more, sentence):
     with OpenAIStandIn() as server, opened(server) as session:
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=sentence):
             embed(session, inputs, **more)
         assert server.inputs == []
 

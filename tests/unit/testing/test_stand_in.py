@@ -46,28 +46,28 @@ def test_the_journal_keeps_calls_with_their_status():
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "sentence"),
     [
         ("rate_limit", "429"),
         ("server_error", "503"),
         ("drop", "broke off"),
         ("truncated", "broke off"),
-        ("not_json", "is no JSON"),
+        ("not_json", "is not JSON"),
     ],
 )
-def test_the_next_call_fails_as_it_was_told_and_only_on_its_path(kind, said):
+def test_the_next_call_fails_as_it_was_told_and_only_on_its_path(kind, sentence):
     with Weather() as weather, Session(base_url=weather.url, policy=ONCE) as session:
         weather.faults.next(kind, on="/days/b")
         session.get("/days/a")
         if kind == "not_json":  # such a page is asked for once more
             weather.faults.next(kind, on="/days/b")
-        with pytest.raises((TransientError, UnreadableError), match=said):
+        with pytest.raises((TransientError, UnreadableError), match=sentence):
             session.get("/days/b")
         session.get("/days/b")
 
 
 def test_an_unknown_fault_is_refused():
-    with pytest.raises(ValueError, match="'rain' is none of"):
+    with pytest.raises(ValueError, match="'rain' is not one of"):
         Faults().next("rain")
 
 
@@ -96,8 +96,8 @@ def test_a_closed_server_hangs_up_and_can_start_again():
         with pytest.raises(TransientError):
             session.get("/days/a")
         weather.start()
-        with Session(base_url=weather.url) as again:
-            again.get("/days/a")
+        with Session(base_url=weather.url) as second:
+            second.get("/days/a")
     with pytest.raises(RuntimeError, match="not started"):
         _ = weather.url
 

@@ -34,9 +34,9 @@ def export(session, start=0):
 
 
 def test_the_help_desk_is_varied_and_the_same_from_every_seed():
-    desk, again, other = HelpDesk(), HelpDesk(), HelpDesk(seed=2)
+    desk, second, other = HelpDesk(), HelpDesk(), HelpDesk(seed=2)
     tickets = list(desk.tickets.values())
-    assert tickets == list(again.tickets.values())
+    assert tickets == list(second.tickets.values())
     assert tickets != list(other.tickets.values())
     assert len(tickets) == 400
     assert len({t["description"] for t in tickets}) == 400
@@ -83,9 +83,9 @@ def test_articles_change_by_metadata_or_by_text(zendesk, session):
     since = zendesk.desk.now + 1
     zendesk.edit_article_metadata(first)
     zendesk.shrink_article(second)
-    one, two = changed(since)
-    assert (one["id"], one["body"]) == (first, body)
-    assert any(label.startswith("reviewed") for label in one["label_names"])
+    item, two = changed(since)
+    assert (item["id"], item["body"]) == (first, body)
+    assert any(label.startswith("reviewed") for label in item["label_names"])
     assert two["id"] == second
     assert len(two["body"]) < 300
 
@@ -154,10 +154,10 @@ def test_a_ticket_is_created_once_for_one_idempotency_key(zendesk, session):
         body = {"ticket": {"subject": subject, "comment": {"body": "It burns."}}}
         return session.request("POST", "/api/v2/tickets.json", json=body, headers={"Idempotency-Key": key})
 
-    first, again, other = create("one"), create("one"), create("two")
-    assert [first.status, again.status, other.status] == [201, 201, 201]
-    assert first.json() == again.json()
-    assert [answer.headers["x-idempotency-lookup"] for answer in (first, again, other)] == ["miss", "hit", "miss"]
+    first, second, other = create("one"), create("one"), create("two")
+    assert [first.status, second.status, other.status] == [201, 201, 201]
+    assert first.json() == second.json()
+    assert [answer.headers["x-idempotency-lookup"] for answer in (first, second, other)] == ["miss", "hit", "miss"]
     assert len(zendesk.desk.tickets) == 402
     with pytest.raises(ConfigError, match="don't match the given idempotency key"):
         create("one", "Another printer")

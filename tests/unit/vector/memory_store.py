@@ -40,11 +40,11 @@ class MemoryStore(Store):
 
     def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
         self.calls.append("find whole" if whole else "find")
-        wanted, found = {ref.key: ref for ref in refs}, {}
+        expected, results = {ref.key: ref for ref in refs}, {}
         for row, chunk in list(self.rows.items()):
-            if chunk.key in wanted and not (wanted[chunk.key].former and chunk.namespace is not None):
-                found.setdefault(chunk.key, []).append(as_stored(row, chunk))
-        return found
+            if chunk.key in expected and not (expected[chunk.key].former and chunk.namespace is not None):
+                results.setdefault(chunk.key, []).append(as_stored(row, chunk))
+        return results
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:
         self.calls.append("upsert")
@@ -81,11 +81,11 @@ class MemoryStore(Store):
 
     def texts(self, stream: str = "things") -> dict[str, list[str]]:
         """The chunks of each record, in order, by its id."""
-        found: dict[str, list[tuple[int, str]]] = {}
+        results: dict[str, list[tuple[int, str]]] = {}
         for chunk in self.rows.values():
             if chunk.stream == stream:
-                found.setdefault(chunk.record_id.removeprefix(f"{stream}_"), []).append((chunk.number, chunk.text))
-        return {key: [text for _, text in sorted(chunks)] for key, chunks in found.items()}
+                results.setdefault(chunk.record_id.removeprefix(f"{stream}_"), []).append((chunk.number, chunk.text))
+        return {key: [text for _, text in sorted(chunks)] for key, chunks in results.items()}
 
 
 def as_stored(row: Hashable, chunk: Chunk) -> Stored:
@@ -138,6 +138,6 @@ def things(mode: str = "append_dedup", key: str = "id", **more: Any) -> Stream:
 def embedded(destination: VectorDestination) -> list[str]:
     """What was embedded since the last call."""
     texts: Mapping[str, Any] | list[str] = destination.embedding._texts  # type: ignore[union-attr]
-    found = list(texts)
+    actual_texts = list(texts)
     destination.embedding._texts.clear()  # type: ignore[union-attr]
-    return found
+    return actual_texts

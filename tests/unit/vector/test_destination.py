@@ -298,3 +298,12 @@ def test_what_an_earlier_version_took_for_one_record_becomes_two(
     for batch in ahead:
         destination.write(things(), batch)
     assert sorted(chunk.text for chunk in store.rows.values()) == ["'7'", "7"]
+
+
+@pytest.mark.parametrize("chunk_id", [f"k:{10**12}", "k:" + "9" * 5_000, "k:²", "9"])
+def test_an_id_of_no_chunk_costs_no_lookup_of_many(tmp_path: Path, store: MemoryStore, chunk_id: str) -> None:
+    destination = begun(tmp_path, store)
+    put(destination, [{"id": 1, "text": "x"}])
+    with pytest.raises(ConfigError, match="has no chunk"):
+        destination.neighbours(chunk_id)
+    assert store.located([chunk_id]) == {}

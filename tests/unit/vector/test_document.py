@@ -21,11 +21,11 @@ def documents(stream: Stream = TICKETS, **processing: Any) -> DocumentBuilder:
 
 
 def test_text_fields_are_joined_without_their_names_and_are_metadata_too() -> None:
-    made = documents(text_fields=["subject", "body"]).build(
+    document = documents(text_fields=["subject", "body"]).build(
         {"id": 7, "subject": "Printer", "body": "It burns.", "status": "new"}
     )
-    assert made.text == "Printer\n\nIt burns."
-    assert made.metadata == {
+    assert document.text == "Printer\n\nIt burns."
+    assert document.metadata == {
         "id": 7, "subject": "Printer", "body": "It burns.", "status": "new",
         "_ab_stream": "tickets", "_ab_record_id": "tickets_7",
     }  # fmt: skip
@@ -33,8 +33,8 @@ def test_text_fields_are_joined_without_their_names_and_are_metadata_too() -> No
 
 def test_field_names_restores_airbyte_s_lines() -> None:
     record = {"id": 1, "subject": "Hi", "tags": ["a", "b"], "user": {"name": "Ann", "age": 3}, "none": None}
-    made = documents(text_fields=["subject", "tags", "user", "none"], field_names=True).build(record)
-    assert made.text == "subject: Hi\ntags: a\nb\nuser: \nname: Ann\nage: 3\n\nnone: None\n"
+    document = documents(text_fields=["subject", "tags", "user", "none"], field_names=True).build(record)
+    assert document.text == "subject: Hi\ntags: a\nb\nuser: \nname: Ann\nage: 3\n\nnone: None\n"
 
 
 def test_labels_follow_nested_lists_of_objects() -> None:
@@ -48,15 +48,15 @@ def test_paths_reach_nested_fields_lists_and_names_with_dots() -> None:
         "comments": [{"body": "one", "by": 2}, {"body": "two"}],
         "a.b": "dotted",
     }
-    made = documents(text_fields=["user.name", "comments.*.body", "a.b", "comments.0.by"]).build(record)
-    assert made.text == "Ann\n\none\ntwo\n\ndotted\n\n2"
-    assert {name: made.metadata[name] for name in record} == record
+    document = documents(text_fields=["user.name", "comments.*.body", "a.b", "comments.0.by"]).build(record)
+    assert document.text == "Ann\n\none\ntwo\n\ndotted\n\n2"
+    assert {name: document.metadata[name] for name in record} == record
 
 
 def test_metadata_by_path_keeps_one_value_or_a_list_under_the_path() -> None:
     record = {"id": 1, "text": "t", "user": {"name": "Ann"}, "items": [{"n": 1}, {"n": 2}]}
-    made = documents(text_fields=["text"], metadata_fields=["user.name", "items.*.n", "absent"]).build(record)
-    assert made.metadata == {
+    document = documents(text_fields=["text"], metadata_fields=["user.name", "items.*.n", "absent"]).build(record)
+    assert document.metadata == {
         "user.name": "Ann",
         "items.*.n": [1, 2],
         "_ab_stream": "tickets",
@@ -66,25 +66,25 @@ def test_metadata_by_path_keeps_one_value_or_a_list_under_the_path() -> None:
 
 def test_mapped_fields_get_their_new_names_in_text_and_metadata() -> None:
     mappings = [{"from_field": "subject", "to_field": "title"}, {"from_field": "state", "to_field": "status"}]
-    made = documents(text_fields=["subject"], field_name_mappings=mappings, field_names=True).build(
+    document = documents(text_fields=["subject"], field_name_mappings=mappings, field_names=True).build(
         {"id": 1, "subject": "Hi", "state": "new"}
     )
-    assert made.text == "title: Hi\n"
-    assert made.metadata["status"] == "new"
-    assert "state" not in made.metadata
+    assert document.text == "title: Hi\n"
+    assert document.metadata["status"] == "new"
+    assert "state" not in document.metadata
 
 
 def test_without_text_fields_all_fields_are_text_and_metadata() -> None:
     record = {"id": 1, "title": "short", "body": "long " * 300, "open": True, "none": None}
-    made = documents().build(record)
-    assert made.text == "1\n\nshort\n\n" + "long " * 300
-    assert {name: made.metadata[name] for name in record} == record
+    document = documents().build(record)
+    assert document.text == "1\n\nshort\n\n" + "long " * 300
+    assert {name: document.metadata[name] for name in record} == record
 
 
 def test_of_an_embedded_text_that_fits_no_row_the_metadata_hold_the_beginning() -> None:
     record = {"id": 1, "body": "é" * 40_000, "note": "é" * 40_000}
-    made = documents(text_fields=["body"]).build(record)
-    assert (made.metadata["body"], made.metadata["note"], made.cut) == ("é" * 1_000, record["note"], 1)
+    document = documents(text_fields=["body"]).build(record)
+    assert (document.metadata["body"], document.metadata["note"], document.cut) == ("é" * 1_000, record["note"], 1)
     assert documents(text_fields=["body"], metadata_fields=["body"]).build(record).metadata["body"] == record["body"]
 
 
@@ -133,23 +133,23 @@ def test_record_ids_are_airbyte_s() -> None:
 def test_keys_keep_apart_what_joined_names_confuse() -> None:
     stream = Stream("c", namespace="a_b", primary_key=(("x",), ("y",)))
     other = Stream("b_c", namespace="a", primary_key=(("x",), ("y",)))
-    keys = {record_key(one, values) for one in (stream, other) for values in (("a_b", "c"), ("a", "b_c"))}
+    keys = {record_key(item, values) for item in (stream, other) for values in (("a_b", "c"), ("a", "b_c"))}
     assert len(keys) == 4
     assert all(len(key) == 32 for key in keys)
 
 
 def test_a_document_s_key_is_the_key_of_its_primary_key_values() -> None:
     stream = Stream("t", primary_key=(("user", "id"), ("n",)))
-    made = documents(stream).build({"user": {"id": "u"}, "n": 1, "text": "x"})
-    assert made.key == record_key(stream, ("u", 1))
-    assert made.record_id == "t_u_1"
+    document = documents(stream).build({"user": {"id": "u"}, "n": 1, "text": "x"})
+    assert document.key == record_key(stream, ("u", 1))
+    assert document.record_id == "t_u_1"
 
 
 def test_without_a_primary_key_the_content_is_the_identity() -> None:
-    one = documents(Stream("t"))
-    assert one.build({"a": 1, "b": "x"}).key == one.build({"b": "x", "a": 1}).key
-    assert one.build({"a": 1}).key != one.build({"a": 2}).key
-    assert "_ab_record_id" not in one.build({"a": 1}).metadata
+    single_documents = documents(Stream("t"))
+    assert single_documents.build({"a": 1, "b": "x"}).key == single_documents.build({"b": "x", "a": 1}).key
+    assert single_documents.build({"a": 1}).key != single_documents.build({"a": 2}).key
+    assert "_ab_record_id" not in single_documents.build({"a": 1}).metadata
 
 
 def test_append_dedup_refuses_a_record_without_its_primary_key() -> None:
@@ -161,27 +161,27 @@ def test_append_dedup_refuses_a_record_without_its_primary_key() -> None:
 
 def test_the_reader_s_address_and_the_time_of_change_are_found_by_name() -> None:
     record = {"id": 1, "url": "https://api/x.json", "html_url": "https://help/x", "updated_at": "2026-01-02T03:04:05Z"}
-    made = documents(metadata_fields=["id"]).build(record)
-    assert (made.url, made.updated_at) == ("https://help/x", "2026-01-02T03:04:05Z")
-    assert made.metadata["url"] == "https://help/x"
-    assert made.metadata["updated_at"] == "2026-01-02T03:04:05Z"
+    document = documents(metadata_fields=["id"]).build(record)
+    assert (document.url, document.updated_at) == ("https://help/x", "2026-01-02T03:04:05Z")
+    assert document.metadata["url"] == "https://help/x"
+    assert document.metadata["updated_at"] == "2026-01-02T03:04:05Z"
     assert documents().build(record).metadata["url"] == "https://api/x.json", "the record's own field is not replaced"
     assert documents().build({"id": 1, "url": "not an address"}).url is None
 
 
 def test_the_fields_of_address_and_time_can_be_named() -> None:
-    made = documents(url_field="links.self", updated_at_field="meta.changed").build(
+    document = documents(url_field="links.self", updated_at_field="meta.changed").build(
         {"id": 1, "links": {"self": "app://1"}, "meta": {"changed": 1700000000}, "url": "https://x"}
     )
-    assert (made.url, made.updated_at) == ("app://1", "1700000000")
+    assert (document.url, document.updated_at) == ("app://1", "1700000000")
 
 
 def test_lone_surrogates_leave_text_metadata_and_ids() -> None:
-    made = documents(text_fields=["t"]).build({"id": "\udc00", "t": "a\ud800", "m": {"k\ud800": ["\udfff"]}})
-    assert made.text == "a\ufffd"
-    assert made.metadata["m"] == {"k\ufffd": ["\ufffd"]}
-    assert made.record_id == "tickets_\ufffd"
-    assert len(made.key) == 32
+    document = documents(text_fields=["t"]).build({"id": "\udc00", "t": "a\ud800", "m": {"k\ud800": ["\udfff"]}})
+    assert document.text == "a\ufffd"
+    assert document.metadata["m"] == {"k\ufffd": ["\ufffd"]}
+    assert document.record_id == "tickets_\ufffd"
+    assert len(document.key) == 32
 
 
 def test_the_record_is_left_as_it_was() -> None:

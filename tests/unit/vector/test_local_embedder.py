@@ -131,10 +131,10 @@ def test_several_threads_get_their_own_vectors(local: Local) -> None:
         results[thread] = local.embed(texts[thread])
 
     threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for single_thread in threads:
+        single_thread.start()
+    for single_thread in threads:
+        single_thread.join()
     for thread in range(4):
         assert np.allclose(results[thread], local.embed(texts[thread]), atol=1e-5)
 

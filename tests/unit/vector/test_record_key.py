@@ -74,9 +74,11 @@ def test_streams_of_one_name_in_the_store_are_known() -> None:
 def test_a_row_without_a_namespace_tells_by_its_key_whose_it_is() -> None:
     ours = Stream("b_c", namespace="a", primary_key=(("x",), ("y",)))
     theirs = Stream("c", namespace="a_b", primary_key=(("x",), ("y",)))
-    others = list(same_named_streams(ours))
+    remaining_same_named_streams = list(same_named_streams(ours))
     for values in (("p_q", 5), ("p", "q_5"), ("_", "")):
-        assert owner_of(record_key(theirs, values), record_id(theirs, values), ours, others) == "a_b"
-        assert owner_of(record_key(ours, values), record_id(ours, values), ours, others) is None
-    assert owner_of("f" * 32, "a_b_c_1_2", ours, others) is None
-    assert owner_of("f" * 32, "a_b_c_" + "_" * 300, ours, others) is None
+        assert (
+            owner_of(record_key(theirs, values), record_id(theirs, values), ours, remaining_same_named_streams) == "a_b"
+        )
+        assert owner_of(record_key(ours, values), record_id(ours, values), ours, remaining_same_named_streams) is None
+    assert owner_of("f" * 32, "a_b_c_1_2", ours, remaining_same_named_streams) is None
+    assert owner_of("f" * 32, "a_b_c_" + "_" * 300, ours, remaining_same_named_streams) is None

@@ -65,7 +65,7 @@ class Vendors(StandIn):
 
     def embeddings(self, body: dict[str, Any], dimension: int) -> Any:
         if self.hold is not None:
-            self.hold.wait(10)
+            self.hold.wait(300)
         if self.no_credit:
             return Answer(429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}})
         texts = body["input"]
@@ -225,12 +225,15 @@ def test_a_text_in_which_the_server_counts_more_tokens_is_cut_with_a_warning(cap
 
 
 def test_rate_limits_and_server_errors_cost_time_but_no_text() -> None:
-    faults = Faults(seed=3, rate_limit=0.2, server_error=0.2, drop=0.1, truncated=0.05, not_json=0.05, retry_after_s=0)
+    # Requests go side by side, so that the seed does not say which of them fails: 12 faults in a row must be rare.
+    faults = Faults(
+        seed=3, rate_limit=0.15, server_error=0.1, drop=0.05, truncated=0.05, not_json=0.05, retry_after_s=0
+    )
     with Vendors(faults=faults) as server:
         embedder = compatible(server, batch_size=2)
         texts = [str(number) for number in range(200)]
         assert np.array_equal(embedder.embed(texts), expected(texts, 8))
-        assert len(server.requests) > 150
+        assert len(server.requests) > 130
 
 
 def test_retry_after_is_obeyed() -> None:
@@ -317,17 +320,25 @@ def test_close_cancels_callers_at_once_and_the_next_call_begins_anew(vendors: Ve
     while not vendors.requests:
         time.sleep(0.005)
     embedder.close()
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
     assert len(raised) == 1
     vendors.hold.set()
     assert embedder.embed(["a"]).shape == (1, 1536)
 
 
+def close_after(embedder: Any, server: Vendors, answers: int) -> None:
+    """Closes the embedder when so many requests are answered, and it has had the time to send one more."""
+    while sum(call.status != 0 for call in list(server.requests)) < answers:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    embedder.close()
+
+
 def test_close_wakes_a_caller_that_waits_for_a_rate_limit() -> None:
     with Vendors(faults=Faults(rate_limit=1.0, retry_after_s=600)) as server:
         embedder = openai(server)
-        threading.Timer(0.3, embedder.close).start()
+        threading.Thread(target=close_after, args=(embedder, server, 1)).start()
         began = time.monotonic()
         with pytest.raises(Cancelled):
             embedder.embed(["a"])
@@ -337,17 +348,17 @@ def test_close_wakes_a_caller_that_waits_for_a_rate_limit() -> None:
 def test_requests_per_minute_are_shared_by_all_threads() -> None:
     with Vendors(limits=(Limit(3, 60.0),)) as server:
         embedder = compatible(server, batch_size=1, requests_per_minute=3)
-        threading.Timer(0.5, embedder.close).start()
+        threading.Thread(target=close_after, args=(embedder, server, 3)).start()
         with pytest.raises(Cancelled):
             embedder.embed(["a", "b", "c", "d"])
         assert [call.status for call in server.requests] == [200, 200, 200]
 
 
 def test_a_budget_never_lets_more_tokens_into_a_window() -> None:
-    budget = Budget(100, 1.0)
+    budget = Budget(100, 1000.0)
     waits = [budget.reserve(weight=40) for _ in range(6)]
     assert waits[:2] == [0.0, 0.0]
-    assert [round(wait, 1) for wait in waits[2:]] == [1.0, 1.0, 2.0, 2.0]
+    assert [round(wait / 1000, 1) for wait in waits[2:]] == [1.0, 1.0, 2.0, 2.0]
     assert Budget(10, 1.0).reserve(weight=500) == 0.0
 
 

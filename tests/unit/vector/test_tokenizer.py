@@ -71,6 +71,7 @@ def test_the_local_model_s_own_tokens_are_counted() -> None:
 SIGNS = st.sampled_from([*"ab C1.,'\n\t", "  ", " the", " naïve", "漢", "🙂", "'s", "\u0301", "\xa0", "123456", "!!\n"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(parts=st.lists(SIGNS, min_size=1, max_size=120), data=st.data())
 def test_a_span_has_as_many_tokens_as_its_text_alone(parts: list[str], data: st.DataObject) -> None:

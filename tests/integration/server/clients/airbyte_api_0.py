@@ -23,7 +23,7 @@ workspace = workspaces[0].workspace_id
 definitions = client.source_definitions.list_source_definitions(
     api.ListSourceDefinitionsRequest(workspace_id=workspace)
 ).definitions_response.data
-sample = next(one for one in definitions if one.docker_repository == "kitestring/source-sample")
+sample = next(definition for definition in definitions if definition.docker_repository == "kitestring/source-sample")
 source = client.sources.create_source(
     models.SourceCreateRequest(
         name="people", workspace_id=workspace, definition_id=sample.id, configuration={"count": 20}
@@ -77,7 +77,7 @@ for _ in range(600):
     time.sleep(0.2)
 assert (job.status.value, job.rows_synced) == ("succeeded", 20), job
 listed = client.jobs.list_jobs(api.ListJobsRequest(connection_id=connection.connection_id)).jobs_response
-assert [one.job_id for one in listed.data] == [job.job_id]
+assert [item.job_id for item in listed.data] == [job.job_id]
 client.connections.delete_connection(api.DeleteConnectionRequest(connection_id=connection.connection_id))
 client.destinations.delete_destination(api.DeleteDestinationRequest(destination_id=destination.destination_id))
 client.sources.delete_source(api.DeleteSourceRequest(source_id=source.source_id))

@@ -30,23 +30,27 @@ client = AirbyteAPI(server_url=URL, security=security, timeout_ms=600_000)
 ok("get_health_check", client.health.get_health_check())
 first = ok("list_workspaces", client.workspaces.list_workspaces(request=api.ListWorkspacesRequest()))
 workspace = first.workspaces_response.data[0].workspace_id
-made = ok(
+new_workspace = ok(
     "create_workspace",
     client.workspaces.create_workspace(request=models.WorkspaceCreateRequest(name="made by the SDK")),
 ).workspace_response
-ok("get_workspace", client.workspaces.get_workspace(request=api.GetWorkspaceRequest(workspace_id=made.workspace_id)))
+ok(
+    "get_workspace",
+    client.workspaces.get_workspace(request=api.GetWorkspaceRequest(workspace_id=new_workspace.workspace_id)),
+)
 renamed = ok(
     "update_workspace",
     client.workspaces.update_workspace(
         request=api.UpdateWorkspaceRequest(
-            workspace_id=made.workspace_id, workspace_update_request=models.WorkspaceUpdateRequest(name="renamed")
+            workspace_id=new_workspace.workspace_id,
+            workspace_update_request=models.WorkspaceUpdateRequest(name="renamed"),
         )
     ),
 )
 assert renamed.workspace_response.name == "renamed"
 ok(
     "delete_workspace",
-    client.workspaces.delete_workspace(request=api.DeleteWorkspaceRequest(workspace_id=made.workspace_id)),
+    client.workspaces.delete_workspace(request=api.DeleteWorkspaceRequest(workspace_id=new_workspace.workspace_id)),
     204,
 )
 
@@ -70,7 +74,7 @@ definitions = ok(
     "list_source_definitions",
     client.source_definitions.list_source_definitions(request=api.ListSourceDefinitionsRequest(workspace_id=workspace)),
 ).definitions_response.data
-sample = next(one for one in definitions if one.docker_repository == "kitestring/source-sample")
+sample = next(definition for definition in definitions if definition.docker_repository == "kitestring/source-sample")
 ok(
     "get_source_definition",
     client.source_definitions.get_source_definition(
@@ -105,7 +109,7 @@ ok(
     ),
 )
 listed = ok("list_sources", client.sources.list_sources(request=api.ListSourcesRequest(workspace_ids=[workspace])))
-assert [one.name for one in listed.sources_response.data] == ["people"]
+assert [item.name for item in listed.sources_response.data] == ["people"]
 
 destination = ok(
     "create_destination",
@@ -165,7 +169,7 @@ properties = ok(
         request=api.GetStreamPropertiesRequest(source_id=source.source_id, destination_id=destination.destination_id)
     ),
 ).stream_properties_response
-assert "users" in {one.stream_name for one in properties}
+assert "users" in {single_property.stream_name for single_property in properties}
 
 tag = ok(
     "create_tag",
@@ -246,17 +250,17 @@ def run(kind: models.JobTypeEnum) -> models.JobResponse:
 synced = run(models.JobTypeEnum.SYNC)
 done.append("get_job")
 assert (synced.status, synced.rows_synced) == ("succeeded", 40), synced
-again = run(models.JobTypeEnum.SYNC)
-assert again.status == "succeeded", again
+second = run(models.JobTypeEnum.SYNC)
+assert second.status == "succeeded", second
 jobs = ok(
     "list_jobs",
     client.jobs.list_jobs(
         request=api.ListJobsRequest(connection_id=connection.connection_id, order_by="createdAt|DESC")
     ),
 ).jobs_response.data
-assert [one.job_id for one in jobs] == [again.job_id, synced.job_id]
+assert [job.job_id for job in jobs] == [second.job_id, synced.job_id]
 try:
-    client.jobs.cancel_job(request=api.CancelJobRequest(job_id=again.job_id))
+    client.jobs.cancel_job(request=api.CancelJobRequest(job_id=second.job_id))
 except Exception as refused:
     if getattr(refused, "status_code", 0) != 409:
         raise

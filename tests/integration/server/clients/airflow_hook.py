@@ -14,8 +14,8 @@ os.environ["AIRFLOW_CONN_AIRBYTE_DEFAULT"] = json.dumps(
 from airflow.providers.airbyte.hooks.airbyte import AirbyteHook  # noqa: E402
 
 hook = AirbyteHook()
-reached, said = hook.test_connection()
-assert reached, said
+reached, output = hook.test_connection()
+assert reached, output
 job = hook.submit_sync_connection(CONNECTION)
 hook.wait_for_job(job.job_id, wait_seconds=0.3, timeout=1200)
 details = hook.get_job_details(job.job_id)

@@ -22,7 +22,7 @@ workspace = AirbyteWorkspace(
 assets = build_airbyte_assets_definitions(
     workspace=workspace, connection_selector_fn=lambda connection: connection.id == CONNECTION
 )
-assert [key.path[-1] for one in assets for key in one.keys] == ["users"], assets
+assert [key.path[-1] for asset in assets for key in asset.keys] == ["users"], assets
 done = dg.materialize(assets, resources={"airbyte": workspace})
 assert done.success
 materialised = [event.asset_key.path[-1] for event in done.get_asset_materialization_events()]
@@ -33,4 +33,4 @@ older = AirbyteResource(host=host, port=port, username=EMAIL, password=PASSWORD,
 output = older.sync_and_poll(CONNECTION, poll_interval=0.3, poll_timeout=1200)
 assert output.job_details["job"]["status"] == "succeeded"
 stats = output.job_details["attempts"][-1]["attempt"]["streamStats"]
-print(json.dumps({"assets": materialised, "streams": [one["streamName"] for one in stats]}))
+print(json.dumps({"assets": materialised, "streams": [stat["streamName"] for stat in stats]}))

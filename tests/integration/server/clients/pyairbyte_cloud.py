@@ -40,7 +40,7 @@ connection.set_manual_schedule()
 assert connection.dump_raw_state() == []
 
 catalog = connection.dump_raw_catalog()
-by_name = {one["stream"]["name"]: one for one in catalog["streams"]}
+by_name = {stream["stream"]["name"]: stream for stream in catalog["streams"]}
 assert set(by_name) >= {"users", "products"}, by_name
 by_name["users"] |= {
     "sync_mode": "incremental",
@@ -65,17 +65,17 @@ assert connection.get_stream_state("users")["touched"] is True
 raw = connection.dump_raw_state(normalize=False)
 connection.import_raw_state(raw)
 logs = connection.get_previous_sync_logs(limit=5)
-assert [one.job_id for one in logs] == [result.job_id]
+assert [log.job_id for log in logs] == [result.job_id]
 
 connection.set_enabled(enabled=False)
 try:
     connection.run_sync(wait=False)
 except exceptions.PyAirbyteInputError as refused:
-    said = str(refused)
+    output = str(refused)
 else:
-    said = "a disabled connection was run"
-if "disabled (status" not in said:
-    raise SystemExit(said)
+    output = "a disabled connection was run"
+if "disabled (status" not in output:
+    raise SystemExit(output)
 connection.set_enabled(enabled=True)
 workspace.permanently_delete_connection(connection, safe_mode=False)
 workspace.permanently_delete_destination(destination, safe_mode=False)

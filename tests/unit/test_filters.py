@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kitestring.errors import ConfigError
-from kitestring.vector.filters import And, Bound, Exists, Not, OneOf, Or, matches, parse
+from kitestring.filters import And, Bound, Exists, Not, OneOf, Or, matches, parse
 
 NEW, NO_STATUS = OneOf("status", ("new",)), Not(Exists("status"))
 

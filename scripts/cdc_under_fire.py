@@ -1,0 +1,390 @@
+"""Change data capture from PostgreSQL under fire: random transactions while syncs are killed, then a comparison.
+
+    python scripts/cdc_under_fire.py --destination postgres --seconds 120 --rate 500 --kills 10 --cuts 2 --restarts 1
+
+Transactions insert, update, delete, change keys, truncate and alter tables: with a replica identity of the key and of
+whole rows, with long values, partitions and generated columns, several tables in one transaction. Meanwhile one sync
+follows the other, each in a process of its own. Some are killed (SIGKILL) at a random moment, the connection of some is
+cut, the server is killed and started again. At the end one more sync has to find nothing, and source and destination
+have to be equal row by row. A table without a key is only inserted into: every row must have arrived, some may have
+twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integration"))
+
+TABLES = {
+    "accounts": "id integer PRIMARY KEY, name text, amount numeric(12,2), body text, seen timestamptz",
+    "notes": "id integer PRIMARY KEY, name text, amount numeric(12,2), body text, seen timestamptz",
+    "lines": "a integer, b text, name text, amount numeric(12,2), body text, seen timestamptz, PRIMARY KEY (a, b)",
+    "parts": "id integer, name text, amount numeric(12,2), body text, seen timestamptz, PRIMARY KEY (id)",
+    "sums": "id integer PRIMARY KEY, name text, amount numeric(12,2), body text, seen timestamptz, "
+    "twice numeric GENERATED ALWAYS AS (amount * 2) STORED",
+    "trail": "entry bigint, name text",
+}
+KEYS = 400
+
+
+class Fire:
+    """The writer: random transactions from a seed. `after` gives what runs once and alone: a statement that alters."""
+
+    def __init__(self, database: Any, seed: int, rate: float) -> None:
+        self.random = random.Random(seed)
+        self.database = database
+        self.rate = rate
+        self.transactions = 0
+        self.kinds: Counter[str] = Counter()
+        self.added: dict[str, list[str]] = {table: [] for table in TABLES}
+        self.columns = 0
+        self.entries = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.write, name="fire")
+        self.error: BaseException | None = None
+
+    def prepare(self) -> None:
+        for name, columns in TABLES.items():
+            self.database.run(f"CREATE TABLE {name} ({columns}){' PARTITION BY RANGE (id)' if name == 'parts' else ''}")
+        for n, (low, high) in enumerate([("MINVALUE", 100), (100, 250), (250, "MAXVALUE")]):
+            self.database.run(f"CREATE TABLE parts_{n} PARTITION OF parts FOR VALUES FROM ({low}) TO ({high})")
+        self.database.run(
+            "ALTER TABLE notes REPLICA IDENTITY FULL",
+            "ALTER TABLE trail REPLICA IDENTITY FULL",
+            *(f"ALTER TABLE {name} ALTER body SET STORAGE EXTERNAL" for name in ("accounts", "notes", "lines")),
+            *(
+                f"INSERT INTO {name} (id, name, amount, body) SELECT n, 'n' || n, n, repeat(n::text, 50) "
+                f"FROM generate_series(1, {KEYS}) n"
+                for name in ("accounts", "notes", "parts", "sums")
+            ),
+            "INSERT INTO lines (a, b, name) SELECT n, 'b' || n, 'n' FROM generate_series(1, 100) n",
+        )
+
+    def write(self) -> None:
+        import psycopg
+
+        connection = None
+        began = time.monotonic()
+        while not self.stop.is_set():
+            try:
+                if connection is None or connection.closed:
+                    connection = psycopg.connect(self.database.dsn)
+                with connection.transaction():
+                    for statement in self.transaction():
+                        connection.execute(statement)
+                    if self.random.random() < 0.03:
+                        raise psycopg.Rollback
+                self.transactions += 1
+            except psycopg.errors.UniqueViolation:
+                self.kinds["refused"] += 1
+            except psycopg.OperationalError:  # the server is killed
+                connection = None
+                time.sleep(0.05)
+            except BaseException as error:
+                self.error = error
+                raise
+            ahead = self.transactions / self.rate - (time.monotonic() - began)
+            if ahead > 0:
+                time.sleep(min(ahead, 0.05))
+        if connection is not None:
+            connection.close()
+
+    def transaction(self) -> Iterator[str]:
+        if self.random.random() < 0.004:
+            yield from self.alter()
+            return
+        for _ in range(self.random.choice([1, 1, 1, 2, 3, 8])):
+            yield self.change()
+
+    def change(self) -> str:
+        r = self.random
+        table = r.choice(list(TABLES))
+        kind = r.choices(
+            ["insert", "update", "long", "text", "delete", "key", "truncate"], [25, 30, 8, 10, 12, 6, 0.04]
+        )[0]
+        if table == "trail":
+            kind = "insert"
+        self.kinds[kind] += 1
+        key = r.randrange(1, KEYS * 2)
+        where = f"a = {key} AND b = 'b{key}'" if table == "lines" else f"id = {key}"
+        text = f"{r.random()} {r.random()}"
+        match kind:
+            case "insert" if table == "trail":
+                self.entries += 1
+                return f"INSERT INTO trail VALUES ({self.entries}, '{text}')"
+            case "insert":
+                keys, values = ("a, b", f"{key}, 'b{key}'") if table == "lines" else ("id", f"{key}")
+                body = f"repeat('{r.random()} ', {r.choice([1, 10, 400])})"
+                return (
+                    f"INSERT INTO {table} ({keys}, name, amount, body, seen) VALUES "
+                    f"({values}, '{text}', {r.randrange(10**6) / 100}, {body}, now()) ON CONFLICT DO NOTHING"
+                )
+            case "update":
+                return f"UPDATE {table} SET amount = {r.randrange(10**6) / 100}, seen = now() WHERE {where}"
+            case "long":
+                return f"UPDATE {table} SET body = repeat('{r.random()} ', {r.choice([1, 400])}) WHERE {where}"
+            case "text":
+                return f"UPDATE {table} SET name = '{text}' WHERE {where}"
+            case "delete":
+                return f"DELETE FROM {table} WHERE {where}"
+            case "key":
+                new = r.randrange(1, KEYS * 2)
+                change = f"a = {new}, b = 'b{new}'" if table == "lines" else f"id = {new}"
+                taken = f"a = {new} AND b = 'b{new}'" if table == "lines" else f"id = {new}"
+                return f"UPDATE {table} SET {change} WHERE {where} AND NOT EXISTS (SELECT FROM {table} WHERE {taken})"
+        return f"TRUNCATE {table}"
+
+    def alter(self) -> Iterator[str]:
+        r = self.random
+        table = r.choice([name for name in TABLES if name != "trail"])
+        added = self.added[table]
+        yield "SET LOCAL lock_timeout = '5s'"
+        if added and r.random() < 0.4:
+            column = added.pop()
+            self.kinds["drop"] += 1
+            yield f"ALTER TABLE {table} DROP COLUMN IF EXISTS {column}"
+        elif added and r.random() < 0.3:
+            self.kinds["type"] += 1
+            yield f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {added[-1]} integer"
+            yield f"ALTER TABLE {table} ALTER COLUMN {added[-1]} TYPE text USING {added[-1]}::text"
+        else:
+            self.columns += 1
+            column = f"c{self.columns}"
+            added.append(column)
+            self.kinds["add"] += 1
+            default = r.choice(["", "DEFAULT 7", "DEFAULT (random() * 100)::int"])
+            yield f"ALTER TABLE {table} ADD COLUMN {column} integer {default}"
+        yield f"UPDATE {table} SET name = 'altered' WHERE name = (SELECT min(name) FROM {table})"
+
+
+@dataclass
+class Figures:
+    seconds: float = 0.0
+    transactions: int = 0
+    changes: dict[str, int] = field(default_factory=dict)
+    syncs: int = 0
+    succeeded: int = 0
+    kills: int = 0
+    cuts: int = 0
+    restarts: int = 0
+    failed: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    wrong: dict[str, Any] = field(default_factory=dict)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--destination", choices=["postgres", "duckdb"], default="postgres")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--rate", type=float, default=500, help="transactions a second")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--cuts", type=int, default=2)
+    parser.add_argument("--restarts", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--child", help="a sync's settings as JSON: run it, print its result")
+    options = parser.parse_args()
+    if options.child:
+        return child(json.loads(options.child))
+    from postgres_server import running
+
+    with running() as database, tempfile.TemporaryDirectory() as folder:
+        figures = burn(database, Path(folder), options)
+    print(json.dumps(figures.__dict__, indent=1, default=str))
+    return 1 if figures.wrong else 0
+
+
+def burn(database: Any, folder: Path, options: Any) -> Figures:
+    """One run on a server's own database."""
+    figures, chance = Figures(), random.Random(options.seed + 1)
+    fire = Fire(database, options.seed, options.rate)
+    fire.prepare()
+    if options.destination == "postgres":
+        database.run("CREATE DATABASE copies")
+        place = {**database.config, "database": "copies"}
+    else:
+        place = {"path": str(folder / "copies.duckdb")}
+    method = {"method": "CDC", "replication_slot": "fire", "publication": "fire"}
+    order = {
+        "source": {**database.config, "replication_method": method},
+        "destination": [options.destination, place],
+        "state": str(folder / "state.db"),
+    }
+    began = time.monotonic()
+    events = [*["kill"] * options.kills, *["cut"] * options.cuts, *["restart"] * options.restarts]
+    chance.shuffle(events)
+    moments = sorted(chance.uniform(0.05, 0.95) * options.seconds for _ in events)
+    fire.thread.start()
+    try:
+        while time.monotonic() - began < options.seconds or events:
+            process = start(order)
+            while process.poll() is None:
+                if events and time.monotonic() - began > moments[0]:
+                    moments.pop(0)
+                    strike(events.pop(0), process, database, figures)
+                time.sleep(0.01)
+            finish(process, figures)
+    finally:
+        fire.stop.set()
+        fire.thread.join()
+    if fire.error is not None:
+        raise fire.error
+    figures.seconds = round(time.monotonic() - began, 1)
+    for _ in range(3):
+        last = start(order)
+        last.wait()
+        result = finish(last, figures)
+    if result is None or result["status"] != "succeeded":
+        figures.wrong["last sync"] = result or figures.failed[-1:]
+    elif sum(stream["read"] for stream in result["streams"].values()):
+        figures.wrong["last sync"] = "found changes although nothing changed"
+    figures.transactions, figures.changes = fire.transactions, dict(fire.kinds)
+    for table in TABLES:
+        compare(table, order, figures)
+    return figures
+
+
+def start(order: dict[str, Any]) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--child", json.dumps(order)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def strike(event: str, process: subprocess.Popen[str], database: Any, figures: Figures) -> None:
+    if event == "kill":
+        process.kill()
+        figures.kills += 1
+    elif event == "cut":
+        database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+        database.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'kitestring' AND pid <> pg_backend_pid()"
+        )
+        figures.cuts += 1
+    else:
+        database.kill()
+        time.sleep(0.5)
+        database.start()
+        figures.restarts += 1
+
+
+def finish(process: subprocess.Popen[str], figures: Figures) -> dict[str, Any] | None:
+    """Count how a sync ended; its result, if it had one."""
+    output, errors = process.communicate()
+    figures.syncs += 1
+    if process.returncode == 0:
+        figures.succeeded += 1
+    result = None
+    with suppress(ValueError):
+        result = json.loads(output)
+    if process.returncode > 0:
+        figures.failed.append(failure(result) if result else errors[-2000:])
+        if not result or "Traceback" in errors:
+            figures.wrong[f"sync {figures.syncs}"] = errors[-2000:]
+        elif result["status"] == "suspicious":
+            figures.wrong[f"sync {figures.syncs}"] = failure(result)
+    return result
+
+
+def failure(result: dict[str, Any]) -> str:
+    streams = {
+        key: stream["error"] or stream["suspicions"]
+        for key, stream in result["streams"].items()
+        if stream["error"] or stream["suspicions"]
+    }
+    return f"{result['status']}: {result['error']} {streams}"
+
+
+def child(order: dict[str, Any]) -> int:
+    from kitestring import registry
+    from kitestring.engine import Selection, SqliteStates, sync
+    from kitestring.errors import TransientError
+
+    source = registry.source("postgres", order["source"])
+    destination = registry.destination(*order["destination"])
+    selections = [
+        Selection(f"public.{table}", "incremental", "append" if table == "trail" else "append_dedup")
+        for table in TABLES
+    ]
+    try:
+        result = sync(source, destination, selections, states=SqliteStates(order["state"]))
+    except TransientError as error:  # the server was away before the sync had begun
+        print(json.dumps({"status": "failed", "error": error.message, "streams": {}}))
+        return 1
+    print(json.dumps(result.as_dict()))
+    return 0 if result.ok else 1
+
+
+def compare(table: str, order: dict[str, Any], figures: Figures) -> None:
+    """Compare a table with its copy, row by row."""
+    from kitestring import registry
+    from kitestring.identity import typed
+
+    source = registry.source("postgres", {**order["source"], "replication_method": "Standard"})
+    expected = rows_of(source, f"public.{table}")
+    kind, place = order["destination"]
+    if kind == "postgres":
+        actual = rows_of(registry.source("postgres", {**place, "schemas": []}), f"public.{table}")
+    else:
+        import duckdb
+
+        with duckdb.connect(place["path"], read_only=True) as database:
+            database.execute("SET TimeZone = 'UTC'")
+            from kitestring import arrow_values
+
+            actual = arrow_values.rows(database.execute(f"SELECT * FROM public.{table}").to_arrow_table())
+    figures.rows[table] = len(expected)
+    names = sorted({name for row in expected for name in row})
+    key = {"lines": ("a", "b"), "trail": ("entry",)}.get(table, ("id",))
+    by_key: Callable[[dict[str, Any]], Any] = lambda row: tuple(row[name] for name in key)  # noqa: E731
+    before, after = {by_key(row): row for row in expected}, {by_key(row): row for row in actual}
+    problems = []
+    if table != "trail" and len(actual) != len(after):
+        problems.append(f"{len(actual)} rows for {len(after)} keys")
+    if missing := before.keys() - after.keys():
+        problems.append(f"missing {sorted(missing)[:5]} of {len(missing)}")
+    if surplus := after.keys() - before.keys():
+        problems.append(f"left over {sorted(surplus)[:5]} of {len(surplus)}")
+    for each in sorted(before.keys() & after.keys()):
+        different = {
+            name: (str(after[each].get(name))[:40], str(before[each][name])[:40])
+            for name in names
+            if not is_same(after[each].get(name), before[each][name], typed)
+        }
+        if different:
+            problems.append(f"{each}: {different}")
+    if problems:
+        figures.wrong[table] = problems[:10]
+
+
+def is_same(actual: Any, expected: Any, typed: Callable[[Any], Any]) -> bool:
+    """A column that grew to text at the destination has the text of a number."""
+    return typed(actual) == typed(expected) or (actual is not None and str(actual) == str(expected))
+
+
+def rows_of(source: Any, key: str) -> list[dict[str, Any]]:
+    stream = source.discover().get(key)
+    rows = [
+        row
+        for partition in source.partitions([stream], {})
+        for batch in source.read(partition, {})
+        for row in batch.rows()
+    ]
+    source.close()
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
