@@ -16,7 +16,11 @@ class Interface(BuildHookInterface[Any]):
     """Editable installs go without: `make ui` builds where `kitestring up` looks."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "editable" or os.environ.get(WITHOUT):
+        if version == "editable":
+            return
+        for kind in ("sources", "destinations"):  # the pages that the interface shows beside a form
+            build_data["force_include"][f"docs/reference/{kind}"] = f"kitestring/pages/{kind}"
+        if os.environ.get(WITHOUT):
             return
         spec = importlib.util.spec_from_file_location("interface", Path(self.root) / "scripts" / "interface.py")
         assert spec is not None

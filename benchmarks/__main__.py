@@ -7,7 +7,19 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("json_codec", "vectors", "startup", "http_pages", "chunking", "postgres", "pgvector", "foreign", "server")
+BENCHMARKS = (
+    "json_codec",
+    "vectors",
+    "startup",
+    "http_pages",
+    "chunking",
+    "postgres",
+    "capture",
+    "pgvector",
+    "foreign",
+    "server",
+    "interface",
+)
 
 
 def main() -> int:

@@ -61,7 +61,8 @@ class Settings:
             try:
                 return float(text(name) or default)
             except ValueError:
-                raise ConfigError(f"{name} is no number", hint=f"Set {name} to a number, such as {default}.") from None
+                hint = f"Set {name} to a number, such as {default}."
+                raise ConfigError(f"{name} is not a number", hint=hint) from None
 
         organization = text("ORGANIZATION_ID")
         if organization and not organization.isdecimal():
