@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,20 @@ def fit_segments(rows: int, total_rows: int) -> None:
 
 
 def fit_existing(path: Path, collection: str) -> None:
-    """The same for the existing files of a collection, before Lite opens it and plans merges."""
+    """The same for the existing files of a collection, before Lite opens it and plans merges.
+
+    A file that cannot be read is left to Lite: a killed process leaves an incomplete one, which Lite removes when it
+    opens the collection.
+    """
+    from pyarrow import ArrowInvalid
     from pyarrow.parquet import read_metadata
 
-    files = path.glob(f"**/{collection}/partitions/*/data/*.parquet")
-    rows = sorted(read_metadata(file).num_rows for file in files)
+    rows = []
+    for file in path.glob(f"**/{collection}/partitions/*/data/*.parquet"):
+        with suppress(ArrowInvalid, OSError):
+            rows.append(read_metadata(file).num_rows)
     if rows:
+        rows.sort()
         fit_segments(max(1, sum(rows[:4]) // 4), sum(rows))
 
 
