@@ -87,15 +87,15 @@ def test_searching_where_nothing_was_synced_says_so(tmp_path: Path) -> None:
 
 
 def test_a_data_file_that_a_killed_process_left_incomplete_does_not_stop_the_next_sync(tmp_path: Path) -> None:
-    config = config_of(str(tmp_path / "x.db"), "things")
-    with opened(config) as destination:
+    lite_config = config_of(str(tmp_path / "x.db"), "things")
+    with opened(lite_config) as destination:
         put(destination, [{"id": n, "text": f"sentence {n}"} for n in range(5)])
     [complete, *_] = tmp_path.glob("**/partitions/*/data/*.parquet")
     incomplete = complete.with_name("data_000900_000999.parquet")
     incomplete.write_bytes(complete.read_bytes()[:-8])
     (tmp_path / "gone").symlink_to("nothing")
     complete.with_name("data_001000_001001.parquet").symlink_to(tmp_path / "gone")
-    with opened(config) as destination:
+    with opened(lite_config) as destination:
         assert put(destination, [{"id": 1, "text": "sentence 1"}]).unchanged == 1
         assert len(destination.search("sentence", limit=20)) == 5
 
