@@ -146,15 +146,19 @@ class MysqlConfig(Config):
 
     def _tls(self) -> ssl.SSLContext | None:
         """The settings of TLS. None for `preferred`: with TLS where the server has it, its certificate unchecked."""
+        from kitestring.vendors.mysql.session import unchecked
+
         mode = self.ssl_mode
         if mode.mode in ("disabled", "preferred"):
             return None
         try:
-            context = ssl.create_default_context(cadata=mode.ca_certificate or None)
-            # Certificates that MySQL makes itself lack what the strict check wants.
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-            context.check_hostname = mode.mode == "verify_identity"
-            context.verify_mode = ssl.CERT_NONE if mode.mode == "required" else ssl.CERT_REQUIRED
+            if mode.mode == "required":
+                context = unchecked()
+            else:
+                context = ssl.create_default_context(cadata=mode.ca_certificate or None)
+                # Certificates that MySQL makes itself lack what the strict check wants.
+                context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+                context.check_hostname = mode.mode == "verify_identity"
             if mode.client_certificate:
                 with tempfile.TemporaryDirectory() as folder:  # Python reads a key from a file alone
                     path = os.path.join(folder, "client.pem")

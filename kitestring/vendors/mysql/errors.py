@@ -27,8 +27,9 @@ class Place:
 # Codes: https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference and
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; 2000 onwards are those of clients.
 LOST = frozenset({1042, 1047, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1180, 1205, 1206, 1213, 1317})
-LOST |= frozenset({1637, 1927, 2002, 2003, 2005, 2006, 2013, 2014, 2027, 2055, 3101, 3168, 3572, 4031})
-"""The connection is lost, or the statement can be repeated: shutdowns, locks, deadlocks, no connection left."""
+LOST |= frozenset({1412, 1637, 1927, 2002, 2003, 2005, 2006, 2013, 2014, 2027, 2055, 3101, 3168, 3572, 4031})
+"""The connection is lost, or the statement can be repeated: shutdowns, locks, deadlocks, no connection left, a
+table that was altered since the snapshot."""
 
 RIGHTS = frozenset({1044, 1142, 1143, 1227, 1370, 1410, 1698})
 """The user lacks a right."""
