@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from pydantic import PrivateAttr, model_validator
 
 from kitestring.batch import Batch
+from kitestring.change_following import Following
 from kitestring.config import choice, option
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
@@ -68,6 +69,7 @@ class Postgres(PostgresConfig, Source):
     """
 
     facts: ClassVar[Facts] = Facts(
+        title="PostgreSQL",
         network="native",
         programs=False,
         packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
@@ -200,15 +202,43 @@ class Postgres(PostgresConfig, Source):
         if self._capture is not None:
             self._capture.saved(states)
 
+    @property
+    def follows_log(self) -> bool:
+        return self._capture is not None
+
+    def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
+        assert self._capture is not None
+        return self._capture.before_refresh(streams, states)
+
+    def leave_out(self, stream: str) -> bool:
+        return self._capture is not None and self._capture.leave_out(stream)
+
     def slot_report(self) -> SlotReport | None:
         return None if self._capture is None else self._capture.slot_report()
 
     def drop_slot(self) -> list[str]:
         return [] if self._capture is None else self._capture.drop_slot()
 
+    def refuse_to_follow(self) -> None:
+        method = self.replication_method
+        if self._capture is None:
+            raise ConfigError(
+                f"the source reads by `replication_method: {method.method}`, and a continuous connection needs change "
+                "data capture",
+                hint="Set `replication_method: CDC`, or give the connection a schedule, such as `every 5 minutes`.",
+            )
+
+    def follow(self, following: Following) -> None:
+        self.refuse_to_follow()
+        assert self._capture is not None
+        self._capture.following = following
+
     def max_delay_s(self) -> float | None:
         method = self.replication_method
-        return FOLLOWING_DELAY_S if isinstance(method, ChangeDataCapture) and method.follow_seconds else None
+        follows = self._capture is not None and self._capture.following is not None
+        if follows or (isinstance(method, ChangeDataCapture) and method.follow_seconds):
+            return FOLLOWING_DELAY_S
+        return None
 
     def refresh_snapshot(self) -> None:
         self._earlier_snapshots.append(self._snapshot)

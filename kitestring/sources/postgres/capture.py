@@ -10,45 +10,48 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kitestring.batch import Batch
+from kitestring.change_following import Following
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.replication_slot import SlotReport
+from kitestring.schema import Schema
+from kitestring.sources.postgres.beyond_the_log import doubts_of, with_rewrites
 from kitestring.sources.postgres.captured_rows import part_exists, parts_of, rows_in, stream_of_partition
 from kitestring.sources.postgres.captured_table import CapturedTable, captured_tables, named
 from kitestring.sources.postgres.catalog import columns_of, denied_error, page_plan, table_of
-from kitestring.sources.postgres.change_log import LSN, ChangeLog, Followed, schema_of
+from kitestring.sources.postgres.change_log import LSN, ChangeLog, Followed, log_types, schema_of
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.keyed_read import as_before, read_keys
+from kitestring.sources.postgres.load_snapshot import LoadSnapshot
+from kitestring.sources.postgres.log_end import end_of_log, load_limit
+from kitestring.sources.postgres.refreshed_state import RefreshedState
 from kitestring.sources.postgres.replication_method import ChangeDataCapture
 from kitestring.sources.postgres.server_history import lost_history
+from kitestring.sources.postgres.shared_state import SharedState
 from kitestring.sources.postgres.slot import ReplicationObjects, lost_error
 from kitestring.sources.postgres.value_text import converted
-from kitestring.sql.changes import Tracked, Window, items
+from kitestring.sql.changes import Altered, Tracked, Window, items
 from kitestring.sql.first_load import FirstLoad, Positions
 from kitestring.types import (
     GLOBAL,
     Checkpoint,
     Failed,
     Partition,
-    State,
+    Reject,
     States,
     Stream,
     Suspicion,
     SyncMode,
 )
 from kitestring.vendors.postgres import PostgresConfig, close, rows, run
-from kitestring.vendors.postgres.replication import (
-    NewSlot,
-    Replication,
-    ServerIdentity,
-    SlotInUseError,
-)
+from kitestring.vendors.postgres.replication import Replication, ServerIdentity, SlotInUseError
 from kitestring.vendors.sql_quoting import literal
 
 if TYPE_CHECKING:
@@ -67,15 +70,6 @@ SLOT_FREE_S = 30.0
 """How long it waits for a process that still reads the slot: one that was killed is noticed by the server."""
 
 
-@dataclass(slots=True)
-class Snapshot:
-    """The open snapshot in which tables are loaded; `time` is that of the server."""
-
-    replication: Replication
-    slot: NewSlot
-    time: datetime
-
-
 class Capture:
     """The state of change data capture in one `Postgres` source, from planning to `saved`."""
 
@@ -83,19 +77,19 @@ class Capture:
         self._config = config
         self._method = method
         self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
+        self._snapshot = LoadSnapshot(config, method)
         self._replication: Replication | None = None
-        self._waiting: Replication | None = None
         self._positions: Positions | None = None
         self._failed: set[str] = set()
-        self._created = False
+        self._tracked: dict[str, Tracked] = {}
         self._server: ServerIdentity | None = None
+        self.following: Following | None = None  # None: up to the end of the log, or as `follow_seconds` says
 
     # -- the slot, for those who watch it ------------------------------------------------------------------------------
 
     def slot_report(self) -> SlotReport:
         with self._connected() as connection:
-            return self._objects(connection).report(self._created)
+            return self._objects(connection).report(self._snapshot.created_slot)
 
     def drop_slot(self) -> list[str]:
         """Drop the slot and our own publication; what was dropped. The hint of an error has the SQL."""
@@ -119,7 +113,9 @@ class Capture:
             objects = self._objects(connection)
             objects.check_server()
             objects.warn_of_unlimited_log()
-            objects.publish([table for table in tables.values() if not table.obstacle], create=False)
+            refused = objects.publish([table for table in tables.values() if not table.obstacle], create=False)
+            for error in filter(None, refused.values()):
+                raise error
             status = objects.status()
             if status is not None and status.is_lost:
                 raise lost_error(
@@ -154,6 +150,7 @@ class Capture:
         self._positions = positions = Positions([stream.key for stream in streams], states)
         self._failed = set()
         windows: dict[str, list[int]] = {}
+        planned: dict[str, Mapping[str, Any]] = {}
         with self._connected() as connection:
             objects = self._objects(connection)
             objects.check_server()
@@ -165,13 +162,17 @@ class Capture:
             unpublished = {table.stream for table in objects.unpublished(begun_tables)}
             for table in begun_tables:
                 errors[table.stream] = self._loss(table, positions, table.stream in unpublished)
+            lost = {table.stream for table in begun_tables if errors[table.stream] is not None}
             live = [stream for stream in live if errors[stream.key] is None]
             if live:
-                objects.publish([tables[stream.key] for stream in live])
+                errors |= objects.publish([tables[stream.key] for stream in live])
                 tables |= self._tables(connection, live)
             confirmed = self._slot_position(objects, positions, bool(live))
             for stream in live:
-                errors[stream.key] = self._gap(stream, positions, confirmed)
+                if errors[stream.key] is None and (gap := self._gap(stream, positions, confirmed)) is not None:
+                    errors[stream.key] = gap
+                    lost.add(stream.key)
+            positions.lost = lost
             plans = []
             for stream in live:
                 if errors[stream.key] is not None:
@@ -182,41 +183,45 @@ class Capture:
                 else:
                     window = positions.window(stream.key)
                     windows[stream.key] = [window.low, window.first, window.last]
-            snapshot = self._snapshot_at(objects) if plans else None
+                    planned[stream.key] = tables[stream.key].note()
+            snapshot = self._snapshot.at(objects) if plans else None
+            end = objects.end()
         self._failed.update(key for key, error in errors.items() if error is not None)
         if snapshot is not None:
             plans = [(stream, begun(load, snapshot.slot.position)) for stream, load in plans]
             for stream, load in plans:
                 window = load.window(snapshot.slot.position)
                 windows[stream.key] = [window.low, window.first, window.last]
+                planned[stream.key] = load.note or tables[stream.key].note()
             place = {"at": snapshot.slot.position, "snapshot": snapshot.slot.snapshot, "time": snapshot.time}
+            is_over = load_limit(self.following, follows_others=len(windows) > len(plans))
             for stream, load in plans:
                 for part, clause in parts_of(load):
-                    if part not in load.parts and stream.key not in self._failed:
-                        data = {**place, "load": load.begun(), "part": part, "from": clause}
-                        yield Partition((stream,), key=f"load {part}", data=data)
+                    if part in load.parts or stream.key in self._failed:
+                        continue
+                    if is_over():
+                        windows.pop(stream.key, None)
+                        break
+                    data = {**place, "load": load.begun(), "part": part, "from": clause}
+                    yield Partition((stream,), key=f"load {part}", data=data)
         doubts = {
             stream.key: sentences
             for stream in live
             if stream.key in windows
-            if (sentences := self._doubts(stream, tables[stream.key], positions.note(stream.key)))
-        }
-        refused = {key: error for key, error in errors.items() if error is not None}
-        yield Partition(
-            tuple(streams), key="log", data={"windows": windows, "refused": refused, "doubts": doubts}, order=1
-        )
-
-    def _doubts(self, stream: Stream, table: CapturedTable, note: Mapping[str, Any]) -> list[str]:
-        """What happened to a table that the log says by halves."""
-        sentences = []
-        if stream.write.keep == "latest" and (leaves := table.departed_leaves(note)):
-            sentences.append(departed_sentence(stream.key, leaves))
-        if table.may_lack_changes(note):
-            sentences.append(
-                f"the publication {self._method.publication} was altered since the last sync: changes of {stream.key} "
-                "that it left out meanwhile are in no log; if it left out any, refresh the stream"
+            if (
+                sentences := doubts_of(stream, tables[stream.key], positions.note(stream.key), self._method.publication)
             )
-        return sentences
+        }
+        data = {
+            "windows": windows,
+            "planned": planned,
+            "refused": {key: error for key, error in errors.items() if error is not None},
+            "doubts": doubts,
+            "loading": [stream.key for stream, _ in plans if stream.key not in windows],
+            "rewritten": [key for key in windows if tables[key].may_lack_a_rewrite(positions.note(key))],
+            "end": end,
+        }
+        yield Partition(tuple(streams), key="log", data=data, order=1)
 
     def _check_identity(self, positions: Positions) -> None:
         """`ConfigError` where the server has not the log that the states were read from: it is another one, or was
@@ -313,44 +318,6 @@ class Capture:
 
     # -- the load ------------------------------------------------------------------------------------------------------
 
-    def _snapshot_at(self, objects: ReplicationObjects) -> Snapshot:
-        """The snapshot of this sync. The slot is created with it if it is not there."""
-        with self._lock:
-            snapshot = self._snapshot
-        if snapshot is None:
-            replication = self._config.open_replication()
-            with self._lock:
-                self._waiting = replication  # so that a sync that is stopped does not wait for it
-            try:
-                snapshot = self._new_snapshot(replication, objects)
-            except BaseException:
-                replication.close()
-                raise
-            with self._lock:
-                self._snapshot, self._waiting = snapshot, None
-        return snapshot
-
-    def _new_snapshot(self, replication: Replication, objects: ReplicationObjects) -> Snapshot:
-        (now,) = replication.query("SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now")
-        is_new = objects.status() is None
-        name = self._method.replication_slot if is_new else f"kitestring_load_{time.time_ns():x}"
-        try:
-            slot = replication.create_slot(name, not is_new, self._method.initial_waiting_seconds)
-        except TimeoutError:
-            raise TransientError(
-                f"{self._config.place} waited {self._method.initial_waiting_seconds} seconds for {objects.blocker()}: "
-                "the first load begins when it has ended",
-                hint="End the transaction, or raise `initial_waiting_seconds`.",
-            ) from None
-        self._created = self._created or is_new
-        return Snapshot(replication, slot, datetime.fromtimestamp(int(now["now"] or 0) / 1e6, UTC))
-
-    def _close_snapshot(self) -> None:
-        with self._lock:
-            snapshot, self._snapshot = self._snapshot, None
-        if snapshot is not None:
-            snapshot.replication.close()
-
     def read_part(self, partition: Partition) -> Iterator[Item]:
         """One part of a table's load. An error other than a lost connection ends only this stream."""
         stream, data = partition.stream, partition.data
@@ -378,7 +345,9 @@ class Capture:
 
     def read_log(self, partition: Partition, states: States) -> Iterator[Item]:
         """The changes of all streams up to the end of the log as it is now."""
-        self._close_snapshot()
+        self._snapshot.close()
+        positions = self._positions
+        assert positions is not None
         for key, error in partition.data["refused"].items():
             yield Failed(key, error)
         shared = states.get(GLOBAL, {})
@@ -387,16 +356,22 @@ class Capture:
             for key, (low, first, last) in partition.data["windows"].items()
             if key not in self._failed
         }
-        if not windows:
-            return
         with self._connected() as connection:
             run(connection, f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
             objects = self._objects(connection)
-            streams = {stream.key: stream for stream in partition.streams if stream.key in windows}
-            followed = self._followed(connection, list(streams.values()), windows)
+            streams = [stream for stream in partition.streams if stream.key in windows]
+            followed: dict[str, Followed] = {}
+            for stream in streams:
+                try:
+                    followed[stream.key] = self._follow(connection, stream, windows[stream.key])
+                except TransientError:
+                    raise
+                except KitestringError as error:
+                    yield Failed(stream.key, error)
+            if not followed:
+                return
             start = min(window.low for window in windows.values())
             replication = self._stream(objects, start)
-            follows_until = time.monotonic() + self._method.follow_seconds
             changes = ChangeLog(
                 replication,
                 followed.values(),
@@ -405,58 +380,102 @@ class Capture:
                 convert=lambda table, column, texts: converted(
                     connection, column, table.columns[column.column].type, texts
                 ),
+                translated=self._translated,
             )
-            tracked = {key: follower.tracked for key, follower in followed.items()}
+            self._tracked = tracked = {key: follower.tracked for key, follower in followed.items()}
             for key, sentences in partition.data["doubts"].items():
                 if key in followed:
                     yield from (Suspicion(sentence, stream=key) for sentence in sentences)
                     yield Checkpoint({"note": followed[key].table.note()}, stream=key)
 
-            def end() -> int | None:
-                return objects.heartbeat() if time.monotonic() >= follows_until else None
+            loads_wait, follow_seconds = bool(partition.data["loading"]), self._method.follow_seconds
+            end = end_of_log(objects.heartbeat, self.following, follow_seconds, loads_wait)
+            events = chain(
+                self._altered_before(connection, followed, partition.data["planned"]),
+                with_rewrites(changes.events(end), partition.data["rewritten"], partition.data["end"], followed),
+            )
+            yield from items(events, tracked, SharedState(self._server, partition.streams, positions, windows, tracked))
 
-            yield from items(changes.events(end), tracked, lambda position: self._state(position, windows))
+    def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
+        """See `source.GoesOnAfterRefresh`."""
+        with self._connected() as connection:
+            objects = self._objects(connection)
+            objects.check_server()
+            tables = self._tables(connection, streams)
+            errors = [self._refusal(stream, tables) for stream in streams]
+            errors += objects.publish([tables[stream.key] for stream in streams if stream.key in tables]).values()
+            for error in filter(None, errors):
+                raise error
+            tables = self._tables(connection, streams)
+            slot = objects.status()
+            if slot is not None and slot.is_lost:
+                log.warning("%s: the slot %s is lost; a new one is created", self._config.place, slot.name)
+                objects.drop_slot()
+                slot = None
+            low = slot.confirmed if slot is not None else self._snapshot.at(objects).slot.position
+            self._snapshot.close()
+        with closing(self._config.open_replication()) as replication:
+            refreshed = RefreshedState(low, tables, replication.identity(), states)
 
-    def _state(self, position: int, windows: Mapping[str, Window]) -> State:
-        server = [self._server.system, self._server.timeline] if self._server else None
-        return {"position": position, "streams": sorted(windows), **({"server": server} if server else {})}
+        def after(complete: Collection[str]) -> States:
+            with self._connected() as connection:
+                return refreshed.after(self._objects(connection).written(), complete)
 
-    def _followed(
-        self, connection: Any, streams: Sequence[Stream], windows: Mapping[str, Window]
-    ) -> dict[str, Followed]:
-        tables = self._tables(connection, streams)
-        followed = {}
-        for stream in streams:
-            table = tables.get(stream.key)
-            if table is None:
-                raise TransientError(f"the table {stream.key} was dropped while it was loaded", hint="Sync again.")
-            tracked = Tracked(stream, windows[stream.key], lambda keys: keys, lambda: ())
-            follower = Followed(tracked, table, self._columns(connection, stream))
-            tracked.read_keys = self._reader(connection, follower)
-            tracked.read_all = self._whole_table(follower)
-            followed[stream.key] = follower
-        return followed
+        return after
+
+    def leave_out(self, stream: str) -> bool:
+        """Read the log on without a stream. True where it is being read."""
+        return self._tracked.pop(stream, None) is not None
+
+    def _altered_before(
+        self, connection: Any, followed: Mapping[str, Followed], planned: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[Altered]:
+        """The tables that were altered between the planning of this sync, or the beginning of their load, and now: the
+        log does not say it, since its rows are compared with the tables as they are now."""
+        for key, follower in followed.items():
+            table, all_columns, columns = self._refreshed(connection, follower)
+            follower.table, follower.columns = table, columns
+            reason, schema = table.altered(planned[key]), schema_of(all_columns)
+            declared = Schema.of(follower.tracked.stream.schema).arrow
+            types = {column.column: column.arrow_type for column in columns}
+            known = {name: declared.field(name).type for name in declared.names if name not in log_types()}
+            if reason or types != known:
+                yield Altered(key, schema, reason, table.note())
+
+    def _follow(self, connection: Any, stream: Stream, window: Window) -> Followed:
+        table = self._tables(connection, [stream]).get(stream.key)
+        if table is None:
+            raise ConfigError(f"the table {stream.key} was dropped while it was loaded", hint="Sync again.")
+        tracked = Tracked(stream, window, lambda keys: keys, lambda: ())
+        follower = Followed(tracked, table, self._columns(connection, stream))
+        tracked.read_keys = self._reader(connection, follower)
+        tracked.read_all = self._whole_table(follower)
+        return follower
 
     def _reader(self, connection: Any, follower: Followed) -> Callable[[pa.Table], pa.Table]:
         """Reads rows by key, with the columns that the stream has at this place of the log."""
         from adbc_driver_manager import dbapi
 
         def read(keys: pa.Table) -> pa.Table:
-            try:
-                return read_keys(connection, follower.table, follower.columns, keys)
-            except dbapi.Error as error:
-                if getattr(error, "sqlstate", "") not in ALTERED:
-                    raise
-            # Altered since: the log will say so. What is gone by then is null until that.
-            table, _, columns = self._refreshed(connection, follower)
-            names = {column.column for column in follower.columns}
-            present = [column for column in columns if column.column in names]
-            return as_before(read_keys(connection, table, present, keys), follower.columns)
+            with self._translated():
+                try:
+                    present, rejects = read_keys(connection, follower.table, follower.columns, keys)
+                except dbapi.Error as error:
+                    if getattr(error, "sqlstate", "") not in ALTERED:
+                        raise
+                    # Altered since: the log will say so. What is gone by then is null until that.
+                    table, _, columns = self._refreshed(connection, follower)
+                    names = {column.column for column in follower.columns}
+                    remaining = [column for column in columns if column.column in names]
+                    present, rejects = read_keys(connection, table, remaining, keys)
+                    present = as_before(present, follower.columns)
+            follower.tracked.rejects += rejects
+            return present
 
         return read
 
-    def _whole_table(self, follower: Followed) -> Callable[[], Iterator[pa.Table]]:
-        def read() -> Iterator[pa.Table]:
+    def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
+        def read() -> Iterator[Batch | Reject]:
             stream = follower.tracked.stream
             with self._connected() as connection:
                 run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -467,9 +486,7 @@ class Capture:
                 )
                 data = {"at": now["lsn"], "time": datetime.fromtimestamp(now["now"] / 1e6, UTC)}
                 place = f"{table_of(stream)} AS t"
-                for item in rows_in(connection, stream, follower.columns, place, data):
-                    if isinstance(item, Batch):
-                        yield item.table()
+                yield from rows_in(connection, stream, follower.columns, place, data)
 
         return read
 
@@ -521,13 +538,11 @@ class Capture:
             replication.confirm(position)
 
     def close(self) -> None:
-        self._close_snapshot()
+        self._snapshot.close()
         with self._lock:
-            connections = (self._waiting, self._replication)
-            self._waiting = self._replication = None
-        for replication in connections:
-            if replication is not None:
-                replication.close()
+            replication, self._replication = self._replication, None
+        if replication is not None:
+            replication.close()
 
     # -- connecting ----------------------------------------------------------------------------------------------------
 
@@ -536,17 +551,24 @@ class Capture:
         return captured_tables(connection, place, self._method.publication)
 
     def _objects(self, connection: Any) -> ReplicationObjects:
-        return ReplicationObjects(
-            connection, self._config.place, self._method.replication_slot, self._method.publication
-        )
+        return ReplicationObjects(connection, self._config, self._method.replication_slot, self._method.publication)
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """A connection in autocommit mode; errors of PostgreSQL become ours."""
         connection = self._config.connect()
         try:
-            with self._config.translated():
+            with self._translated():
                 yield connection
+        finally:
+            close(connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of PostgreSQL become ours; a table that is altered while it is read is read again."""
+        try:
+            with self._config.translated():
+                yield
         except ConfigError as error:
             if error.fields.get("code") in ALTERED and "snapshot" in str(error):
                 raise TransientError(
@@ -556,8 +578,6 @@ class Capture:
             if error.fields.get("code") in ALTERED:
                 raise TransientError(f"a table was altered while it was read: {error}", hint="Try again.") from error
             raise
-        finally:
-            close(connection)
 
     def _columns(self, connection: Any, stream: Stream) -> list[Column]:
         tables = columns_of(connection, named([(stream.namespace or "public", stream.name)]))
@@ -571,13 +591,6 @@ def chosen(stream: Stream, columns: Sequence[Column]) -> list[Column]:
     """The selected columns, and the key."""
     names = {path[0] for path in [*stream.fields, *stream.primary_key]}
     return [column for column in columns if column.column in names or not stream.fields]
-
-
-def departed_sentence(stream: str, leaves: Sequence[str]) -> str:
-    return (
-        f"{len(leaves)} partitions of {stream} are gone since the last sync ({', '.join(leaves[:5])}): the log does "
-        "not say which rows went with them, so they are still at the destination; refresh the stream"
-    )
 
 
 def begun(load: FirstLoad, position: int) -> FirstLoad:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitestring.batch import Batch
 from kitestring.sources.postgres.catalog import ranges_of
@@ -12,12 +12,9 @@ from kitestring.sources.postgres.change_log import LSN, UPDATED_AT, Followed, lo
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.result import tables_of, with_decimals
 from kitestring.sql.first_load import FirstLoad
-from kitestring.types import DELETED_AT, Stream
+from kitestring.types import DELETED_AT, Reject, Stream
 from kitestring.vendors.postgres import rows
 from kitestring.vendors.sql_quoting import literal
-
-if TYPE_CHECKING:
-    from kitestring.source import Item
 
 BATCH_BYTES = 2 * 1024 * 1024
 
@@ -36,7 +33,7 @@ def part_exists(connection: Any, part: str) -> bool:
 
 def rows_in(
     connection: Any, stream: Stream, columns: Sequence[Column], place: str, data: Mapping[str, Any]
-) -> Iterator[Item]:
+) -> Iterator[Batch | Reject]:
     """The rows of a table or a part of it, with the columns of the log."""
     import pyarrow as pa
 

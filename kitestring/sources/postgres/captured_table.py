@@ -51,11 +51,27 @@ SELECT n.nspname::text AS namespace, c.relname::text AS name, c.oid::int8 AS oid
                SELECT r.oid::int8 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
                WHERE p.pubname = {publication}
                AND (r.prrelid = c.oid OR r.prrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+             {schemas}
            ) AS entries
        ), '[]')::text AS published,
+       EXISTS (
+           SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+           WHERE p.pubname = {publication}
+           AND (r.prrelid = c.oid OR r.prrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+       ) AS is_named,
        coalesce((SELECT xmin::text FROM pg_publication WHERE pubname = {publication}), '') AS publication_version
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND {where}
+"""
+
+# The schemas of a publication (PostgreSQL 15 and later): one that was taken out and put in again has another oid.
+SCHEMAS = """
+             UNION ALL
+               SELECT s.oid::int8 FROM pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid
+               WHERE p.pubname = {publication} AND s.pnnspid IN (
+                   SELECT c.relnamespace UNION
+                   SELECT l.relnamespace FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+               )
 """
 
 
@@ -92,6 +108,8 @@ class CapturedTable:
     """Another number after all rows were written anew (an ALTER TABLE … TYPE … USING, a VACUUM FULL, a TRUNCATE)."""
     published: tuple[int, ...]
     """What puts it into the publication, by oid: others once it was taken out and put in again."""
+    is_named: bool
+    """The publication names it. (Else it is in it by its schema, or with all tables, and can be set to unlogged.)"""
     publication_version: str
     """Another one after an ALTER PUBLICATION … SET (…)."""
 
@@ -148,6 +166,7 @@ class CapturedTable:
             **leaves,
             "columns": {name: [column.number, column.type, column.version] for name, column in self.columns.items()},
             "files": self.files,
+            "explained_files": self.files,
             "published": [*self.published],
             "publication": self.publication_version,
         }
@@ -159,6 +178,17 @@ class CapturedTable:
     def may_lack_changes(self, note: Mapping[str, Any]) -> bool:
         """True where the publication was altered since the note: it may have left out a kind of changes meanwhile."""
         return bool(note.get("publication", self.publication_version) != self.publication_version)
+
+    def may_lack_a_rewrite(self, note: Mapping[str, Any]) -> bool:
+        """True where all its rows were written anew since the note, and nothing shows that they were the same: it may
+        have been unlogged for a while. (A TRUNCATE that the log has is explained, see `emptied_note`.)"""
+        if self.is_named or note.get("leaves") != self.note().get("leaves") or self.altered(note):
+            return False
+        return bool(note.get("explained_files", self.files) != self.files)
+
+    def emptied_note(self, now: CapturedTable) -> dict[str, Any]:
+        """Its note after a TRUNCATE in the log, which gave it the files that it has now."""
+        return {**self.note(), "explained_files": now.files}
 
     def added_leaves(self, note: Mapping[str, Any]) -> list[str]:
         """The partitions that it did not have at the time of the note. Rows that one brought with it are in no log."""
@@ -194,8 +224,10 @@ class CapturedTable:
 
 def captured_tables(connection: Any, where: str, publication: str = "") -> dict[str, CapturedTable]:
     """The tables by stream key, as they are in this publication."""
-    tables = {}
-    for row in rows(connection, TABLES.format(where=where, publication=literal(publication))):
+    tables, name = {}, literal(publication)
+    (server,) = rows(connection, "SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL AS has_schemas")
+    schemas = SCHEMAS.format(publication=name) if server["has_schemas"] else ""
+    for row in rows(connection, TABLES.format(where=where, publication=name, schemas=schemas)):
         columns = {name: ColumnDetail(**detail) for name, detail in json.loads(row.pop("columns") or "{}").items()}
         leaves = {int(oid): (identity, name) for oid, (identity, name) in json.loads(row.pop("leaves")).items()}
         key, published = tuple(json.loads(row["key"])), tuple(json.loads(row["published"]))

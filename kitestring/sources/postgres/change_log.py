@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow_values
+from kitestring.errors import KitestringError, TransientError
 from kitestring.schema import Schema
 from kitestring.sources.postgres.captured_table import CapturedTable
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.value_text import typed
 from kitestring.sql.changes import Altered, Event, Reached, Rows, Tracked, Truncated
-from kitestring.types import CHANGED_AT, DELETED_AT, Reject, Suspicion
+from kitestring.types import CHANGED_AT, DELETED_AT, Failed, Reject, Suspicion
 from kitestring.vendors.postgres import pgoutput
 from kitestring.vendors.postgres.pgoutput import Message, Relation
 from kitestring.vendors.postgres.replication import DATA, KEEPALIVE, Replication
@@ -86,7 +88,8 @@ class Run:
 class ChangeLog:
     """Reads a streaming slot. `find` gives the stream of a table that is not known by its oid (a new partition), or
     None; `refresh` gives a stream's table as it is now, all its
-    columns, and those that are read; `convert` casts texts at the server."""
+    columns, and those that are read; `convert` casts texts at the server; `translated` turns errors of its driver into
+    ours. An error of one stream, other than a lost connection, ends only this stream."""
 
     def __init__(
         self,
@@ -95,11 +98,13 @@ class ChangeLog:
         find: Callable[[int], Followed | None],
         refresh: Callable[[Followed], tuple[CapturedTable, Sequence[Column], Sequence[Column]]],
         convert: Callable[[CapturedTable, Column, pa.Array], pa.Array],
+        translated: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         self._replication = replication
         self._find = find
         self._refresh = refresh
         self._convert = convert
+        self._translated = translated
         self._streams: dict[int, Followed | None] = {}
         self._all = list(streams)
         for followed in self._all:
@@ -206,7 +211,25 @@ class ChangeLog:
         assert run.followed is not None
         messages, times, position = run.messages, run.times, run.position
         run.messages, run.times, run.transaction = [], [], -1
-        yield from rows_of(run.followed, run.relation, messages, times, position, self._convert)
+        rows = rows_of(run.followed, run.relation, messages, times, position, self._convert)
+        yield from self._alone(run.followed, rows)
+
+    def _alone(self, followed: Followed, events: Iterable[Event]) -> Iterator[Event]:
+        """The events of one stream, or the error that ends it."""
+        try:
+            with self._translated():
+                yield from events
+        except TransientError:
+            raise
+        except KitestringError as error:
+            for oid in [oid for oid, other in self._streams.items() if other is followed]:
+                self._streams[oid] = None
+            for run in self._runs.values():
+                if run.followed is followed:
+                    run.followed = None
+                    run.messages, run.times = [], []
+            self._all.remove(followed)
+            yield Failed(followed.key, error)
 
     def _flush_changed_windows(self, position: int) -> Iterator[Event]:
         """Changes that are decoded together have one verdict in the window of their stream."""
@@ -224,7 +247,7 @@ class ChangeLog:
         self._runs[relation.oid] = Run(relation, followed)
         # A description that comes once more may be the same although a column is another one of the same name.
         if followed is not None and (known is not None or is_altered(relation, followed)):
-            yield from self._alter(followed)
+            yield from self._alone(followed, self._alter(followed))
 
     def _stream_of(self, oid: int) -> Followed | None:
         if oid not in self._streams:
@@ -238,25 +261,30 @@ class ChangeLog:
         if table.columns == followed.table.columns and not reason:
             return
         followed.table, followed.columns = table, columns
-        yield from self._flush_stream(followed)
+        # Before the changes of other partitions that wait: they are decoded with the columns of now.
         yield Altered(followed.key, schema_of(all_columns), reason, table.note())
+        yield from self._flush_stream(followed)
 
     def _truncate(self, oids: Sequence[int], position: int, commit_time: int) -> Iterator[Event]:
         at = datetime.fromtimestamp(commit_time / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         streams = {oid: self._stream_of(oid) for oid in oids}
-        for followed in self._all:
+        for followed in list(self._all):
             table, emptied = followed.table, {oid for oid, stream in streams.items() if stream is followed}
             if not emptied:
                 continue
             yield from self._flush_stream(followed)
             if table.oid in emptied or emptied >= {*table.leaves}:
-                yield Truncated(followed.key, at, position)
+                yield from self._alone(followed, self._emptied(followed, at, position))
             else:
                 yield Suspicion(
                     f"{len(emptied)} of {len(table.leaves)} partitions of {followed.key} were emptied at {at}: the log "
                     "does not say which records went, so they are still at the destination; refresh the stream",
                     stream=followed.key,
                 )
+
+    def _emptied(self, followed: Followed, at: str, position: int) -> Iterator[Event]:
+        note = {} if followed.table.is_named else followed.table.emptied_note(self._refresh(followed)[0])
+        yield Truncated(followed.key, at, position, note)
 
 
 CHANGES = frozenset({pgoutput.INSERT, pgoutput.UPDATE, pgoutput.DELETE})

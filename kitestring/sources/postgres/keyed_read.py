@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kitestring import arrow_values
 from kitestring.errors import TransientError
 from kitestring.sources.postgres.captured_table import CapturedTable
 from kitestring.sources.postgres.columns import Column
+from kitestring.sources.postgres.result import with_decimals
 from kitestring.sql.changes import ROW_NUMBER
+from kitestring.types import Reject
 from kitestring.vendors.sql_quoting import literal, quoted
 
 if TYPE_CHECKING:
@@ -20,10 +23,15 @@ KEYS = 1_000
 """How many keys one query reads."""
 
 
-def read_keys(connection: Any, table: CapturedTable, columns: Sequence[Column], keys: pa.Table) -> pa.Table:
-    """The rows with these keys as a load gives them, with the number of the key as `ROW_NUMBER`."""
+def read_keys(
+    connection: Any, table: CapturedTable, columns: Sequence[Column], keys: pa.Table
+) -> tuple[pa.Table, list[Reject]]:
+    """The rows with these keys as a load gives them, with the number of the key as `ROW_NUMBER`; and those that a load
+    rejects."""
     import pyarrow as pa
 
+    rejects: list[Reject] = []
+    decimals = {column.column: column.decimal for column in columns if column.decimal}
     types = pa.schema([*((c.column, c.arrow_type) for c in columns), (ROW_NUMBER, pa.int64())])
     parts = [types.empty_table()]
     named = [(name, arrow_values.values(keys[name])) for name in keys.column_names]
@@ -43,12 +51,12 @@ def read_keys(connection: Any, table: CapturedTable, columns: Sequence[Column], 
         with connection.cursor() as cursor:
             cursor.execute(query)
             read = cursor.fetch_arrow_table()
-        for n, column in enumerate(columns):
-            if column.decimal:
-                exact = [None if value == "NaN" else value for value in read[column.column].to_pylist()]
-                read = read.set_column(n, column.column, pa.array(exact, pa.string()).cast(column.arrow_type))
+        read, rejected = with_decimals(read, decimals)
+        for reject in rejected:
+            record = {name: value for name, value in reject.record.items() if name != ROW_NUMBER}
+            rejects.append(replace(reject, record=record, stream=table.stream))
         parts.append(read.cast(types))
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts), rejects
 
 
 def as_before(read: pa.Table, columns: Sequence[Column]) -> pa.Table:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kitestring.errors import ConfigError, TransientError
+from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.replication_slot import SlotReport
 from kitestring.sources.postgres.captured_table import CapturedTable
-from kitestring.vendors.postgres import Place, rows, run
+from kitestring.vendors.postgres import Place, PostgresConfig, rows, run
 from kitestring.vendors.postgres.replication import lsn_number, lsn_text
 from kitestring.vendors.sql_quoting import literal, quoted
 
@@ -104,9 +104,10 @@ class SlotStatus:
 class ReplicationObjects:
     """The slot and the publication with these names, seen through a connection in autocommit mode."""
 
-    def __init__(self, connection: Any, place: Place, slot: str, publication: str) -> None:
+    def __init__(self, connection: Any, config: PostgresConfig, slot: str, publication: str) -> None:
         self._connection = connection
-        self._place = place
+        self._place = config.place
+        self._translated = config.translated
         self.slot = slot
         self.publication = publication
 
@@ -249,9 +250,12 @@ class ReplicationObjects:
 
     # -- the publication -----------------------------------------------------------------------------------------------
 
-    def publish(self, tables: Sequence[CapturedTable], create: bool = True) -> None:
-        """The publication has these tables when this returns. `ConfigError`, with the SQL for the owner, where the user
-        may not create or change it. `create=False` changes nothing, and refuses what could not be done."""
+    def publish(self, tables: Sequence[CapturedTable], create: bool = True) -> dict[str, KitestringError | None]:
+        """The publication has these tables when this returns, but for those with an error, by stream key.
+
+        `ConfigError`, with the SQL for the owner, where the user may not create it, or it leaves out changes of all
+        tables. `create=False` changes nothing, and says what could not be done."""
+        errors: dict[str, KitestringError | None] = {}
         name = literal(self.publication)
         publications = rows(self._connection, PUBLICATION.format(name))
         listed = ", ".join(table.sql for table in tables)
@@ -262,7 +266,7 @@ class ReplicationObjects:
                 run(self._connection, f"COMMENT ON PUBLICATION {quoted(self.publication)} IS {literal(CREATED_BY)}")
             elif not rows(self._connection, MAY_CREATE)[0]["may"]:
                 raise self._denied(statement)
-            return
+            return errors
         (publication,) = publications
         if not publication["whole"]:
             raise ConfigError(
@@ -276,28 +280,36 @@ class ReplicationObjects:
                 "TRUNCATE of one partition",
                 hint=f"ALTER PUBLICATION {quoted(self.publication)} SET (publish_via_partition_root = false);",
             )
-        self._refuse_row_filters(tables)
-        if create:
-            for table in self.unpublished(tables):
-                self._change(f"ALTER PUBLICATION {quoted(self.publication)} ADD TABLE {table.sql}")
+        filtered = self._row_filters()
+        for table in tables:
+            if filtered & set(table.oids):
+                errors[table.stream] = ConfigError(
+                    f"{self._place}: the publication {self.publication} has only some rows of {table.stream} (WHERE), "
+                    "and the table is loaded as a whole",
+                    hint="Publish the table without WHERE, and filter its rows with a mapper.",
+                )
+        for table in self.unpublished(tables) if create else ():
+            try:
+                with self._translated():
+                    self._change(f"ALTER PUBLICATION {quoted(self.publication)} ADD TABLE {table.sql}")
+            except TransientError:
+                raise
+            except KitestringError as error:
+                errors[table.stream] = error
+            else:
                 log.info("the table %s was added to the publication %s", table.stream, self.publication)
+        return errors
 
     def unpublished(self, tables: Sequence[CapturedTable]) -> list[CapturedTable]:
         """Those that are not in the publication, or not with all their partitions."""
         published = {row["oid"] for row in rows(self._connection, PUBLISHED.format(literal(self.publication)))}
         return [t for t in tables if t.oid not in published and not (t.leaves and published.issuperset(t.leaves))]
 
-    def _refuse_row_filters(self, tables: Sequence[CapturedTable]) -> None:
+    def _row_filters(self) -> set[int]:
+        """The tables, by oid, of which the publication has only some rows."""
         version = int(rows(self._connection, "SELECT current_setting('server_version_num')::int8 AS v")[0]["v"])
         filtered = rows(self._connection, ROW_FILTERS.format(literal(self.publication))) if version >= 150000 else []
-        oids = {row["oid"] for row in filtered}
-        for table in tables:
-            if oids & set(table.oids):
-                raise ConfigError(
-                    f"{self._place}: the publication {self.publication} has only some rows of {table.stream} (WHERE), "
-                    "and the table is loaded as a whole",
-                    hint="Publish the table without WHERE, and filter its rows with a mapper.",
-                )
+        return {row["oid"] for row in filtered}
 
     def _change(self, statement: str) -> None:
         from adbc_driver_manager import dbapi
@@ -320,6 +332,16 @@ class ReplicationObjects:
 
     # -- the log -------------------------------------------------------------------------------------------------------
 
+    def end(self) -> int:
+        """The end of the log."""
+        (row,) = rows(self._connection, "SELECT pg_current_wal_flush_lsn()::text AS lsn")
+        return lsn_number(row["lsn"])
+
+    def written(self) -> int:
+        """A position behind everything that a snapshot of now has, flushed or not."""
+        (row,) = rows(self._connection, "SELECT pg_current_wal_insert_lsn()::text AS lsn")
+        return lsn_number(row["lsn"])
+
     def heartbeat(self) -> int:
         """Write a message into the log and return a position that the log has passed when the message is read.
 
@@ -332,8 +354,7 @@ class ReplicationObjects:
             run(self._connection, f"SELECT pg_logical_emit_message(true, {literal(HEARTBEAT)}, {literal(self.slot)})")
         except dbapi.Error as error:
             log.info("no heartbeat could be written: %s", error)
-        (row,) = rows(self._connection, "SELECT pg_current_wal_flush_lsn()::text AS lsn")
-        return lsn_number(row["lsn"])
+        return self.end()
 
 
 def lost_error(place: Place, slot: str, what: str, position: int | None) -> ConfigError:
@@ -341,8 +362,10 @@ def lost_error(place: Place, slot: str, what: str, position: int | None) -> Conf
     since = f" from {lsn_text(position)} on" if position else ""
     return ConfigError(
         f"{place}: {what}, so the changes{since} are lost",
-        hint="Choose one: clear the streams of the connection, and the next sync loads their tables anew; or load them "
-        "beside the present data, in a new connection with another prefix and slot; or take the streams out of the "
-        "connection, which keeps what is there. To keep the log longer, raise max_slot_wal_keep_size.",
+        hint="Choose one: refresh the streams: a new copy takes the place of the present data when it is complete, and "
+        "the log is followed from there (without a server: clear their states, which leaves records that were deleted "
+        "meanwhile); or load them beside the present data, in a new connection with another prefix and slot; or take "
+        "the streams out of the connection, which keeps what is there. To keep the log longer, raise "
+        "max_slot_wal_keep_size.",
         slot=slot,
     )

@@ -47,6 +47,7 @@ REFUSED: tuple[Refusal, ...] = (
     ("No such file or directory", TransientError, "has no socket there", "Check `host`, and that the server runs."),
     ("timeout expired", TransientError, "does not answer", "Check `host`, `port` and the firewall in between."),
     ("starting up", TransientError, "is starting up", "Try again in a moment."),
+    ("not yet accepting connections", TransientError, "is starting up", "Try again in a moment."),
     ("shutting down", TransientError, "is shutting down", "Try again when it is back."),
     ("too many clients", TransientError, "has no connection left", "Lower `connections`."),
     ("remaining connection slots", TransientError, "has no connection left", "Lower `connections`."),
