@@ -45,6 +45,7 @@ class Clickhouse(SqlSource, Source):
     """Reads the tables and views of a ClickHouse database by its HTTP interface."""
 
     facts: ClassVar[Facts] = Facts(
+        title="ClickHouse",
         network="python",
         programs=False,
         packages=("pyarrow",),

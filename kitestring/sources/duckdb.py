@@ -48,6 +48,7 @@ class Duckdb(SqlSource, Source):
     """Reads the tables and views of a DuckDB file, in one snapshot for each stream."""
 
     facts: ClassVar[Facts] = Facts(
+        title="DuckDB",
         network="none",
         programs=False,
         packages=("duckdb", "pyarrow"),

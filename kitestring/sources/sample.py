@@ -106,6 +106,7 @@ class Sample(Source):
     """
 
     facts: ClassVar[Facts] = Facts(
+        title="Sample data",
         network="none",
         programs=False,
         category="sample data",

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import field_validator
 
 from kitestring.config import option, secret
-from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
-from kitestring.redact import Redactor, is_credential
-from kitestring.source import Source
-from kitestring.sql.alchemy import AlchemyReader
-from kitestring.sql.source import SqlSource, TableReader
+from kitestring.redact import is_credential
+from kitestring.sql.alchemy_source import AlchemySource
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -27,10 +24,11 @@ SECRET_PART = re.compile(r"(^|[;&\s])\s*(password|pwd|secret|token)\s*=", re.IGN
 """A secret inside the value of a parameter, such as the connection string in `odbc_connect`."""
 
 
-class Sql(SqlSource, Source):
+class Sql(AlchemySource):
     """Reads the tables and views of a database by a SQLAlchemy dialect and its driver, which are installed apart."""
 
     facts: ClassVar[Facts] = Facts(
+        title="SQL database",
         network="native",
         programs=True,  # some drivers load a library that the URL names
         packages=("sqlalchemy", "pyarrow"),
@@ -38,7 +36,6 @@ class Sql(SqlSource, Source):
         summary="tables and views of any database with a dialect for SQLAlchemy",
         proposal=Proposal(config="url: mssql+pymssql://reader@db.example.com/shop\npassword: ${DB_PASSWORD}\n"),
     )
-    splits: ClassVar[bool] = True
 
     url: str = option(order=0, title="URL", examples=["mssql+pymssql://reader@db.example.com/shop"])
     """The address of the database as SQLAlchemy writes it, without the password."""
@@ -75,35 +72,16 @@ class Sql(SqlSource, Source):
             raise ValueError(f"{dialect} reads a local file, which this connector does not{hint}")
         return url
 
-    def place(self) -> str:
-        url = self._url()
-        where = url.host or url.get_backend_name()
-        return f"{where}/{url.database}" if url.database else where
-
     def concurrency(self) -> int:
         return self.connections
 
-    def open_reader(self) -> TableReader:
-        import sqlalchemy as sa
-        from sqlalchemy.exc import NoSuchModuleError
+    def secret_texts(self) -> Sequence[str]:
+        return [self.password] if self.password else []
 
-        url = self._url()
-        try:
-            engine = sa.create_engine(url, poolclass=sa.NullPool)
-        except NoSuchModuleError:
-            raise ConfigError(
-                f"no package is installed that gives SQLAlchemy the dialect {url.drivername}",
-                hint="Install it beside Kitestring, or correct the first part of `url`.",
-            ) from None
-        except ImportError as error:
-            raise ConfigError(
-                f"the driver of {url.drivername} is not installed: {error.name or error}",
-                hint="Install it beside Kitestring, or name another driver: dialect+driver://….",
-            ) from None
-        hide = Redactor([self.password] if self.password else ()).text
-        return AlchemyReader(engine, self.schemas or (None,), hide, self.place())
+    def read_schemas(self) -> Sequence[str | None]:
+        return self.schemas or (None,)
 
-    def _url(self) -> URL:
+    def alchemy_url(self) -> URL:
         from sqlalchemy.engine import make_url
 
         url: Any = make_url(self.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -24,6 +25,7 @@ class Sqlite(SqlSource, Source):
     """Reads the tables and views of a SQLite file, in one snapshot for each stream."""
 
     facts: ClassVar[Facts] = Facts(
+        title="SQLite",
         network="none",
         programs=False,
         packages=("pyarrow", "sqlalchemy"),
@@ -61,7 +63,9 @@ class SqliteReader(AlchemyReader):
                 return SqlColumn(column.name, pa.string() if column.json else None, column.json)
             if is_.is_temporal(type_):
                 return SqlColumn(column.name, pa.string())
-            return SqlColumn(column.name, pa.float64()) if is_.is_decimal(type_) else column
+            if is_.is_decimal(type_):
+                return SqlColumn(column.name, pa.float64())
+            return replace(column, compared="") if column.compared == "numeric" else column  # SQLite binds no decimals
 
         return [
             SqlTable(table.name, table.namespace, tuple(map(own_type, table.columns)), table.primary_key)

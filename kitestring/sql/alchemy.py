@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
+from kitestring.errors import KitestringError
 from kitestring.sql.source import BATCH_ROWS, TableReader
 from kitestring.sql.source_table import RowRange, SqlColumn, SqlTable, rows_as_table
 from kitestring.types import Reject
+from kitestring.vendors.driver_error import own_error
+from kitestring.vendors.text_order import EXACT_TEXTS, unchanged
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Engine
 
-DENIED = re.compile(
-    r"password|authenticat|login failed|access denied|not authorized|ORA-01017|invalid credentials|permission denied",
-    re.IGNORECASE,
-)
-UNREACHABLE = re.compile(
-    r"timed? ?out|refused|could not connect|can't connect|unable to connect|connection (was )?(closed|reset|lost)"
-    r"|server closed|gone away|unreachable|broken pipe|too many connections|database is locked|deadlock",
-    re.IGNORECASE,
-)
 EPOCH = dt.datetime(1970, 1, 1)
 
 
@@ -56,14 +48,17 @@ class AlchemyReader(TableReader):
         query = sa.select(*(source.c[column.name] for column in columns)).select_from(source)
         if rows.column:
             column: Any = source.c[rows.column]
+            is_text = any(c.name == rows.column and c.compared == "text" for c in table.columns)
+            exact = EXACT_TEXTS.get(self.engine.dialect.name, unchanged) if is_text else unchanged
+            bound = sa.literal if is_text else unchanged
             if rows.nulls:
                 query = query.where(column.is_(None))
             if rows.start is not None:
-                query = query.where(column >= rows.start)
+                query = query.where(exact(column) >= exact(bound(rows.start)))
             if rows.stop is not None:
-                query = query.where(column < rows.stop)
+                query = query.where(exact(column) < exact(bound(rows.stop)))
             if rows.ordered:
-                query = query.where(column.is_not(None)).order_by(column)
+                query = query.where(column.is_not(None)).order_by(exact(column))
         with self.translated():
             result = self.connection.execute(query)
             for part in result.partitions(BATCH_ROWS):
@@ -99,6 +94,9 @@ class AlchemyReader(TableReader):
             moment = moment.astimezone(dt.UTC)
         return (moment.replace(tzinfo=None) - EPOCH) // dt.timedelta(microseconds=1)
 
+    def compares_exactly(self, cursor: SqlColumn) -> bool:
+        return cursor.compared != "text" or self.engine.dialect.name in EXACT_TEXTS
+
     def close(self) -> None:
         self.connection.close()
         self.engine.dispose()
@@ -115,7 +113,7 @@ class AlchemyReader(TableReader):
             SqlTable(
                 place[1],
                 schema,
-                tuple(SqlColumn(str(c["name"]), *arrow_type(c["type"])) for c in table_columns),
+                tuple(column_of(str(c["name"]), c["type"]) for c in table_columns),
                 tuple((keys.get(place) or {}).get("constrained_columns") or ()),
             )
             for place, table_columns in columns.items()
@@ -130,23 +128,17 @@ class AlchemyReader(TableReader):
         try:
             yield
         except (exc.SQLAlchemyError, OSError) as error:
-            raise own_error(error, self.hide, self.place) from None
+            raise own_error(error, self.engine.dialect.name, self.hide, self.place) from None
 
 
-def own_error(error: Exception, hide: Callable[[str], str], place: str) -> KitestringError:
-    """An error of SQLAlchemy or of a driver as one of ours, without secrets."""
-    import sqlalchemy.exc as exc
+def column_of(name: str, type_: Any) -> SqlColumn:
+    """The column with a type of SQLAlchemy."""
+    from sqlalchemy import types as sql
 
-    if isinstance(error, exc.NoSuchTableError):
-        return ConfigError(f"{place} has no table {error}", hint="Check the stream's name and the rights of the user.")
-    cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
-    text = hide(" ".join(str(cause).split()))[:300]
-    if isinstance(error, exc.DBAPIError) and DENIED.search(text):
-        return AuthError(f"{place} refuses the user: {text}", hint="Check the user, the password and the rights.")
-    broken = isinstance(error, OSError) or (isinstance(error, exc.DBAPIError) and error.connection_invalidated)
-    if broken or UNREACHABLE.search(text):
-        return TransientError(f"{place} cannot be read now: {text}")
-    return ConfigError(f"{place} cannot be read: {text}", hint="Correct the configuration, or the rights of the user.")
+    is_text = isinstance(type_, sql.String) and not isinstance(type_, sql.Enum)
+    compared = "text" if is_text else "numeric" if isinstance(type_, sql.Numeric) else ""
+    arrow, json = arrow_type(type_)
+    return SqlColumn(name, arrow, json, compared=compared)
 
 
 def arrow_type(type_: Any) -> tuple[pa.DataType | None, bool]:

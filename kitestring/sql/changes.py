@@ -6,7 +6,8 @@ A vendor decodes its log into events, in the order of the log; `items` makes of 
   that it may have are read again at the source, so that no record goes back in time;
 - values that the log leaves out (`Rows.unknown`) are filled in, from an earlier version in the same run or by one read
   of the source: a record is always whole;
-- a checkpoint of all streams stands only where every transaction before it is complete.
+- a checkpoint of all streams stands only where every transaction before it is complete;
+- a stream that fails leaves the others alone: `items` takes it out of what is tracked.
 
 Positions are JSON values with an order: an integer, or a list [file, offset].
 """
@@ -20,7 +21,19 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kitestring.batch import Batch
-from kitestring.types import DELETED_AT, GLOBAL, Checkpoint, SchemaChange, State, Stream, Suspicion, Truncate
+from kitestring.errors import KitestringError, TransientError
+from kitestring.types import (
+    DELETED_AT,
+    GLOBAL,
+    Checkpoint,
+    Failed,
+    Reject,
+    SchemaChange,
+    State,
+    Stream,
+    Suspicion,
+    Truncate,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,11 +108,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """The table of a stream was emptied at this time (ISO 8601)."""
+    """The table of a stream was emptied at this time (ISO 8601). `note`: what the stream's state keeps of the table
+    from now on; empty where nothing changes."""
 
     stream: str
     at: str
     position: Position
+    note: State = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +146,18 @@ class Tracked:
 
     `read_keys` reads the present records of keys at the source, in one go: it gets a table with the key's columns and
     returns the records as in `Rows.table`, with their number in it as the column `ROW_NUMBER`; keys without a record
-    are left out. `read_all` reads the whole table.
+    are left out, and so are records that cannot be taken, which it adds to `rejects`. `read_all` reads the whole table:
+    its batches, and the records that cannot be taken.
     """
 
     stream: Stream
     window: Window
     read_keys: Callable[[pa.Table], pa.Table]
-    read_all: Callable[[], Iterable[pa.Table]]
+    read_all: Callable[[], Iterable[Batch | Reject]]
     inexact: int = 0
     """The number of versions that were filled in with values of a later time, or left out, although all are kept."""
+    rejects: list[Reject] = field(default_factory=list)
+    """The records that `read_keys` has read and that cannot be taken."""
 
     @property
     def keeps_versions(self) -> bool:
@@ -153,22 +171,20 @@ class Tracked:
         return self.window.verdict(position, self.keeps_versions)
 
 
-def items(
-    events: Iterable[Event], tracked: Mapping[str, Tracked], state: Callable[[Position], State]
-) -> Iterator[Item]:
-    """The items of a log. `state` gives the state that all streams share for a position."""
+def items(events: Iterable[Event], tracked: dict[str, Tracked], state: Callable[[Position], State]) -> Iterator[Item]:
+    """The items of a log. `state` gives the state that all streams share for a position.
+
+    A stream that fails is taken out of `tracked`, by this or by the caller, and the others go on: `state` must not say
+    of such a stream that it has what was read since. It ends with the last stream.
+    """
     for event in events:
         match event:
-            case Rows():
-                follower = tracked[event.stream]
-                table = settled(event, follower)
-                if table.num_rows:
-                    yield Batch(event.stream, table=table)
-            case Truncated():
-                yield from emptied(event, tracked[event.stream])
-            case Altered():
-                yield SchemaChange(event.schema, stream=event.stream)
-                yield from reread(event, tracked[event.stream])
+            case Rows() | Truncated() | Altered():
+                if event.stream in tracked:
+                    yield from changed(event, tracked)
+            case Failed():
+                tracked.pop(event.stream, None)
+                yield event
             case Reached():
                 for key, follower in tracked.items():
                     if follower.inexact:
@@ -177,6 +193,38 @@ def items(
                 yield Checkpoint(state(event.position), stream=GLOBAL)
             case _:
                 yield event
+        if not tracked:
+            return
+
+
+def changed(event: Rows | Truncated | Altered, tracked: dict[str, Tracked]) -> Iterator[Item]:
+    """The items of an event of one stream. An error, other than a lost connection, ends only this stream."""
+    follower = tracked[event.stream]
+    try:
+        for item in items_of(event, follower):
+            yield item
+            if event.stream not in tracked:
+                return
+    except TransientError:
+        raise
+    except KitestringError as error:
+        tracked.pop(event.stream, None)
+        yield Failed(event.stream, error)
+
+
+def items_of(event: Rows | Truncated | Altered, follower: Tracked) -> Iterator[Item]:
+    match event:
+        case Rows():
+            table = settled(event, follower)
+            rejects, follower.rejects = follower.rejects, []
+            yield from rejects
+            if table.num_rows:
+                yield Batch(event.stream, table=table)
+        case Truncated():
+            yield from emptied(event, follower)
+        case Altered():
+            yield SchemaChange(event.schema, stream=event.stream)
+            yield from reread(event, follower)
 
 
 def inexact_sentence(follower: Tracked) -> str:
@@ -192,9 +240,7 @@ def reread(event: Altered, follower: Tracked) -> Iterator[Item]:
     if not event.reread or follower.keeps_versions:
         return
     log.warning("%s is read again as a whole: %s", event.stream, event.reread, extra={"stream": event.stream})
-    for table in follower.read_all():
-        if table.num_rows:
-            yield Batch(event.stream, table=table)
+    yield from follower.read_all()
     yield Checkpoint({"note": event.note}, stream=event.stream)
 
 
@@ -205,9 +251,9 @@ def emptied(event: Truncated, follower: Tracked) -> Iterator[Item]:
         return
     yield Truncate(event.at, stream=event.stream)
     if verdict is Verdict.reread:
-        for table in follower.read_all():
-            if table.num_rows:
-                yield Batch(event.stream, table=table)
+        yield from follower.read_all()
+    if event.note:
+        yield Checkpoint({"note": event.note}, stream=event.stream)
 
 
 def settled(rows: Rows, follower: Tracked) -> pa.Table:

@@ -1,7 +1,8 @@
 """The states of change data capture: how far each stream is, and which parts of its table are loaded.
 
 The state that all streams share (`GLOBAL`) is {"position": where the log is read from, "streams": those that have
-everything before it}, and what a source adds. That of a stream is one of
+everything before it, "left": by stream the position up to which one that failed has everything}, and what a source
+adds. That of a stream is one of
 
     {"load": {"id": …, "low": …, "count": 3, "plan": …}, "parts": {"part": position of its snapshot, …}}
     {"low": …, "first": …, "last": …, "note": …}
@@ -76,11 +77,23 @@ def merged(state: State, checkpoint: State) -> State:
     return {"id": load["id"], "low": window.low, "first": window.first, "last": window.last, **note}
 
 
+def windows_at(shared: State, planned: Mapping[str, tuple[Position, Position, Position]]) -> dict[str, Window]:
+    """The windows of streams when their log is read. `shared`: the state that they share now; `planned`: the positions
+    of each window when the sync was planned."""
+    behind = shared.get("streams", ())
+    return {
+        key: Window(max(low, shared["position"]) if key in behind else low, first, last)
+        for key, (low, first, last) in planned.items()
+    }
+
+
 class Positions:
     """How far each stream is, as its states say. `streams`: the keys of those that are read."""
 
     def __init__(self, streams: Iterable[str], states: States) -> None:
         self.streams = tuple(streams)
+        self.lost: set[str] = set()
+        """Those whose log is gone: no position of the log has to be kept for them."""
         self._states = dict(states)
 
     @property
@@ -104,6 +117,8 @@ class Positions:
         low = state.get("low")
         if low is not None and stream in self.shared.get("streams", ()):
             return max(low, self.shared["position"])
+        if low is not None and stream in self.shared.get("left", {}):
+            return max(low, self.shared["left"][stream])
         return low
 
     def window(self, stream: str) -> Window:
@@ -113,7 +128,8 @@ class Positions:
 
     def least(self) -> Position | None:
         """The position from which the log is needed: everything before it may go. None where no stream was begun."""
-        return min((low for stream in self.streams if (low := self.low(stream)) is not None), default=None)
+        streams = [stream for stream in self.streams if stream not in self.lost]
+        return min((low for stream in streams if (low := self.low(stream)) is not None), default=None)
 
     def saved(self, states: States) -> Position | None:
         """These states are durable: the same with them."""

@@ -51,6 +51,10 @@ class TableReader(ABC):
         """The clock of the database, in microseconds since 1970, as the cursor column has it; by default ours."""
         return int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
 
+    def compares_exactly(self, cursor: SqlColumn) -> bool:
+        """Whether two values are equal to the database only if they are the same."""
+        return True
+
     @abstractmethod
     def close(self) -> None: ...
 
@@ -143,6 +147,13 @@ def read_changes(
 ) -> Iterator[Item]:
     """The rows from the state's cursor value on, in its order, without those that an earlier sync wrote."""
     cursor = cursor_column(table, stream)
+    if stream.write.appends and not reader.compares_exactly(cursor):
+        raise ConfigError(
+            f"the cursor {cursor.name} of {stream.key} is a text, whose collation may take different texts for equal: "
+            "append would write rows twice",
+            hint="Write the stream with append_dedup, or choose a number or a time as its cursor.",
+            stream=stream.key,
+        )
     mark = SortedWatermark(
         cursor.name, cursor.order, state, now=reader.now(cursor), keys=stream.primary_key, digests=stream.write.appends
     )

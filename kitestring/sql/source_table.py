@@ -28,12 +28,14 @@ class MisfitError(Exception):
 @dataclass(frozen=True, slots=True)
 class SqlColumn:
     """A column. `type` is None where it may hold values of any type; `json`: its texts are JSON. `expression`: how it
-    is selected, where that is not by its name."""
+    is selected, where that is not by its name. `compared`: as what the database compares its values, where that is not
+    by `type`: "numeric", where they arrive as texts, or "text", with a collation."""
 
     name: str
     type: pa.DataType | None
     json: bool = False
     expression: str = ""
+    compared: str = ""
 
     @property
     def order(self) -> str:
@@ -50,7 +52,7 @@ class SqlColumn:
             (is_.is_decimal, "numeric"),
             (is_.is_floating, "float8"),
             (is_.is_date, "date"),
-            (is_.is_string, "text"),
+            (is_.is_string, "numeric" if self.compared == "numeric" else "text"),
         )
         return next((order for fits, order in orders if fits(type_)), "")
 

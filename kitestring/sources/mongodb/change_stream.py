@@ -1,0 +1,231 @@
+"""The changes of collections, from the log of a deployment by a change stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kitestring.batch import Batch
+from kitestring.errors import ConfigError
+from kitestring.sources.mongodb.bson_value import id_of, moment_of
+from kitestring.sources.mongodb.collection import Collection, Records
+from kitestring.sources.mongodb.connection import is_lost, translated
+from kitestring.types import CHANGED_AT, DELETED_AT, GLOBAL, Checkpoint, Failed, Record, Reject, State, Stream
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+    from kitestring.source import Item
+
+AWAIT_MS = 500
+"""How long the server waits for a change before it says that there is none."""
+BEHIND_S = 60.0
+"""How long to wait where the server has not yet shown the changes up to the position that it named itself."""
+BATCH_EVENTS = 1_000
+BATCH_S = 2.0
+
+ENDS = {"drop": "dropped", "rename": "renamed", "dropDatabase": "dropped with its database"}
+
+Position = list[int]
+"""A cluster time: seconds and a number within them."""
+
+
+@dataclass
+class Followed:
+    """A stream whose changes are read. `low`: its load has the changes before it."""
+
+    stream: Stream
+    collection: Collection
+    low: Position | None
+    records: Records = field(init=False)
+    pending: list[tuple[Any, Record]] = field(default_factory=list)
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.collection)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Note the change of a document."""
+        if not self.follows(event):
+            return
+        operation, at = event["operationType"], moment_at(event)
+        if operation == "delete":
+            before = event.get("fullDocumentBeforeChange") or event["documentKey"]
+            record = self.collection.record(before) | {DELETED_AT: at}
+        else:
+            document = event.get("fullDocument")
+            if document is None:  # deleted since: its deletion follows
+                return
+            record = self.collection.record(document) | {DELETED_AT: None}
+        self.pending.append((event["documentKey"]["_id"], record | {CHANGED_AT: at}))
+
+    def follows(self, event: Mapping[str, Any]) -> bool:
+        return not self.ended and (self.low is None or position_of(event) >= self.low)
+
+    def flush(self) -> Iterator[Item]:
+        if not self.pending:
+            return
+        twins = self.records.twins([value for value, _ in self.pending])
+        rows = []
+        for value, record in self.pending:
+            if twins and id_of(value) in twins:
+                yield Reject(record, twins[id_of(value)], stream=self.stream.key)
+            else:
+                rows.append(record)
+        self.pending = []
+        if rows:
+            yield Batch(self.stream.key, rows=rows)
+
+
+class ChangeStream:
+    """Reads the changes of some streams from a position on."""
+
+    def __init__(
+        self,
+        client: MongoClient[dict[str, Any]],
+        address: str,
+        databases: Sequence[str],
+        followed: Mapping[tuple[str, str], Followed],
+        post_images: bool,
+    ) -> None:
+        self.client = client
+        self.address = address
+        self.databases = databases
+        self.followed = followed
+        self.post_images = post_images
+
+    def items(self, token: Mapping[str, Any] | None, position: Position, streams: Sequence[str]) -> Iterator[Item]:
+        """The changes after a token, or without one from a position on, up to the end of the log as it is now; with
+        states of all streams."""
+        from pymongo.errors import OperationFailure
+
+        end = current_position(self.client, self.address)
+        try:
+            with translated(self.address), self._open(token, position) as changes:
+                yield from self._items(changes, position, end, streams)
+        except ConfigError as error:
+            if isinstance(error.__cause__, OperationFailure) and is_lost(error.__cause__):
+                raise lost_error(self.address, streams, error.message) from error
+            raise
+
+    def _open(self, token: Mapping[str, Any] | None, position: Position) -> Any:
+        from bson import Timestamp
+
+        version = self.client.server_info()["versionArray"]
+        options: dict[str, Any] = {"max_await_time_ms": AWAIT_MS, "batch_size": BATCH_EVENTS}
+        options["full_document"] = "required" if self.post_images else "updateLookup"
+        if version[0] >= 6:
+            options["full_document_before_change"] = "whenAvailable"
+        start = {"start_at_operation_time": Timestamp(*position)} if token is None else {"start_after": dict(token)}
+        places = [{"db": database, "coll": name} for database, name in self.followed]
+        ours = [{"ns.db": place["db"], "ns.coll": place["coll"]} for place in places]
+        replaced = [{"to.db": place["db"], "to.coll": place["coll"]} for place in places]
+        ends = {"operationType": {"$in": ["dropDatabase", "invalidate"]}}
+        watched = self.client[self.databases[0]] if len(self.databases) == 1 else self.client
+        return watched.watch([{"$match": {"$or": [*ours, *replaced, ends]}}], **options, **start)
+
+    def _items(self, changes: Any, position: Position, end: Position, streams: Sequence[str]) -> Iterator[Item]:
+        count, flushed, waits_until = 0, time.monotonic(), time.monotonic() + BEHIND_S
+        token: Mapping[str, Any] | None = None
+        while True:
+            event = changes.try_next() if changes.alive else None
+            is_last = False
+            if event is None:
+                token = changes.resume_token or token
+                reached = position_of_token(token)
+                is_last = not changes.alive or reached is None or reached >= end or time.monotonic() > waits_until
+            elif position_of(event) > end:
+                is_last = True
+            else:
+                token, position = event["_id"], position_of(event)
+                count += 1
+                yield from self._taken(event)
+            if is_last or count >= BATCH_EVENTS or (count and time.monotonic() - flushed > BATCH_S):
+                for follower in self.followed.values():
+                    yield from follower.flush()
+                if token is not None:
+                    yield Checkpoint(state_of(token, position, streams), stream=GLOBAL)
+                count, flushed = 0, time.monotonic()
+            if is_last:
+                return
+
+    def _taken(self, event: Mapping[str, Any]) -> Iterator[Item]:
+        """The end of streams whose collection an event ends; notes other changes."""
+        operation, place, target = event["operationType"], event.get("ns") or {}, event.get("to") or {}
+        if operation in ("insert", "update", "replace", "delete"):
+            follower = self.followed.get((place["db"], place["coll"]))
+            if follower is not None:
+                follower.take(event)
+            return
+        if operation not in ENDS:
+            return
+        for (database, name), follower in self.followed.items():
+            is_own = place.get("db") == database and (operation == "dropDatabase" or place.get("coll") == name)
+            is_replaced = target.get("db") == database and target.get("coll") == name
+            if not (is_own or is_replaced) or not follower.follows(event):
+                continue
+            what = ENDS[operation]
+            if is_replaced:
+                what = f"replaced by {place.get('db')}.{place.get('coll')}"
+            elif target:
+                what += f" to {target.get('db')}.{target.get('coll')}"
+            reason = f"the collection {follower.stream.key} was {what} at {moment_at(event)}"
+            yield from follower.flush()
+            follower.ended = True
+            yield Checkpoint({"ended": reason}, stream=follower.stream.key)
+            yield Failed(follower.stream.key, ended_error(reason, follower.stream.key))
+
+
+def state_of(token: Mapping[str, Any], position: Position, streams: Sequence[str]) -> State:
+    return {"resume_token": dict(token), "position": position, "streams": sorted(streams)}
+
+
+def ended_error(reason: str, stream: str) -> ConfigError:
+    return ConfigError(
+        f"{reason}: the destination has its documents as they were",
+        hint="Refresh the stream, refresh it and keep the old data beside it, or take it out of the connection.",
+        stream=stream,
+    )
+
+
+def lost_error(address: str, streams: Sequence[str], reason: str) -> ConfigError:
+    return ConfigError(
+        f"{address} no longer has the changes since the last sync of {', '.join(sorted(streams))}: {reason}",
+        hint="Refresh these streams, refresh them and keep the old data beside them, or take them out of the "
+        "connection. A larger oplog, or more frequent syncs, avoid it.",
+    )
+
+
+def position_of(event: Mapping[str, Any]) -> Position:
+    stamp = event["clusterTime"]
+    return [stamp.time, stamp.inc]
+
+
+def moment_at(event: Mapping[str, Any]) -> str:
+    return moment_of(event.get("wallTime") or event["clusterTime"].as_datetime())
+
+
+def position_of_token(token: Mapping[str, Any] | None) -> Position | None:
+    """The cluster time in a resume token: a byte of its type, then eight bytes. None for a token of another form."""
+    data = (token or {}).get("_data")
+    if not isinstance(data, str) or not data.startswith("82") or len(data) < 18:
+        return None
+    try:
+        return [int(data[2:10], 16), int(data[10:18], 16)]
+    except ValueError:
+        return None
+
+
+def current_position(client: MongoClient[dict[str, Any]], address: str) -> Position:
+    """The last cluster time that a majority of the members has. `ConfigError` for a server without a log."""
+    with translated(address):
+        answer = client.admin.command("hello")
+    if not answer.get("setName") and answer.get("msg") != "isdbgrid":
+        raise ConfigError(
+            f"{address} is a single server without a log of changes",
+            hint="Set `replication_method` to STANDARD, or make it a replica set of one member: rs.initiate().",
+        )
+    stamp = ((answer.get("lastWrite") or {}).get("majorityOpTime") or {}).get("ts") or answer["operationTime"]
+    return [stamp.time, stamp.inc]
