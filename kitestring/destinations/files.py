@@ -21,6 +21,7 @@ class Files(FilesDestination):
     """Writes each stream into its own folder, on this machine or at a URL."""
 
     facts: ClassVar[Facts] = Facts(
+        title="Files",
         network="python",  # fsspec's cloud file systems; a local folder opens no socket
         programs=False,
         packages=("fsspec", "pyarrow"),

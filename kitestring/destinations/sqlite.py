@@ -282,6 +282,7 @@ class Sqlite(SqlFile):
     """Writes each stream into a table of one SQLite file."""
 
     facts: ClassVar[Facts] = Facts(
+        title="SQLite",
         network="none",
         programs=False,
         packages=("pyarrow",),

@@ -34,6 +34,7 @@ class Milvus(VectorDestination):
 
     model_config = ConfigDict(title="Milvus")
     facts: ClassVar[Facts] = Facts(
+        title="Milvus",
         network="native",
         programs=False,
         searchable=True,

@@ -55,6 +55,7 @@ class Mysql(MysqlConfig, SqlDestination):
     """
 
     facts: ClassVar[Facts] = Facts(
+        title="MySQL",
         network="python",
         programs=False,
         packages=("numpy", "pyarrow", "pymysql"),

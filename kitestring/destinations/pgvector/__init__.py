@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import indent
 from typing import ClassVar, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import model_validator
 
 from kitestring.address import Resolve
 from kitestring.config import option
@@ -29,8 +29,8 @@ class Pgvector(VectorDestination):
     Accepts the configuration of Airbyte's PGVector destination.
     """
 
-    model_config = ConfigDict(title="PGVector")
     facts: ClassVar[Facts] = Facts(
+        title="pgvector",
         network="native",
         programs=False,
         searchable=True,

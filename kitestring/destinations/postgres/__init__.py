@@ -49,6 +49,7 @@ class Postgres(PostgresConfig, SqlDestination):
     """
 
     facts: ClassVar[Facts] = Facts(
+        title="PostgreSQL",
         network="native",
         programs=False,
         packages=("numpy", "psycopg", "pyarrow"),
