@@ -19,6 +19,7 @@ def facts_of(path: Path) -> Facts:
     metadata = metadata_of(path)
     code = needs_python(path)
     return Facts(
+        title=text(metadata, "title"),
         network="native" if code else "python",
         programs=code,
         icon=text(metadata, "icon"),

@@ -13,6 +13,7 @@ from kitestring.declarative import datetime_format
 from kitestring.declarative.authenticator import Home, RenewedToken, SharedToken, digest_of, share_as
 from kitestring.declarative.keyword import Node, keyword
 from kitestring.declarative.request_option import RequestOption
+from kitestring.declarative.template import EvaluationError
 from kitestring.errors import AuthError, ConfigError
 from kitestring.http import Raise, Retries, UnreadableError, Verdict
 from kitestring.paths import set_value, value_at
@@ -108,7 +109,8 @@ class OAuthAuthenticator(RenewedToken):
         try:
             return (self._parse_time(str(expiry)) - datetime_format.now()).total_seconds()
         except ValueError as error:
-            raise ConfigError(f"the expiry date of the access token is {expiry!r}, which is not a date") from error
+            # No defect of the manifest, which is also built for an example of a configuration.
+            raise EvaluationError(f"the expiry date of the access token is {expiry!r}, which is not a date") from error
 
     def identity(self) -> tuple[Any, ...] | None:
         if not self._value("token_refresh_endpoint") or self._assertion is not None:

@@ -48,11 +48,16 @@ class JsonFileSchemaLoader:
         self._node = node
         self._path = node.text("file_path", "./schemas/{{ parameters['name'] }}.json", types=(str,))
 
+    @property
+    def file_path(self) -> str:
+        """The path of the file in the folder of the manifest."""
+        return str(self._path({}))
+
     def schema(self) -> Schema:
         folder = self._node.context.folder
         if folder is None:
             return {}
-        path = (folder / str(self._path({}))).resolve()
+        path = (folder / self.file_path).resolve()
         if not path.is_relative_to(folder.resolve()):
             raise self._node.error("leads out of the folder of the manifest", "file_path")
         if not path.is_file():

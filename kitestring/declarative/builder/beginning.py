@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import urljoin, urlsplit
 
+from kitestring.declarative.builder.bundle import bundled_with
 from kitestring.declarative.builder.curl import parse_curl
 from kitestring.declarative.builder.har import har_plan
 from kitestring.declarative.builder.http_call import CallReader, HttpCall, origin_of
@@ -18,7 +19,7 @@ from kitestring.declarative.manifest import connection_specification, parse, pyt
 from kitestring.declarative.python_components import components_text
 from kitestring.errors import ConfigError, ConnectorError
 
-Kind = Literal["url", "curl", "openapi", "har", "manifest"]
+Kind = Literal["url", "curl", "openapi", "har", "manifest", "empty"]
 KINDS: tuple[str, ...] = get_args(Kind)
 MOST_STREAMS = 40
 """Streams of a first manifest, unless others are chosen."""
@@ -62,16 +63,24 @@ class Beginning:
 
 
 def begin(
-    kind: str, text: str = "", url: str = "", streams: Collection[str] = (), fetch: Fetch | None = None
+    kind: str,
+    text: str = "",
+    url: str = "",
+    streams: Collection[str] = (),
+    fetch: Fetch | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Beginning:
     """The beginning from a text, or from the document at `url`, which `fetch` gets.
 
-    `kind`: url, curl, openapi, har or manifest; a beginning of the kind `url` asks the address for nothing. `streams`:
-    names of the lists of an OpenAPI document or a HAR file that become streams; the first ones without. Raises
-    `ConfigError` for what cannot be read.
+    `kind`: url, curl, openapi, har, manifest or empty; a beginning of the kind `url` asks the address for nothing, one
+    of the kind `empty` has one stream to fill in, and `text` as its name. `streams`: names of the lists of an OpenAPI
+    document or a HAR file that become streams; the first ones without. `files`: what is beside a manifest, by its path.
+    Raises `ConfigError` for what cannot be read.
     """
     if kind not in KINDS:
         raise ConfigError(f"{kind!r} is not a kind of beginning", hint=f"One of {', '.join(KINDS)}.")
+    if kind == "empty":
+        return from_nothing(text.strip())
     if kind == "url":
         return from_call(HttpCall("GET", (url or text).strip()), [])
     if not text and url:
@@ -86,7 +95,7 @@ def begin(
         call, notes = parse_curl(text)
         return from_call(call, notes)
     if kind == "manifest":
-        return from_manifest(text)
+        return from_manifest(text, files or {})
     if kind == "har":
         plan, all_streams, notes = har_plan(text, streams, MOST_STREAMS)
         proposed = [ProposedStream(s.name, s.method, f"/{s.path}", s.summary, included) for s, included in all_streams]
@@ -118,8 +127,20 @@ def from_call(call: HttpCall, notes: list[str]) -> Beginning:
     return finished(plan, proposed, [*notes, *reader.notes])
 
 
-def from_manifest(text: str) -> Beginning:
-    """A manifest as it is."""
+def from_nothing(name: str) -> Beginning:
+    """One stream of an API that is yet to be named."""
+    plan = ManifestPlan(name or "New connector", "https://api.example.com")
+    reader = CallReader(plan)
+    stream = reader.stream(HttpCall("GET", "https://api.example.com/v1/records"))
+    stream.primary_key = ["id"]
+    plan.streams = [stream]
+    return finished(plan, [], [])
+
+
+def from_manifest(text: str, files: Mapping[str, str]) -> Beginning:
+    """A manifest as it is, with the files beside it in it."""
+    bundle = bundled_with(text, files)
+    text = bundle.text
     if len(text) > LARGEST_MANIFEST:
         raise ConfigError(f"the manifest has {len(text):,} characters, the limit is {LARGEST_MANIFEST:,}")
     values = parse(text)
@@ -128,7 +149,10 @@ def from_manifest(text: str) -> Beginning:
             "the text is not a manifest: it has no `streams`",
             hint="Use a manifest of a low-code source, as YAML or JSON.",
         )
-    notes: list[str] = []
+    notes = [
+        *bundle.notes,
+        *([f"The manifest has in it: {', '.join(bundle.included)[:300]}."] if bundle.included else []),
+    ]
     try:
         resolved = resolve(values)
     except ConfigError:  # a validation says where
@@ -139,7 +163,7 @@ def from_manifest(text: str) -> Beginning:
     elif classes:
         notes.append(
             f"The manifest uses Python components ({', '.join(classes)[:300]}). They are not in it, and do not "
-            "run: replace them, or put the text of its components.py into `metadata.components_py`."
+            "run: begin with its components.py too, or put its text into `metadata.components_py`."
         )
     title = str(connection_specification(resolved or values).get("title") or "")
     title = title.removesuffix(" Spec").removeprefix("Source ").strip()

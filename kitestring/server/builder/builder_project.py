@@ -16,6 +16,7 @@ from kitestring.errors import ConfigError, ConnectorError
 from kitestring.redact import MASK
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, missing_resource
+from kitestring.server.jobs.config_updates import merge_changes
 from kitestring.server.observability.audit import ACTOR
 from kitestring.server.secrets import secret_box
 from kitestring.server.secrets.secret_box import SecretBox, is_reference, is_sealed
@@ -170,6 +171,20 @@ def change(
         plain = opened_config(context, row, config)
         values["config"] = sealed_config(context.secret_box, plain, row.config, secrets, project_id)
     store(context, db, row, values)
+
+
+def renew_config(
+    context: Context, db: Connection, project_id: str, before: Mapping[str, Any], config: Mapping[str, Any]
+) -> None:
+    """Save what a vendor has renewed in the test configuration, opened as `before` and `config`; all of it is sealed.
+    The revision stays: nobody's text changes."""
+    own = builder_projects.c.id == project_id
+    stored = db.execute(select(builder_projects.c.config).where(own).with_for_update()).scalar_one_or_none()
+    if stored is None:
+        return
+    merged = merge_changes(stored, before, config)
+    sealed = sealed_config(context.secret_box, merged, stored, None, project_id)
+    db.execute(update(builder_projects).where(own).values(config=sealed))
 
 
 def require_revision(db: Connection, project_id: str, revision: int) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from kitestring import registry
+from kitestring.declarative.builder.bundle import bundled_file
 from kitestring.declarative.manifest import read_text
 from kitestring.server.connectors import connector_version, definitions
 from kitestring.server.http.problem import Problem
@@ -44,4 +45,5 @@ def of_connector(db: Connection, definition_id: str) -> ConnectorManifest:
             f"{definition.name} is written in Python, and the builder edits low-code manifests",
             hint="Choose a connector that is a manifest, or begin from the API's address.",
         )
-    return ConnectorManifest(definition.name, definition.version, icon, read_text(path))
+    text = bundled_file(path, read_text(path)).text
+    return ConnectorManifest(definition.name, definition.version, icon, text)

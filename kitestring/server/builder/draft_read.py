@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table
 
 from kitestring.server.builder import builder_project
 from kitestring.server.context import Context
-from kitestring.server.jobs.config_updates import ConfigUpdater, DraftConfigUpdater, merge_changes
+from kitestring.server.jobs.config_updates import ConfigUpdater, DraftConfigUpdater
 from kitestring.server.jobs.connection_plan import Endpoint
 from kitestring.server.store.tables import builder_projects
 
@@ -83,16 +83,10 @@ class ProjectConfigUpdater(ConfigUpdater):
         return builder_projects
 
     def save(self, end: str, config: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Save what the read has changed, all of it sealed: the spec is the draft's, which may mark no secrets."""
-        context, endpoint = self._context, self._ends[end]
-        own = builder_projects.c.id == endpoint.id
-        with context.store.write() as db:
-            stored = db.execute(select(builder_projects.c.config).where(own).with_for_update()).scalar_one_or_none()
-            if stored is None:
-                return
-            merged = merge_changes(stored, endpoint.config, config)
-            sealed = builder_project.sealed_config(context.secret_box, merged, stored, None, endpoint.id)
-            db.execute(update(builder_projects).where(own).values(config=sealed))
+        """Save what the read has changed. The spec is the draft's, which may mark no secrets: all of it is sealed."""
+        endpoint = self._ends[end]
+        with self._context.store.write() as db:
+            builder_project.renew_config(self._context, db, endpoint.id, endpoint.config, config)
         self.renewed[end] = config
 
     def save_credential_ends(self, end: str, ends: Sequence[Mapping[str, Any]]) -> None:

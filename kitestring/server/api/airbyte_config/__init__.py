@@ -1,6 +1,7 @@
 """The part of Airbyte's Config API, at /api/v1, that clients call. Every call is a POST with a JSON body."""
 
 from kitestring.server.api.airbyte_config import (
+    builder_consents,
     builder_projects,
     connections,
     definitions,
@@ -22,4 +23,5 @@ ROUTERS = (
     definitions.destinations,
     builder_projects.router,
     builder_projects.manifests,
+    builder_consents.router,
 )

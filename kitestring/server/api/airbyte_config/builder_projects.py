@@ -15,11 +15,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select, update
 
 from kitestring import json_codec
+from kitestring.declarative.python_components import FIELD
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.server.auth.access import ASKS, Editor, Reader, ServerContext
 from kitestring.server.builder import builder_project, connector_manifest, draft_read, publication
 from kitestring.server.builder.builder_project import Origin
-from kitestring.server.connections import endpoints
+from kitestring.server.connections import version_upgrade
 from kitestring.server.connectors import connector_version
 from kitestring.server.connectors import definitions as connector_definitions
 from kitestring.server.context import Context
@@ -51,6 +52,15 @@ class ProjectDetails(BaseModel):
 
     name: str = Field(min_length=1, max_length=200)
     draftManifest: dict[str, Any] | None = None
+    componentsFileContent: str | None = Field(None, max_length=4_000_000)
+    """The text of a `components.py`: the draft carries it. It runs once an instance admin has approved it."""
+
+    def draft(self) -> dict[str, Any] | None:
+        """The manifest with its components in it."""
+        if self.draftManifest is None or self.componentsFileContent is None:
+            return self.draftManifest
+        metadata = {**(self.draftManifest.get("metadata") or {}), FIELD: self.componentsFileContent}
+        return {**self.draftManifest, "metadata": metadata}
 
 
 class ConfigProjectCreate(ProjectsInWorkspace):
@@ -218,7 +228,7 @@ def get_project_of_definition(caller: Reader, context: ServerContext, body: Proj
 
 @router.post("/create", operation_id="configCreateBuilderProject")
 def create_project(caller: Editor, context: ServerContext, body: ConfigProjectCreate) -> Any:
-    details = body.builderProject
+    details, draft = body.builderProject, body.builderProject.draft()
     with context.store.write() as db:
         workspaces.get(db, str(body.workspaceId))
         project_id = builder_project.create(
@@ -226,7 +236,7 @@ def create_project(caller: Editor, context: ServerContext, body: ConfigProjectCr
             db,
             workspace_id=str(body.workspaceId),
             name=details.name,
-            draft=connector_version.yaml_of(details.draftManifest) if details.draftManifest is not None else "",
+            draft=connector_version.yaml_of(draft) if draft is not None else "",
             origin=Origin("manifest" if details.draftManifest is not None else "empty"),
         )
     return {"workspaceId": str(body.workspaceId), "builderProjectId": project_id}
@@ -265,7 +275,7 @@ def full_resolve(caller: Editor, context: ServerContext, body: FullResolution) -
 @router.post("/update", status_code=204, operation_id="configUpdateBuilderProject")
 def update_project(caller: Editor, context: ServerContext, body: ConfigProjectUpdate) -> Response:
     """Change name and draft. Airbyte's clients name no revision: the last one wins."""
-    write_draft(context, body, body.builderProject.name, body.builderProject.draftManifest)
+    write_draft(context, body, body.builderProject.name, body.builderProject.draft())
     return Response(status_code=204)
 
 
@@ -441,27 +451,43 @@ def list_manifests(caller: Reader, context: ServerContext, body: ManifestsOfSour
 
 @manifests.post("/create_manifest", status_code=204, operation_id="configCreateManifest")
 def create_manifest(caller: Editor, context: ServerContext, body: ManifestCreate) -> Response:
-    """A new version. Where it is set active, all sources run it at once."""
+    """A new version. Where it is set active, all sources run it at once; connections of streams that it breaks are
+    paused."""
     manifest = connector_definitions.check_manifest(body.declarativeManifest.manifest)
-    note = body.declarativeManifest.description
+    note, text = body.declarativeManifest.description, connector_version.yaml_of(manifest)
+    with context.store.read() as db:
+        definition_id = own_definition(db, body).id
+    if not body.setAsActiveManifest:
+        with context.store.write() as db:
+            connector_version.add(context, db, definition_id, text, note=note)
+        return Response(status_code=204)
+    replacement = version_upgrade.compare_with_sources(context, definition_id, text)
     with context.store.write() as db:
         row = own_definition(db, body)
-        if body.setAsActiveManifest:
-            connector_version.replace_current(context, db, row.id, manifest, note=note)
-            endpoints.connector_changed(db, row.id, caller.instance_admin)
-        else:
-            connector_version.add(context, db, row.id, connector_version.yaml_of(manifest), note=note)
+
+        def run() -> int:
+            return connector_version.replace_current(context, db, row.id, manifest, note=note)
+
+        version_upgrade.replace(context, db, row, replacement, run, caller.instance_admin)
     return Response(status_code=204)
 
 
 @manifests.post("/update_active_manifest", status_code=204, operation_id="configUpdateActiveManifest")
 def update_active_manifest(caller: Editor, context: ServerContext, body: ActiveManifest) -> Response:
-    """Have all sources of a connector run a version, newer or older."""
+    """Have all sources of a connector run a version, newer or older; connections of streams that it breaks are
+    paused."""
+    with context.store.read() as db:
+        definition_id = own_definition(db, body).id
+        version = connector_version.get(db, definition_id, body.version)
+    replacement = version_upgrade.compare_with_sources(context, definition_id, version.manifest)
     with context.store.write() as db:
         row = own_definition(db, body)
-        version = connector_version.get(db, row.id, body.version)
-        values = {"manifest": connector_version.values_of(version.manifest), "version": version.version}
-        db.execute(update(definitions).where(definitions.c.id == row.id).values(**values))
-        connector_version.run_version(db, row.id, version.version)
-        endpoints.connector_changed(db, row.id, caller.instance_admin)
+
+        def run() -> int:
+            values = {"manifest": connector_version.values_of(version.manifest), "version": version.version}
+            db.execute(update(definitions).where(definitions.c.id == row.id).values(**values))
+            connector_version.run_version(db, row.id, version.version)
+            return int(version.version)
+
+        version_upgrade.replace(context, db, row, replacement, run, caller.instance_admin)
     return Response(status_code=204)

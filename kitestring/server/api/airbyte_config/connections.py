@@ -76,6 +76,7 @@ class ConfigConnectionChange(BaseModel):
     schedule: Basic | None = None
     scheduleType: Literal["manual", "basic", "cron"] | None = None
     scheduleData: ConfigSchedule | None = None
+    continuous: bool | dict[str, int] | None = None
     status: Literal["active", "inactive", "deprecated"] | None = None
     nonBreakingChangesPreference: Literal["ignore", "disable", "propagate_columns", "propagate_fully"] | None = None
     operationIds: list[str] | None = None
@@ -104,7 +105,7 @@ class ConfigConnectionChange(BaseModel):
         if kind is None:
             return None
         if kind == "manual":
-            return dict(schedule.MANUAL)
+            return schedule.from_api({"scheduleType": "manual", "continuous": self.continuous})
         if kind == "cron" and data.cron:
             form = {"type": "cron", "expression": data.cron.cronExpression, "time_zone": data.cron.cronTimeZone}
             return schedule.parse(form)
@@ -162,7 +163,7 @@ def timing(form: schedule.Schedule) -> dict[str, Any]:
     if form["type"] == "basic":
         basic = {"units": form["every"], "timeUnit": form["unit"]}
         return {"scheduleType": "basic", "scheduleData": {"basicSchedule": basic}, "schedule": basic}
-    return {"scheduleType": "manual"}
+    return schedule.to_api(form)
 
 
 def read_connection(context: Context, connection_id: str, body: Any = None) -> dict[str, Any]:
