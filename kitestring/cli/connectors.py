@@ -55,7 +55,7 @@ def search(
     from kitestring.airbyte.connector_index import search_entries
     from kitestring.errors import ConfigError
 
-    rows = search_entries(" ".join(words), connector_rows(ctx, kind), lambda row: (row["name"], row["title"]))
+    rows = search_entries(" ".join(words), connector_rows(ctx, kind), lambda row: (row["name"], words_of(row)))
     if not rows and not as_json:
         raise ConfigError(
             f"no connector has a name like {' '.join(words)}",
@@ -96,7 +96,7 @@ def show(
                 typer.echo(f"not installed: kitestring connectors install {entry.name}\n")
             return
     for connector in connectors:
-        typer.echo(f"{connector.kind} {connector.name}: {summary(connector)}\nfrom {origin(connector)}")
+        typer.echo(f"{connector.kind} {connector.name}: {described(connector)}\nfrom {origin(connector)}")
         typer.echo(facts_line(connector.facts()))
         if connector.installation is not None:
             typer.echo("\n".join(entry_lines(connector.installation.entry)[1:]))
@@ -127,7 +127,8 @@ def connector_rows(ctx: typer.Context, kind: str) -> Iterator[dict[str, Any]]:
                 "name": connector.name,
                 "status": "there",
                 "from": origin(connector),
-                "title": summary(connector),
+                "title": connector.title(),
+                "summary": summary(connector),
             }
         entries = {entry.name: entry for entry in index.entries if entry.kind == connector_kind}
         for installation in installed_connectors.installations():
@@ -168,11 +169,20 @@ def show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
                 row["kind"],
                 row["status"],
                 row.get("version", ""),
-                row["title"] + (f" ({row['support']}, {row['licence']})" if "support" in row else ""),
+                words_of(row) + (f" ({row['support']}, {row['licence']})" if "support" in row else ""),
             ]
             for row in rows
         ],
     )
+
+
+def words_of(row: dict[str, Any]) -> str:
+    """The name and the description of a connector's row."""
+    return f"{row['title']}: {row['summary']}" if row.get("summary") else str(row["title"])
+
+
+def described(connector: Connector) -> str:
+    return words_of({"title": connector.title(), "summary": summary(connector)})
 
 
 def entry_lines(entry: IndexEntry) -> list[str]:
@@ -205,18 +215,20 @@ def manifest_folder(ctx: typer.Context) -> Path | None:
 
 
 def summary(connector: Connector) -> str:
-    """The first sentence of its description, or how to install what it needs."""
+    """The data it moves, or how to install what it needs; empty for an installed connector."""
     from kitestring.errors import ConfigError, KitestringError
 
     if connector.installation is not None:
-        return connector.installation.entry.title
+        return ""
     try:
+        if declared := connector.facts().summary:
+            return declared
         form = connector.spec()
     except ConfigError as error:
         return f"({error.hint})"
     except KitestringError as error:  # a broken connector does not hide the others
         return f"({error.message})"
-    text = " ".join(str(form.get("description") or form.get("title") or "").split())
+    text = " ".join(str(form.get("description") or "").split())
     return text.split(". ")[0].rstrip(".")
 
 

@@ -224,6 +224,37 @@ def format_(
 
 
 @app.command()
+def bundle(
+    ctx: typer.Context,
+    file: FILE,
+    output: Annotated[str, typer.Option("--output", "-o", help="The file to write. Default: stdout.")] = "",
+) -> None:
+    """Write a manifest with the files beside it in one text: components.py, and the schemas of its streams.
+
+    This is the form that the connector builder of a server takes. Comments and order stay.
+
+    \b
+    kitestring manifest bundle source-acme/manifest.yaml -o connectors/acme.yaml
+    """
+    from kitestring.cli.global_options import cli_context
+    from kitestring.declarative.builder.bundle import bundled_file
+
+    path = path_of(ctx, file)
+    bundled = bundled_file(path, text_of(path))
+    if output:
+        place = cli_context(ctx).path(output)
+        partial = place.with_name(f".{place.name}.tmp")
+        partial.write_text(bundled.text, "utf-8")
+        partial.replace(place)
+        typer.echo(f"wrote {place}")
+    else:
+        typer.echo(bundled.text, nl=False)
+    typer.echo(f"with {', '.join(bundled.included) or 'nothing: no file beside it belongs to it'}", err=True)
+    for note in bundled.notes:
+        typer.echo(note, err=True)
+
+
+@app.command()
 def resolve(ctx: typer.Context, file: FILE) -> None:
     """Print a manifest as the engine reads it, as JSON: references replaced, parameters handed down, types filled in.
 

@@ -74,6 +74,7 @@ def push(
 ) -> None:
     """Write a file to a builder project, byte for byte, and publish it if asked. Without a project it makes one.
 
+    components.py and schema files beside the manifest go with it, in its text (`kitestring manifest bundle`).
     What differs is shown, and replaced after a question. If somebody changes the project meanwhile, nothing is written.
     The server is --server or KITESTRING_SERVER, by default the one of this machine.
 
@@ -83,9 +84,13 @@ def push(
     """
     from kitestring.cli.jobs import server_of
     from kitestring.cli.manifest import path_of
+    from kitestring.declarative.builder.bundle import bundled_file
 
     path = path_of(ctx, file)
-    text = read(path)
+    bundle = bundled_file(path, read(path))
+    text = bundle.text
+    if bundle.included:
+        typer.echo(f"with {', '.join(bundle.included)}", err=True)
     with server_of(ctx) as server:
         revision = pushed(server, path, text, project, workspace, yes)
         if publish:

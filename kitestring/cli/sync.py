@@ -40,6 +40,8 @@ class Run:
     max_nulled_share: float = 0.01
     allow_empty: bool = False
     accept_deletes: bool = False
+    window_s: float | None = None
+    """The length of the windows of a continuous sync; None for one that ends."""
 
 
 def sync(
@@ -78,6 +80,13 @@ def sync(
         int | None,
         typer.Option(min=0, help="The largest number of rejected records. Default: 1000.", show_default=False),
     ] = None,
+    continuous: Annotated[
+        bool,
+        typer.Option("--continuous", help="Go on with changes until Ctrl-C, and reconcile every few minutes."),
+    ] = False,
+    window: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="With --continuous: the time between reconciliations.")
+    ] = 300.0,
     state: Annotated[str, STATE] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -88,6 +97,7 @@ def sync(
     kitestring sync                              every connection of kitestring.yaml
     kitestring sync helpdesk --streams tickets
     kitestring sync helpdesk --dry-run           what would it cost?
+    kitestring sync shop --continuous            changes of a database, about a second after their commit
     kitestring sync --source sample -s users --source-config count=1000 \\
         --destination files --destination-config '{"path": "out", "format": "jsonl"}'
 
@@ -99,6 +109,10 @@ def sync(
     if cli.server:
         if flags or state or dry_run:
             raise typer.BadParameter("a server runs connections of its own: give their names, and no flags for ends")
+        if continuous:
+            raise typer.BadParameter("on a server, a connection with `schedule: continuous` goes on by itself")
+        if allow_empty:
+            raise typer.BadParameter("a server allows it by a setting of the connection: set its `allow_empty`")
         if accept:
             raise typer.BadParameter("on a server, accept with `kitestring state accept NAME`, then sync")
         from kitestring.cli import server_target
@@ -110,11 +124,16 @@ def sync(
         runs = [run_from_flags(cli, source, source_config, destination, destination_config)]
     else:
         runs = [run_from_project(cli, name) for name in connections or connection_names(cli)]
+    if continuous and dry_run:
+        raise typer.BadParameter("--dry-run estimates one sync, and --continuous has no end: leave one of the two out")
+    if continuous and len(runs) > 1:
+        raise typer.BadParameter(f"--continuous runs one connection, and there are {len(runs)}: name one")
     stream_names = listed(streams)
     codes, printed = [], []
     for run in runs:
         run.allow_empty = run.allow_empty or allow_empty
         run.accept_deletes = accept
+        run.window_s = window if continuous else None
         run.max_rejects = run.max_rejects if max_rejects is None else max_rejects
         if stream_names:
             run.streams = select_streams(run, stream_names)
@@ -213,7 +232,7 @@ def sync_connection(
     """Run one connection and show it; its exit code and its result as JSON."""
     from kitestring import library
     from kitestring.cli import display
-    from kitestring.engine import Progress
+    from kitestring.engine import Continuous, Progress
     from kitestring.engine.waits import noted_waits
 
     states = state_store(cli, state)
@@ -223,6 +242,7 @@ def sync_connection(
         forget(states, run)
     progress = Progress()
     with cancel_on_signal() as cancel, noted_waits(progress), display.live(run.name, progress, quiet):
+        continuous = None if run.window_s is None else Continuous(cancel, run.window_s, retries=True)
         result: Result = library.sync(
             source,
             destination,
@@ -237,7 +257,8 @@ def sync_connection(
             allow_empty=run.allow_empty,
             accept_deletes=run.accept_deletes,
             progress=progress,
-            cancel=cancel,
+            cancel=cancel if continuous is None else None,
+            continuous=continuous,
         )
     if not as_json:
         display.summary(result, cli.secrets)

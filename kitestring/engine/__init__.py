@@ -1,5 +1,6 @@
 """The engine: `sync.py` holds the loop; read it first."""
 
+from kitestring.engine.continuous import Continuous, WindowEnd
 from kitestring.engine.estimate import Estimate, StreamEstimate, estimate
 from kitestring.engine.progress import Progress, StreamProgress
 from kitestring.engine.rejects import Rejects
@@ -10,6 +11,7 @@ from kitestring.engine.state import JsonStates, MemoryStates, SqliteStates, Stat
 from kitestring.engine.sync import sync
 
 __all__ = [
+    "Continuous",
     "Estimate",
     "JsonStates",
     "MemoryStates",
@@ -23,6 +25,7 @@ __all__ = [
     "StreamEstimate",
     "StreamProgress",
     "StreamResult",
+    "WindowEnd",
     "estimate",
     "replay",
     "sync",

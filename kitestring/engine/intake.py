@@ -43,7 +43,7 @@ class Intake:
         self._number += 1
         self._latest = batch.stream
         pending = self.pending[batch.stream]
-        while pending and pending.is_table is not batch.is_table:
+        while not pending.joins(batch):
             yield self._take(pending)
         for step in pending.add(batch, self._number, self._shared_number):
             self._flushed.add(step.stream)

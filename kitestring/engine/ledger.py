@@ -137,7 +137,7 @@ class Ledger:
         progress.written = figures.written + figures.unchanged + figures.deleted
         cursor = self.routes[step.stream].read.cursor
         if cursor and step.last is not None and step.stream in self.resumed:
-            progress.lag_s = lag_of(step.last.get(CHANGED_AT) or at(step.last, cursor))
+            self.progress.lag_s = progress.lag_s = lag_of(step.last.get(CHANGED_AT) or at(step.last, cursor))
         if self._only_adds(step.stream):
             self._coverage.add(step.stream)
         self.merge(step.checkpoints)

@@ -2,7 +2,8 @@
 
 A full refresh is a listing in itself. For an incremental stream the keys are read once more, after its records are
 written. Nothing is deleted after an error, a suspicion, or a record without a readable key; and where a listing lacks
-more records than allowed, not before a second listing lacks the same ones, or somebody accepts it.
+more records than allowed, not before a second listing lacks the same ones, or somebody accepts it. An empty listing is
+never believed before somebody accepts it.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class MissingRecords:
         self._listing: KeyListing | None = None
         self._doubt = ""
         self._rejected: list[Key] = []
+        self._is_empty = True
         self._lock = threading.Lock()
         self._identity = identifier(route.written.primary_key, route.written.schema)
 
@@ -78,6 +80,7 @@ class MissingRecords:
     def add(self, batch: Batch) -> None:
         """The source has these records, as they are written."""
         if not self._doubt and len(batch):
+            self._is_empty = False
             self._listed().add(self._keys(batch))
 
     def reject(self, rejects: Iterable[Reject]) -> None:
@@ -155,6 +158,12 @@ class MissingRecords:
             return Receipt()
         if not self._is_believable(listing, held, missing):
             self.new_note |= {"missing": missing, "held": held, "missing_keys": smallest(listing)}
+            if self._is_empty and not self._rejected:
+                figures.suspect(
+                    f"the source lists no record at all, and the destination has {held}: they stay until you accept it "
+                    "(kitestring sync --accept, or on the connection)"
+                )
+                return None
             figures.suspect(
                 f"the source does not list {missing} of the {held} records of the destination, more than "
                 f"{self.detection.most_percent:g} %: they stay until the next listing lacks them too, or until you "
@@ -172,7 +181,11 @@ class MissingRecords:
 
     def _is_believable(self, listing: KeyListing, held: int, missing: int) -> bool:
         allowed = held * self.detection.most_percent / 100
-        if missing <= allowed or self.accepted:
+        if self.accepted:
+            return True
+        if self._is_empty and not self._rejected:  # an outage lists nothing as often as it is asked
+            return False
+        if missing <= allowed:
             return True
         sample = set(self.note.get("missing_keys") or ())
         if not sample or missing - int(self.note.get("missing") or 0) > allowed:

@@ -8,11 +8,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kitestring.batch import Batch
 from kitestring.errors import KitestringError
 from kitestring.types import Checkpoint, Receipt, Record, Reject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Covering: TypeAlias = tuple[str, Checkpoint, Mapping[str, int]]
 """A stream's key, a checkpoint, and the records of each stream it covers since the checkpoint before."""
@@ -119,9 +122,14 @@ class Pending:
     def age_s(self) -> float:
         return time.monotonic() - self.since
 
-    @property
-    def is_table(self) -> bool:
-        return self.parts[0].is_table
+    def joins(self, batch: Batch) -> bool:
+        """False where the waiting records and these have no common form: they become batches of their own."""
+        if not self.parts or self.parts[-1].is_table is not batch.is_table:
+            return not self.parts
+        if not batch.is_table or batch.table().schema.equals(self.parts[-1].table().schema):
+            return True
+        schema = batch.table().schema
+        return all(have_common_form(part.table().schema, schema) for part in self.parts)
 
     def add(self, batch: Batch, number: int = 1, shared: int = 0) -> Iterator[Step]:
         """Add a batch; yields full batches, each with the checkpoints that it completes.
@@ -190,3 +198,26 @@ class Pending:
         for part in parts:
             rows.extend(part.rows())
         return Batch(self.stream, rows=rows, nbytes=nbytes)
+
+
+def have_common_form(before: pa.Schema, after: pa.Schema) -> bool:
+    """True where tables with these schemas are one table with the same values. (A column that was altered meanwhile has
+    another type: a text with bytes, or a decimal with floats, would become something else.)"""
+    types = [dict(zip(schema.names, schema.types, strict=True)) for schema in (before, after)]
+    return all(is_kept(type_, types[1][name]) for name, type_ in types[0].items() if name in types[1])
+
+
+def is_kept(before: pa.DataType, after: pa.DataType) -> bool:
+    """True where the values of both types are the same in a type that has both."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if before == after or is_.is_null(before) or is_.is_null(after):
+        return True
+    if is_.is_signed_integer(before) and is_.is_signed_integer(after):
+        return True
+    if is_.is_struct(before) and is_.is_struct(after):
+        return have_common_form(pa.schema(list(before)), pa.schema(list(after)))
+    if is_.is_list(before) and is_.is_list(after):
+        return is_kept(before.value_type, after.value_type)
+    return False

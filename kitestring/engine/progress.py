@@ -10,6 +10,7 @@ from typing import Any
 
 from kitestring.activity import SHOWN_FIRST, Activity
 from kitestring.engine.pace import Pace
+from kitestring.engine.result import Result, Status
 
 ENDED = ("succeeded", "suspicious", "failed", "cancelled")
 LEAST_SHARE = 0.01
@@ -145,10 +146,43 @@ class StreamProgress:
 
 
 @dataclass(slots=True)
+class Windows:
+    """The windows of a continuous sync that have ended: their number, how many were suspicious, the end of the last
+    one in epoch seconds, and the sums of each stream: `read`, `written` and `bytes`."""
+
+    ended: int = 0
+    suspicious: int = 0
+    last_at: float = 0.0
+    sums: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, result: Result) -> None:
+        self.ended += 1
+        self.suspicious += result.status is Status.suspicious
+        self.last_at = time.time()
+        for key, stream in result.streams.items():
+            sums = self.sums.setdefault(key, {"read": 0, "written": 0, "bytes": 0})
+            sums["read"] += stream.read
+            sums["written"] += stream.written + stream.unchanged + stream.deleted
+            sums["bytes"] += stream.nbytes
+
+    def added_to(self, streams: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Snapshots of streams with the sums of the windows before."""
+        added = {}
+        for key in [*streams, *(key for key in self.sums if key not in streams)]:
+            body = {"status": "reading", "read": 0, "written": 0, "bytes": 0, **streams.get(key, {})}
+            added[key] = body | {name: body[name] + value for name, value in self.sums.get(key, {}).items()}
+        return added
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"ended": self.ended, "suspicious": self.suspicious, "last_at": round(self.last_at, 3)}
+
+
+@dataclass(slots=True)
 class Progress:
     """All streams of a sync, by their name in the source. One thread writes it; others may read it at any time.
 
     `expected`: the records that a full refresh of a stream had the last time. What the source says counts more.
+    `windows`: those of a continuous sync; `streams` are those of the present window.
     """
 
     streams: dict[str, StreamProgress] = field(default_factory=dict)
@@ -157,19 +191,36 @@ class Progress:
     """The announced waits of all streams."""
     pace: Pace = field(default_factory=Pace)
     expected: Mapping[str, int] = field(default_factory=dict)
+    windows: Windows | None = None
+    lag_s: float | None = None
+    """The lag of the last change that was written, of any stream."""
+
+    def end_window(self, result: Result) -> None:
+        """A window has ended: its figures become sums."""
+        self.windows = self.windows or Windows()
+        self.windows.add(result)
+        self.streams = {}
 
     def snapshot(self) -> dict[str, Any]:
         """The counters as JSON."""
         streams = list(self.streams.items())
         for _, stream in streams:
             stream.note()
-        return {
+        bodies, summary = {name: stream.snapshot() for name, stream in streams}, self.summary()
+        body = {
             "seconds": round(time.monotonic() - self.started, 1),
-            "streams": {name: stream.snapshot() for name, stream in streams},
+            "streams": bodies,
             "waiting": self.waits.waiting,
             "requested_wait_s": self.waits.requested_wait_s,
-            "summary": self.summary(),
+            "summary": summary,
         }
+        if self.windows is not None:
+            body["streams"] = bodies = self.windows.added_to(bodies)
+            summary |= {name: sum(stream[name] for stream in bodies.values()) for name in ("read", "written")}
+            summary |= {"streams": len(bodies), "windows": self.windows.snapshot()}
+        if self.lag_s is not None:
+            summary["lag_s"] = round(self.lag_s, 1)
+        return body
 
     def summary(self) -> dict[str, Any]:
         """The sync in short: its phase and counts, the share that is done and the time left where all streams can say

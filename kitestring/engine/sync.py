@@ -31,7 +31,7 @@ from kitestring.engine.selection import Route, Selection, routes
 from kitestring.engine.state import MemoryStates, StateStore
 from kitestring.engine.truncate import accept_truncate, empty_stream
 from kitestring.engine.writer import Writer
-from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.errors import Cancelled, ConfigError, ConnectorError, KitestringError
 from kitestring.source import Source
 from kitestring.types import Catalog, SchemaChange, Truncate
 
@@ -57,6 +57,7 @@ def sync(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
     catalog: Catalog | None = None,
+    only_incremental: bool = False,
 ) -> Result:
     """Copy streams and return the reconciled result.
 
@@ -68,6 +69,7 @@ def sync(
     `allow_empty`. `accept_deletes`: a stream with `detect_deletes` loses the records that its source does not list,
     however many. Set `cancel` from another thread to stop.
     `catalog`: the source's catalog where it was just discovered, so that it is not discovered twice.
+    `only_incremental`: a stream that would be read as a full refresh is refused.
     """
     if states is None:
         states = MemoryStates()
@@ -75,11 +77,23 @@ def sync(
     with states.lock(connection):
         chosen = routes(catalog or source.discover(), streams, destination, prefix, namespace)
         by_key = {route.read.key: route for route in chosen}
+        if only_incremental:
+            refuse_full_refreshes(chosen)
         ledger = Ledger(source, by_key, states, connection, rejects, max_rejects, progress or Progress())
         missing = missing_records(by_key, destination, ledger.listings, accept_deletes)
         limits = Limits(allow_empty, max_nulled_share)
         run = Sync(source, destination, by_key, ledger, limits, missing, cancel or threading.Event()).run
         return copy_context().run(run)  # what is noted of the thread's work ends with the sync
+
+
+def refuse_full_refreshes(chosen: Sequence[Route]) -> None:
+    for route in chosen:
+        if not route.read.incremental:
+            raise ConfigError(
+                f"the stream {route.read.key} is read as a full refresh, a continuous connection reads only changes",
+                hint="Read it as incremental, or take it out of the connection and into one with a schedule.",
+                stream=route.read.key,
+            )
 
 
 class Sync:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
@@ -32,11 +32,13 @@ from kitestring.server.api.airbyte_public import (
     workspaces,
 )
 from kitestring.server.api.document import ProblemBody
+from kitestring.server.api.kitestring import consents, session
 from kitestring.server.auth.authentication import AuthenticationMiddleware
 from kitestring.server.auth.request_credentials import PasswordCache
 from kitestring.server.context import Context
 from kitestring.server.http.compression import CompressionMiddleware
 from kitestring.server.http.idempotency import IdempotencyMiddleware
+from kitestring.server.http.known_parameters import refuse_unknown_parameters
 from kitestring.server.http.middleware import BodyLimitMiddleware, SecurityHeadersMiddleware, quiet_access_log
 from kitestring.server.http.problem import Problem, ProblemResponse, problem_of
 from kitestring.server.http.web_interface import Pages
@@ -68,7 +70,9 @@ def api_router() -> APIRouter:
     for part in airbyte_config.ROUTERS:
         router.include_router(part, prefix=CONFIG)
     for part in kitestring.ROUTERS:
-        router.include_router(part, prefix=OWN)
+        # Another server leads a browser back to these, with parameters of its own.
+        known = [] if part in (consents.router, session.router) else [Depends(refuse_unknown_parameters)]
+        router.include_router(part, prefix=OWN, dependencies=known)
     router.include_router(metrics.router)
     return router
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kitestring.errors import ConfigError
@@ -37,12 +38,8 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address of the API, with the actual port when the setting is 0."""
-        settings = self.context.settings
-        if self._socket is None or settings.public_url:
-            return settings.url
-        port = self._socket.getsockname()[1]
-        return settings.model_copy(update={"port": port}).url
+        """The address of the API."""
+        return self.context.settings.url
 
     def start(self) -> None:
         """Start all parts. `ConfigError` if the port is taken, or if others could reach a server without users."""
@@ -87,6 +84,9 @@ class Server:
         settings = self.context.settings
         require_users(self.context)
         self._socket = bind(settings)
+        # Addresses that the server writes, as the redirect of a consent, have the actual port where the setting is 0.
+        listening = settings.model_copy(update={"port": self._socket.getsockname()[1]})
+        self.context = replace(self.context, settings=listening)
         config = uvicorn.Config(
             create_app(self.context),
             http=HeaderTimeout,

@@ -37,6 +37,8 @@ class Settings(Config):
     """The key that encrypts secrets in the store: 32 bytes in base64. Default: `secret.key` in the data folder."""
     workers: int = option(4, ge=0, le=256)
     """How many jobs this process runs at the same time."""
+    continuous_jobs: int = option(16, ge=0, le=256)
+    """How many jobs of continuous connections this process runs beside these."""
     jobs_per_workspace: int = option(0, ge=0)
     """How many jobs of one workspace run at the same time on all workers; 0 is no limit."""
     jobs_per_source: int = option(0, ge=0)

@@ -12,6 +12,7 @@ from kitestring.replication_slot import RetainsLog
 from kitestring.server.child.call import ActionCall
 from kitestring.server.child.connector_setup import build_connector, connector_named, report_credential_ends, selections
 from kitestring.server.child.egress import restrict_to_network
+from kitestring.server.child.filter_fields import refuse_unknown_fields
 from kitestring.server.child.stream_preview import stream_preview
 
 
@@ -77,7 +78,7 @@ def search(call: ActionCall) -> Any:
             raise ConfigError(
                 f"{request['destination']['connector']} cannot be searched by meaning", hint="Search a vector store."
             )
-        return destination.search(
+        hits = destination.search(
             str(request["text"]),
             where=request.get("where"),
             limit=int(request.get("limit") or 10),
@@ -86,6 +87,9 @@ def search(call: ActionCall) -> Any:
             stream=request.get("stream"),
             **({"include_deleted": True} if request.get("includeDeleted") else {}),
         )
+        stream = request.get("stream")
+        refuse_unknown_fields(destination, request.get("where"), hits, [(stream, None)] if stream else None)
+        return hits
 
 
 def estimate(call: ActionCall) -> Any:

@@ -127,6 +127,7 @@ def builder_begin(call: ActionCall) -> Any:
         str(request.get("url") or ""),
         [str(name) for name in request.get("streams") or ()],
         lambda url: fetch_document(url).text,
+        request.get("beside") or {},
     )
     return beginning.values()
 

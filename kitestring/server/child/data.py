@@ -10,6 +10,8 @@ from kitestring.errors import ConfigError
 from kitestring.json_codec import dumps_text, plain, without_surrogates
 from kitestring.server.child.actions import open_connector
 from kitestring.server.child.call import ActionCall
+from kitestring.server.child.filter_fields import refuse_unknown_fields
+from kitestring.server.child.hit_fields import OF_CHUNKS, OF_HITS, field_name
 from kitestring.types import DELETED_AT, Record
 
 SAFE_INTEGER = 2**53
@@ -20,11 +22,6 @@ MAP_TEXT = 300
 
 MOST_CHARACTERS = 32 * 1024 * 1024
 """In one answer: the server has it in memory, several times over, for each reader at once."""
-
-OF_HITS = ("distance", "id", "record_id", "stream", "text", "url")
-"""The fields of a hit that are no field of the record (`payload.hit`)."""
-
-OF_CHUNKS = ("_ab_stream", "_ab_record_id", "chunk_number")
 
 
 def streams(call: ActionCall) -> Any:
@@ -57,14 +54,15 @@ def rows(call: ActionCall) -> Any:
 
     request = call.request
     with open_connector(call, "destination") as destination:
+        place = str(request["stream"]), request.get("namespace")
         page = browsing(call, destination, Browses).stored_rows(
-            str(request["stream"]),
-            request.get("namespace"),
+            *place,
             where=request.get("where"),
             limit=int(request["limit"]),
             offset=int(request["offset"]),
             include_deleted=bool(request.get("includeDeleted")),
         )
+        refuse_unknown_fields(destination, request.get("where"), page.rows, [place], page.fields)
         shape = chunk if isinstance(destination, Relates) else row
         longest = fitting(int(request["longest"]), page.rows)
         return {
@@ -98,6 +96,8 @@ def neighbours(call: ActionCall) -> Any:
             limit=int(request["limit"]),
             stream=request.get("stream"),
         )
+        stream = request.get("stream")
+        refuse_unknown_fields(destination, request.get("where"), hits, [(stream, None)] if stream else None)
         longest = fitting(int(request["longest"]), hits)
         return [{**chunk(hit, longest), "distance": hit["distance"]} for hit in hits]
 
@@ -108,9 +108,12 @@ def chunk_map(call: ActionCall) -> Any:
 
     request = call.request
     with open_connector(call, "destination") as destination:
+        names = [str(name) for name in request["streams"]]
         drawn = browsing(call, destination, Relates).chunk_map(
-            [str(name) for name in request["streams"]], where=request.get("where"), most=int(request["most"])
+            names, where=request.get("where"), most=int(request["most"])
         )
+        rows = [point.row for point in drawn.points]
+        refuse_unknown_fields(destination, request.get("where"), rows, [(name, None) for name in names])
         return {
             "points": [
                 {
@@ -159,12 +162,7 @@ def row(record: Record, longest: int) -> dict[str, Any]:
 
 def chunk(hit: Mapping[str, Any], longest: int) -> dict[str, Any]:
     """A chunk as it is shown: its own fields, and its metadata under the names of the record's fields."""
-    # `payload.hit` renames a field of the record that is called like a field of the hit.
-    metadata = {
-        name[1:] if name.startswith("_") and name[1:] in OF_HITS else name: value
-        for name, value in hit.items()
-        if name not in OF_HITS and name not in OF_CHUNKS
-    }
+    metadata = {field_name(name): value for name, value in hit.items() if name not in OF_HITS and name not in OF_CHUNKS}
     if hit.get("url") is not None and "source_url" not in metadata:
         metadata["url"] = hit["url"]
     text = hit.get("text")

@@ -70,10 +70,19 @@ def main() -> int:
 
 
 def run_action(call: ActionCall) -> Any:
-    from kitestring.server.child import actions, builder_actions, data, manifest_actions, refresh, sync
+    from kitestring.server.child import (
+        actions,
+        builder_actions,
+        consent_actions,
+        data,
+        follow,
+        manifest_actions,
+        refresh,
+        sync,
+    )
 
     action = str(call.request.get("action"))
-    modules = (sync, refresh, actions, data, builder_actions, manifest_actions)
+    modules = (sync, follow, refresh, actions, data, builder_actions, manifest_actions, consent_actions)
     handler: Any = {name: handler for module in modules for name, handler in module.ACTIONS.items()}.get(action)
     if handler is None:
         raise ConnectorError(f"unknown action of a child process: {action}")

@@ -1,8 +1,8 @@
 """The protocol between a worker and its child process: JSON lines, one message each, `{"kind": …}`.
 
     down (stdin)   request, answer, cancel
-    up (stdout)    secrets, progress, patience, save, forget, catalog, quota, config, renewal, credential_ends, used,
-                   event, result, error
+    up (stdout)    secrets, progress, patience, window, slot, save, forget, catalog, quota, config, renewal,
+                   credential_ends, used, event, result, error
 
 A message may carry a number; the child then waits for the `answer` with the same number: only then does a state count
 as saved. Errors are sent as `error_body` makes them.

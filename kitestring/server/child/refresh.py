@@ -21,7 +21,7 @@ from kitestring.server.child.call import ActionCall
 from kitestring.server.child.connector_setup import selections
 from kitestring.server.child.protocol import ParentChannel
 from kitestring.server.child.sync import catalog_of, key_in, open_ends, parent_states, run_sync
-from kitestring.source import Item, Source, declared_streams
+from kitestring.source import GoesOnAfterRefresh, Item, Source, declared_streams
 from kitestring.types import COUNTS, Catalog, Partition, State, States, Stream, SyncMode, Write
 
 log = logging.getLogger("kitestring.jobs")
@@ -70,7 +70,8 @@ def refresh(call: ActionCall) -> Any:
 
     `truncate` (default): the new copy replaces the old in one step when it is complete; until then, and if it fails,
     the old copy stays. An incremental stream is read as a full refresh and keeps its state: the next sync reads again
-    what changed since that state, so that nothing between the two is missed.
+    what changed since that state, so that nothing between the two is missed. A source with a log (`GoesOnAfterRefresh`)
+    goes on after the copy, also where the log before it is lost.
     `merge`: records are written over the old ones, and records that the source no longer has stay. The state of an
     incremental stream is forgotten; later attempts of this job continue from what earlier ones saved.
     """
@@ -82,19 +83,31 @@ def refresh(call: ActionCall) -> Any:
             request, catalog, all_chosen if all_chosen is not None else all_selections(call, catalog)
         )
         reads, forgotten = [], []
+        copied: list[Stream] = []
+        log_source = source if isinstance(source, GoesOnAfterRefresh) and source.follows_log else None
         for selection, route in zip(chosen, chosen_routes(request, catalog, chosen, destination), strict=True):
-            read = refresh_selection(selection, route, destination, truncate)
+            read = refresh_selection(selection, route, destination, truncate, log_source is not None)
             reads.append(read)
             if read.sync_mode == "incremental":
                 forgotten.append(route.read.key)
+            elif route.read.incremental:
+                copied.append(route.read)
         states = request.get("states") or {}
+        after = log_source.before_refresh(copied, states) if log_source is not None and copied else None
         if forgotten:
             states = call.parent.request_answer("forget", streams=forgotten)["states"]
-        return run_sync(call, source, destination, catalog, reads, parent_states(call, states))
+        result = run_sync(call, source, destination, catalog, reads, parent_states(call, states))
+        # (A suspicious copy may have been dropped.)
+        complete = [key for key, figures in result["streams"].items() if figures["status"] == "succeeded"]
+        if after is not None and complete:
+            call.parent.request_answer("save", states=after(complete), figures={})
+        return result
 
 
-def refresh_selection(selection: Selection, route: Route, destination: Destination, truncate: bool) -> Selection:
-    """The selection that reads a stream from the beginning."""
+def refresh_selection(
+    selection: Selection, route: Route, destination: Destination, truncate: bool, goes_on: bool = False
+) -> Selection:
+    """The selection that reads a stream from the beginning. `goes_on`: its source goes on after a full refresh."""
     read = route.read
     selection = replace(selection, detect_deletes=None)  # a new copy needs none, and `merge` lets records stay
     # The new copy keeps what the stream keeps: the latest version of each key or all, and deletions.
@@ -109,6 +122,8 @@ def refresh_selection(selection: Selection, route: Route, destination: Destinati
             hint="Clear the stream, then sync.",
             stream=read.key,
         )
+    if goes_on and not replaces:
+        return replace(selection, sync_mode="full_refresh", write_mode=read.write)
     if replaces and SyncMode.full_refresh in read.sync_modes:
         return replace(selection, sync_mode="full_refresh", write_mode=copy)
     if truncate:

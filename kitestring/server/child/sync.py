@@ -184,18 +184,25 @@ def run_sync(
             destination,
             chosen,
             states=states,
-            connection=str(request["connection"]),
-            rejects=Rejects(request["rejects"]) if request.get("rejects") else None,
-            max_rejects=int(request.get("max_rejects", 1000)),
-            max_nulled_share=float(request.get("max_nulled_share", 0.01)),
-            prefix=str(request.get("prefix") or ""),
-            namespace=request.get("namespace"),
-            allow_empty=allow_empty or bool(request.get("allow_empty")),
             progress=progress,
             cancel=call.cancel,
             catalog=catalog,
+            **options_of(request, allow_empty),
         )
     return result_body(result, call.request.get("limits") or {})
+
+
+def options_of(request: Mapping[str, Any], allow_empty: bool = False) -> dict[str, Any]:
+    """The options of the engine in a request."""
+    return {
+        "connection": str(request["connection"]),
+        "rejects": Rejects(request["rejects"]) if request.get("rejects") else None,
+        "max_rejects": int(request.get("max_rejects", 1000)),
+        "max_nulled_share": float(request.get("max_nulled_share", 0.01)),
+        "prefix": str(request.get("prefix") or ""),
+        "namespace": request.get("namespace"),
+        "allow_empty": allow_empty or bool(request.get("allow_empty")),
+    }
 
 
 def sync_action(call: ActionCall) -> Any:

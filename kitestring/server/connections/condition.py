@@ -34,6 +34,17 @@ def of_last_success(of: Any) -> Any:
     return query.order_by(jobs.c.id.desc()).limit(1).correlate(connections).scalar_subquery()
 
 
+def fresh_at() -> Any:
+    """The moment up to which the destination is known to be right: the start of the newest sync that succeeded, or the
+    end of the newest window of a continuous one that added up."""
+    window_end = jobs.c.options[("windows", "good_at_ms")].as_integer()
+    running = select(window_end).where(jobs.c.connection_id == connections.c.id, jobs.c.status == "running")
+    return func.coalesce(
+        running.limit(1).correlate(connections).scalar_subquery(),
+        of_last_success(func.coalesce(window_end, jobs.c.started_at_ms)),
+    )
+
+
 def column() -> ColumnElement[str]:
     """The condition of a row of `connections`."""
     last = of_last_job(jobs.c.status)

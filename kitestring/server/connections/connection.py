@@ -14,7 +14,14 @@ from sqlalchemy import Connection, insert, select, update
 from kitestring.airbyte import modes
 from kitestring.engine.selection import NewFields, Selection
 from kitestring.errors import ConfigError
-from kitestring.server.connections import endpoints, schedule, stream_deletes, stream_mappers, watched_slot
+from kitestring.server.connections import (
+    continuous_connection,
+    endpoints,
+    schedule,
+    stream_deletes,
+    stream_mappers,
+    watched_slot,
+)
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem, missing_resource
@@ -212,7 +219,7 @@ def create(
             destination_id=destination_id,
             status=status,
             schedule=form,
-            next_run_at_ms=schedule.next_ms(form, now, connection_id) if status == "active" else None,
+            next_run_at_ms=schedule.first_ms(form, now, connection_id) if status == "active" else None,
             namespace_definition=namespace_definition,
             namespace_format=namespace_format,
             prefix=prefix,
@@ -240,7 +247,7 @@ def change(context: Context, db: Connection, connection_id: str, values: Mapping
         if "schedule" in columns or "status" in columns:
             form = columns["schedule"] = schedule.parse(columns.get("schedule", row.schedule))
             active = columns.get("status", row.status) == "active"
-            columns["next_run_at_ms"] = schedule.next_ms(form, now, connection_id) if active else None
+            columns["next_run_at_ms"] = schedule.first_ms(form, now, connection_id) if active else None
             if active and row.status != "active":
                 columns |= {"status_reason": "", "failures": 0}
         db.execute(update(connections).where(connections.c.id == connection_id).values(**columns))
@@ -411,6 +418,8 @@ def check_plan(context: Context, db: Connection, connection_id: str) -> None:
     destination = runnable.destination.connector
     if not runnable.selections:
         raise Problem(422, "no stream is selected", hint="Name at least one stream in configurations.streams.")
+    if schedule.is_continuous(get(db, connection_id).schedule):
+        continuous_connection.require_changes(context, runnable)
     writes = definitions.supported_writes(destination)
     for stream in runnable.selections:
         if writes is not None and modes.write_of(stream.write_mode or "append") not in writes:

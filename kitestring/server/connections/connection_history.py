@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from kitestring.server.clock import now_ms
-from kitestring.server.connections import schedule
-from kitestring.server.store.tables import audit, jobs
+from kitestring.server.connections import condition, schedule
+from kitestring.server.store.tables import audit, connections, jobs
 
 DAYS = 30
 DAY_MS = 86_400_000
@@ -57,13 +57,10 @@ def last_jobs(db: Connection, connection_id: str) -> list[Any]:
 
 
 def fresh_at_ms(db: Connection, connection_id: str) -> int | None:
-    """The moment up to which the destination is known to be right: the start of the last job that succeeded."""
-    started: int | None = db.execute(
-        select(func.max(jobs.c.started_at_ms)).where(
-            jobs.c.connection_id == connection_id, jobs.c.status == "succeeded", jobs.c.kind.in_(DATA)
-        )
-    ).scalar_one()
-    return started
+    """The moment up to which the destination is known to be right."""
+    query = select(condition.fresh_at()).where(connections.c.id == connection_id)
+    moment: int | None = db.execute(query).scalar_one()
+    return moment
 
 
 def interval_ms(timing: Mapping[str, Any]) -> int | None:

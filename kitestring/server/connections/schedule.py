@@ -1,12 +1,14 @@
-"""Schedules: manual, every so often, or by cron (five fields, or Quartz's six and seven).
+"""Schedules: manual, every so often, continuous, or by cron (five fields, or Quartz's six and seven).
 
 The form in the store is one of
 
     {"type": "manual"}
     {"type": "basic", "every": 6, "unit": "hours"}
     {"type": "cron", "expression": "0 30 6 ? * MON-FRI", "time_zone": "Europe/Berlin"}
+    {"type": "continuous", "window_s": 300, "rollover_s": 86400}
 
-the last with an optional `jitter_s`. Quartz:
+that of cron with an optional `jitter_s`. A continuous connection has a job that does not end: it is reconciled after
+each window, and a new job follows it after `rollover_s`. Quartz:
 quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html.
 """
 
@@ -26,6 +28,8 @@ UNITS = ("minutes", "hours", "days", "weeks", "months")
 SECONDS = {"minutes": 60, "hours": 3600, "days": 86_400, "weeks": 7 * 86_400}
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 MOST_YEARS = 10
+WINDOW_S, MOST_WINDOW_S = 300, 3600
+ROLLOVER_S, MOST_ROLLOVER_S = 86_400, 7 * 86_400
 
 Schedule = Mapping[str, Any]
 MANUAL: Schedule = {"type": "manual"}
@@ -50,8 +54,13 @@ def parse(values: Any) -> dict[str, Any]:
         schedule |= {"expression": expression, "time_zone": zone}
         if next_ms(schedule, now_ms()) is None:
             raise ConfigError(f"the schedule {expression} never comes", hint="Correct its days, months or years.")
+    elif kind == "continuous":
+        schedule |= {
+            "window_s": seconds_of(values, "window_s", WINDOW_S, MOST_WINDOW_S),
+            "rollover_s": seconds_of(values, "rollover_s", ROLLOVER_S, MOST_ROLLOVER_S),
+        }
     elif kind != "manual":
-        raise ConfigError(f"there is no schedule of the type {kind}", hint="Take manual, basic or cron.")
+        raise ConfigError(f"there is no schedule of the type {kind}", hint="Take manual, basic, cron or continuous.")
     jitter = values.get("jitter_s", 0)
     if not isinstance(jitter, int | float) or isinstance(jitter, bool) or not 0 <= jitter <= 86_400:
         raise ConfigError("the schedule's jitter_s should be seconds, at most a day", hint="Write `jitter_s: 60`.")
@@ -64,8 +73,28 @@ def parse(values: Any) -> dict[str, Any]:
     return schedule
 
 
+def seconds_of(values: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    seconds = values.get(name, default)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= most:
+        raise ConfigError(
+            f"the schedule's {name} should be a whole number of seconds from 1 to {most}",
+            hint=f"Write `{name}: {default}`.",
+        )
+    return seconds
+
+
+def is_continuous(schedule: Schedule) -> bool:
+    return bool(schedule["type"] == "continuous")
+
+
+def first_ms(schedule: Schedule, now: int, key: str = "") -> int | None:
+    """The next run of a connection that was just created, changed or activated."""
+    return now if is_continuous(schedule) else next_ms(schedule, now, key)
+
+
 def next_ms(schedule: Schedule, after_ms: int, key: str = "") -> int | None:
-    """The next run after a moment, in UTC milliseconds; None for a manual schedule.
+    """The next run after a moment, in UTC milliseconds; None for a manual schedule, and a continuous one: the end of
+    its job starts the next.
 
     `key` (a connection's id) chooses the place within the jitter: the same one each time, so that intervals stay even.
     """
@@ -227,8 +256,20 @@ def zone_of(name: str) -> tzinfo:
 
 
 def from_api(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`{scheduleType, cronExpression}` in the store's form; nothing is manual."""
+    """`{scheduleType, cronExpression}` in the store's form; nothing is manual. `continuous` beside it is ours: true, or
+    an object with `windowSeconds` and `rolloverSeconds`."""
     kind = (schedule or {}).get("scheduleType", "manual")
+    continuous = (schedule or {}).get("continuous")
+    if continuous:
+        if kind != "manual":
+            raise ConfigError(
+                f"the schedule is continuous and has the scheduleType {kind}",
+                hint="Give the scheduleType manual with `continuous`, or leave `continuous` out.",
+            )
+        settings = continuous if isinstance(continuous, Mapping) else {}
+        names = {"windowSeconds": "window_s", "rolloverSeconds": "rollover_s"}
+        chosen = {name: settings[key] for key, name in names.items() if settings.get(key) is not None}
+        return parse({"type": "continuous", **chosen})
     if schedule is None or kind == "manual":
         return dict(MANUAL)
     if kind == "cron":
@@ -252,4 +293,7 @@ def to_api(schedule: Schedule) -> dict[str, Any]:
         }
     if schedule["type"] == "basic":
         return {"scheduleType": "basic", "basicTiming": f"Every {schedule['every']} {str(schedule['unit']).upper()}"}
+    if is_continuous(schedule):
+        settings = {"windowSeconds": schedule["window_s"], "rolloverSeconds": schedule["rollover_s"]}
+        return {"scheduleType": "manual", "continuous": settings}
     return {"scheduleType": "manual"}

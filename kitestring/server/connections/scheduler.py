@@ -83,6 +83,8 @@ class Scheduler(PollingThread):
             job = self.context.queue.enqueue(db, row.id, "sync", cause="schedule")
             log.info("scheduled", extra={"connection": row.id, "job": job, "late_ms": now - row.next_run_at_ms})
         except Busy as busy:  # the run before has not ended: this one is left out
+            if schedule.is_continuous(row.schedule):
+                return  # its end starts the next
             log.warning("still running when due again", extra={"connection": row.id, "job": busy.fields["job_id"]})
 
 

@@ -6,7 +6,7 @@ connections that it concerns, with the reason, so that nobody mistakes the new r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.job_end import pause
 from kitestring.server.store.tables import connections, discoveries, sources
+from kitestring.server.store.tables import definitions as table_of_definitions
 
 COMPARE_S = 60.0
 MOST_REASONS = 3
@@ -134,6 +135,12 @@ def apply(
         values["trusted"] = False  # see endpoints.connector_changed: the code that runs is another user's
     db.execute(update(sources).where(sources.c.id == source.id).values(**values))
     db.execute(discoveries.delete().where(discoveries.c.source_id == source.id))
+    return pause_broken(context, db, source, version, comparison)
+
+
+def pause_broken(context: Context, db: Connection, source: Any, version: int, comparison: Comparison) -> list[str]:
+    """Pause the connections of a source (of `sources_of`) that another version breaks; their ids."""
+    now = context.store.now_ms(db)
     definition = definitions.get(db, "source", source.definition_id, version=version)
     problem = config_problem(context, definition, source)
     paused: list[str] = []
@@ -151,6 +158,51 @@ def apply(
         pause(db, row, reason, now, by_hand=True)
         paused.append(connection_id)
     return paused
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A version that all sources of a connector are about to run at once, as Airbyte's API has it."""
+
+    comparison: Comparison
+    versions: frozenset[int]
+    """The versions that the sources ran when it was compared."""
+
+
+def compare_with_sources(context: Context, definition_id: str, text: str) -> Replacement:
+    """Compare a manifest with the versions that the sources of a connector run. Changes nothing."""
+    with context.store.read() as db:
+        versions = versions_of(db, definition_id)
+        texts = connector_version.texts(db, definition_id, versions)
+    return Replacement(compare(context, text, texts) if texts else Comparison((), (), None, {}), versions)
+
+
+def versions_of(db: Connection, definition_id: str) -> frozenset[int]:
+    """The versions that the sources of a connector run."""
+    row = db.execute(select(table_of_definitions).where(table_of_definitions.c.id == definition_id)).one()
+    return frozenset(source.runs for source in sources_of(db, row))
+
+
+def replace(
+    context: Context, db: Connection, definition: Any, replacement: Replacement, run: Callable[[], int], trusted: bool
+) -> list[str]:
+    """Have all sources of a connector run what `run` makes current; the ids of the connections that are paused. 409
+    where a source runs another version than when the replacement was compared."""
+    own = sources_of(db, definition)
+    if {source.runs for source in own} != replacement.versions:
+        raise Problem(
+            409,
+            f"the sources of {definition.name} were given another version meanwhile",
+            hint="Send the manifest once more.",
+        )
+    version = run()
+    endpoints.connector_changed(db, definition.id, trusted)
+    return [
+        paused
+        for source in own
+        if source.runs != version
+        for paused in pause_broken(context, db, source, version, replacement.comparison)
+    ]
 
 
 def plan(context: Context, source_id: str, version: int) -> tuple[Any, Comparison, dict[str, list[str]], str]:

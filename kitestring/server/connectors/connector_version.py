@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +32,13 @@ def find_all(db: Connection, definition_id: str) -> list[Any]:
     c = connector_versions.c
     columns = [column for column in c if column is not c.manifest]
     return list(db.execute(select(*columns).where(c.definition_id == definition_id).order_by(c.version.desc())))
+
+
+def texts(db: Connection, definition_id: str, versions: Collection[int]) -> dict[int, str]:
+    """The manifests of versions, of those that are kept."""
+    c = connector_versions.c
+    query = select(c.version, c.manifest).where(c.definition_id == definition_id, c.version.in_(versions))
+    return {row.version: row.manifest for row in db.execute(query)}
 
 
 def newest(db: Connection, definition_id: str) -> int:

@@ -87,7 +87,7 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
         definition = Definition(
             id=entry.id if entry is not None and entry.id else own_id,
             kind=kind,
-            name=entry.title if entry is not None else connector.name.replace("_", " ").title(),
+            name=facts.title or (entry.title if entry is not None else connector.title()),
             connector=connector.name,
             type=kebab,
             repository=entry.image if entry is not None else f"kitestring/{kind}-{kebab}",

@@ -67,7 +67,8 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """The JSON of the answer. `message` is there for clients that look for one (Airbyte's Config API has it)."""
-        detail = f"{self.detail.rstrip('.')}. {self.hint}" if self.hint else self.detail
+        end = "" if self.detail.endswith((".", "?", "!")) else "."
+        detail = f"{self.detail}{end} {self.hint}" if self.hint else self.detail
         return {
             "status": self.status,
             "type": f"error:{self.title}",

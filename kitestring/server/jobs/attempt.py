@@ -24,6 +24,7 @@ from kitestring.server.jobs.child_process import ChildProcess
 from kitestring.server.jobs.claim import Claim, Lost
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan
+from kitestring.server.jobs.continuous_job import end_window
 from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.log import Log
 from kitestring.server.jobs.outcome import Outcome
@@ -68,11 +69,16 @@ class Attempt:
         self.changed = changed
         self.cancelled = threading.Event()  # by the user
         self.drained = threading.Event()  # by the stop of the worker
+        self.outdated = threading.Event()  # a continuous job: by a change of its connection
+        self.mark = ""
+        """What a continuous job was started with, as `continuous_connection.mark` says."""
         self.lost = threading.Event()
         self.progress: dict[str, Any] = {}
         self._saved_progress: Any = None
         self.message: dict[str, Any] = {}
-        self.stall_s = settings.stall_s
+        self.is_continuous = bool(claim.options.get("continuous"))
+        window_s = claim.options["continuous"]["window_s"] if self.is_continuous else 0.0
+        self.stall_s = settings.stall_s + window_s  # where nothing changes, only the end of a window is progress
         self._shown: Any = None
         self._marks: dict[tuple[str, str], Any] = {}
         """The most that each counter of each stream has reached, and the phases that it was in."""
@@ -124,7 +130,7 @@ class Attempt:
                 return TransientError(
                     "the lease could not be renewed: the store did not answer, or another worker has the job"
                 )
-            if asked_at is None and (self.cancelled.is_set() or self.drained.is_set()):
+            if asked_at is None and self._is_to_stop:
                 asked_at = now
                 child.cancel()
             if asked_at is not None and now - asked_at > CANCEL_S:
@@ -149,6 +155,10 @@ class Attempt:
                 )
         return None
 
+    @property
+    def _is_to_stop(self) -> bool:
+        return self.cancelled.is_set() or self.drained.is_set() or self.outdated.is_set()
+
     def _reap(self, child: ChildProcess) -> None:
         while not child.wait(5.0):  # in an uninterruptible wait of the kernel
             self.log.entry("error", "the process does not end after SIGKILL", pid=child.pid)
@@ -159,17 +169,17 @@ class Attempt:
         if kind == "result" and isinstance(value, dict):
             errors = [error_of(error) for error in value.pop("errors", ())]
             outcome = Outcome(str(value.get("status")), dict(value.get("streams") or {}), errors)
-            if outcome.status == "cancelled":
+            if outcome.status == "cancelled" or (self.is_continuous and outcome.status == "succeeded"):
                 return self._cancelled_outcome(outcome)
             if outcome.status == "failed" and not errors:
                 outcome.errors = [ConnectorError("the sync failed and gave no reason", hint="See its log.")]
             return outcome
         streams = partial_streams(self.progress)
-        if child.status == -9 and steady() > self.deadline - self._margin_s:
-            self.lost.set()  # the fork server ended it first
+        if child.lease_ended or (child.status == -9 and steady() > self.deadline - self._margin_s):
+            self.lost.set()  # the fork server ended it first, maybe just before this process renewed the lease
         if self.lost.is_set():
             return Outcome("incomplete", streams, [why] if why else [], claim_lost=False)
-        if self.cancelled.is_set() or self.drained.is_set():
+        if self._is_to_stop:
             return self._cancelled_outcome(Outcome("cancelled", streams))
         if kind == "error":
             error = error_of(self.message["error"])
@@ -183,6 +193,10 @@ class Attempt:
         if self.cancelled.is_set():
             outcome.status = "cancelled"
         elif self.drained.is_set():
+            outcome.status = "incomplete"
+        elif outcome.status == "succeeded":  # a continuous job that was stopped has reconciled all that it did
+            pass
+        elif self.outdated.is_set():
             outcome.status = "incomplete"
         else:
             outcome.status = "failed"
@@ -201,6 +215,9 @@ class Attempt:
             case "save":
                 states, figures = message["states"], message["figures"]
                 self._with_retries(lambda: self.queue.save(self.claim, states, figures))
+                self._moved_at = time.monotonic()
+            case "window":
+                self._with_retries(lambda: end_window(self.queue, self.claim, message["window"]))
                 self._moved_at = time.monotonic()
             case "slot":
                 self._slot(message["report"])

@@ -65,6 +65,11 @@ class ChildProcess:
         return self._process.status
 
     @property
+    def lease_ended(self) -> bool:
+        """Whether the fork server ended it because its lease was not renewed in time."""
+        return self._process.lease_ended
+
+    @property
     def cpu_s(self) -> float:
         """Seconds of processor time that it has used; 0 if the system does not report them."""
         try:

@@ -32,10 +32,13 @@ from kitestring.server.clock import steady
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 START_S = 60.0
+PROGRAM: Sequence[str] = ("-m", "kitestring.server.jobs.forkserver")
+"""What Python runs as a fork server, with the descriptor of the socket as its last argument."""
 
 
 class ForkedProcess:
-    """A child process. `ended` is set with its `status` (exit code, or minus the signal that ended it)."""
+    """A child process. `ended` is set with its `status` (exit code, or minus the signal that ended it), and with
+    `lease_ended` where the fork server ended it since nobody had renewed its lease."""
 
     def __init__(self, server: ForkServer, number: int, line: socket.socket) -> None:
         self._server = server
@@ -43,6 +46,7 @@ class ForkedProcess:
         self.line = line
         self.pid = 0
         self.status: int | None = None
+        self.lease_ended = False
         self.started = threading.Event()
         self.ended = threading.Event()
 
@@ -65,11 +69,11 @@ class ForkedProcess:
 class ForkServer:
     """The client of the fork server. Starts it with the first child, and again if it has died.
 
-    `program` is what Python runs, with the descriptor of the socket as its last argument.
+    `program` is what Python runs instead of `PROGRAM`.
     """
 
-    def __init__(self, program: Sequence[str] = ("-m", "kitestring.server.jobs.forkserver")) -> None:
-        self._program = program
+    def __init__(self, program: Sequence[str] = ()) -> None:
+        self._program = program or PROGRAM
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -186,6 +190,7 @@ class ForkServer:
                         child.started.set()
                     else:
                         self._children.pop(child.number, None)
+                        child.lease_ended = message["lease_ended"]
                         child.status = message["status"]
                         child.ended.set()
         except OSError:
@@ -227,7 +232,7 @@ def serve(line: int, main: Callable[[], int]) -> None:
                 if key.fileobj is wake:
                     with contextlib.suppress(BlockingIOError):
                         wake.recv(4096)
-                    reap(orders, children)
+                    reap(orders, children, leases)
                     continue
                 block, descriptors, _, _ = socket.recv_fds(orders, 65536, 253)
                 if not block:
@@ -264,6 +269,8 @@ class Leases:
     def __init__(self, children: dict[int, int]) -> None:
         self._children = children
         self._until: dict[int, float] = {}
+        self.ended: set[int] = set()
+        """The numbers of children that were ended here, until their end is reported."""
         signal.signal(signal.SIGALRM, lambda *_: self.end())
 
     def until(self, number: int, seconds: float) -> None:
@@ -277,6 +284,7 @@ class Leases:
         self._until = {number: end for number, end in self._until.items() if number in running}
         for number, end in self._until.items():
             if end <= now:
+                self.ended.add(number)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(running[number], signal.SIGKILL)
         coming = [end - now for end in self._until.values() if end > now]
@@ -319,7 +327,7 @@ def fork(sockets: list[socket.socket], descriptors: list[int], inherited: list[i
         os._exit(code)
 
 
-def reap(orders: socket.socket, children: dict[int, int]) -> None:
+def reap(orders: socket.socket, children: dict[int, int], leases: Leases) -> None:
     """Report every child that has ended, and end the processes it left behind."""
     while True:
         try:
@@ -331,7 +339,10 @@ def reap(orders: socket.socket, children: dict[int, int]) -> None:
         number = children.pop(pid, None)
         clear_orphans(children)
         if number is not None:
-            send(orders, {"number": number, "status": os.waitstatus_to_exitcode(raw)})
+            status, was_late = os.waitstatus_to_exitcode(raw), number in leases.ended
+            leases.ended.discard(number)
+            lease_ended = was_late and status == -signal.SIGKILL
+            send(orders, {"number": number, "status": status, "lease_ended": lease_ended})
 
 
 def clear_orphans(children: dict[int, int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from kitestring.server.connections.continuous_connection import RESTART_MS
 from kitestring.server.context import Context
 from kitestring.server.notifications.outbox import enqueue_notice
 from kitestring.server.store.tables import connections, jobs
@@ -21,9 +22,17 @@ def record_job_end(context: Context, db: Connection, job_id: int, status: str) -
     """Record the end of a job: a listener of `Queue.on_end`."""
     job = db.execute(select(jobs).where(jobs.c.id == job_id)).one()
     row = db.execute(select(connections).where(connections.c.id == job.connection_id)).one_or_none()
-    if row is None or row.deleted_at_ms is not None or status == "cancelled":
+    if row is None or row.deleted_at_ms is not None:
         return
     now = context.store.now_ms(db)
+    if job.options.get("next"):
+        waiting = job.options["next"]
+        context.queue.enqueue(db, row.id, waiting["kind"], cause=waiting["cause"], options=waiting["options"])
+    elif status != "cancelled" and row.status == "active" and row.schedule.get("type") == "continuous":
+        next_run_at = now + (RESTART_MS if status == "failed" else 0)
+        db.execute(update(connections).where(connections.c.id == row.id).values(next_run_at_ms=next_run_at))
+    if status == "cancelled":
+        return
     facts = {"job_id": job_id, "connection_id": row.id, "connection": row.name, "kind": job.kind, "status": status}
     if status != "failed":
         failures: dict[str, Any] = {"failures": 0} if status == "succeeded" else {}

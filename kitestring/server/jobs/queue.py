@@ -38,6 +38,14 @@ LOST_IN_ROW = 10
 # Written out, so that the database can use the partial indexes.
 IS_ACTIVE = text("jobs.status IN ('pending', 'running', 'incomplete')")
 
+
+def is_continuous(table: Any) -> Any:
+    """The condition of a job that goes on without an end."""
+    return table.c.options["continuous"].as_string().is_not(None)
+
+
+IS_CONTINUOUS = is_continuous(jobs)
+
 JobEndListener: TypeAlias = Callable[[Connection, int, str], None]
 """Called with the id and the status of a job that has ended, in the transaction that ends it."""
 
@@ -69,13 +77,15 @@ class Queue(JobStates):
     ) -> int:
         """Add a pending job in the caller's transaction; returns its id. `Busy` while the connection has one."""
         connection = db.execute(
-            select(connections.c.workspace_id, connections.c.source_id).where(
-                connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None)
-            )
+            select(
+                connections.c.workspace_id, connections.c.source_id, connections.c.schedule, connections.c.status
+            ).where(connections.c.id == connection_id, connections.c.deleted_at_ms.is_(None))
         ).one_or_none()
         if connection is None:
             raise ConfigError(f"there is no connection {connection_id}", hint="List the connections.")
-        now = self.store.now_ms(db)
+        now, options = self.store.now_ms(db), dict(options or {})
+        if kind == "sync" and connection.status == "active" and connection.schedule["type"] == "continuous":
+            options["continuous"] = {name: connection.schedule[name] for name in ("window_s", "rollover_s")}
         values = {
             "workspace_id": connection.workspace_id,
             "connection_id": connection_id,
@@ -83,7 +93,7 @@ class Queue(JobStates):
             "kind": kind,
             "status": "pending",
             "cause": cause,
-            "options": dict(options or {}),
+            "options": options,
             "attempts": 0,
             "failures": 0,
             "most_attempts": self.settings.attempts,
@@ -135,8 +145,8 @@ class Queue(JobStates):
 
     # -- working -------------------------------------------------------------------------------------------------------
 
-    def claim(self, worker: str, mine: Collection[int] = ()) -> Claim | None:
-        """Claim the next due job under a lease; None if there is none.
+    def claim(self, worker: str, mine: Collection[int] = (), continuous: bool | None = None) -> Claim | None:
+        """Claim the next due job under a lease; None if there is none. `continuous`: only such a job, or only others.
 
         A running job whose lease has run out is due: its worker is dead or cut off. Its attempt is closed as `lost`,
         and the job runs again at once, from its last checkpoint. `mine` are the jobs that this worker still runs: none
@@ -144,12 +154,13 @@ class Queue(JobStates):
         """
         if not self._any_due():  # this query takes no lock
             return None
+        kind = [] if continuous is None else [IS_CONTINUOUS if continuous else ~IS_CONTINUOUS]
         while True:
             with self.store.write() as db:
                 now = self.store.now_ms(db)
                 query = (
                     select(jobs)
-                    .where(IS_ACTIVE, is_due(now), jobs.c.id.not_in(list(mine)), *self._within_limits(now))
+                    .where(IS_ACTIVE, is_due(now), jobs.c.id.not_in(list(mine)), *kind, *self._within_limits(now))
                     .order_by(jobs.c.run_after_ms, jobs.c.id)
                     .limit(1)
                 )
@@ -360,10 +371,11 @@ class Queue(JobStates):
                         other.c.status == "running",
                         other.c.lease_until_ms >= now,
                         other.c.id != jobs.c.id,
+                        ~is_continuous(other),
                     )
                     .scalar_subquery()
                 )
-                conditions.append(running < limit)
+                conditions.append(or_(running < limit, IS_CONTINUOUS))
         return conditions
 
     def _close_lost(self, db: Connection, row: Any, now: int) -> tuple[bool, int]:

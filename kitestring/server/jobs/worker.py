@@ -10,17 +10,19 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import delete, insert, update
 
 from kitestring.errors import ConnectorError, KitestringError, TransientError
 from kitestring.server.clock import steady
+from kitestring.server.connections.continuous_connection import mark
 from kitestring.server.jobs.attempt import Attempt, error_record
 from kitestring.server.jobs.claim import Claim, Lost
 from kitestring.server.jobs.config_updates import ConfigUpdater
 from kitestring.server.jobs.connection_plan import Plan, PlanOf
+from kitestring.server.jobs.continuous_job import was_suspicious
 from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.jobs.log_shipper import LogShipper
 from kitestring.server.jobs.outcome import Outcome
@@ -40,6 +42,7 @@ POLL_S = 5.0
 """How often a worker polls that gets signals: for those that are lost."""
 STOP_EVERY_S = 1.0
 SEEN_EVERY_S = 10.0
+CHANGES_EVERY_S = 2.0
 SEEN_MS = 60_000
 """A worker without a sign of life for so long is lost: it was killed, or its machine is down."""
 DRAIN_S = 25.0
@@ -159,20 +162,28 @@ class Worker:
 
     def _claim_next(self) -> bool:
         """Claim a job and begin it; whether there was one, and a slot for it."""
-        if len(self._attempts) >= self.slots:
+        has_slot, has_continuous_slot = self._free()
+        if not has_slot and not has_continuous_slot:
             return False
         began = steady()
-        claim = self.queue.claim(self.id, self.running)
+        only = None if has_slot and has_continuous_slot else has_continuous_slot
+        claim = self.queue.claim(self.id, self.running, continuous=only)
         if claim is None:
             return False
         self._begin(claim, began + self.settings.lease_s)
         return True
 
+    def _free(self) -> tuple[bool, bool]:
+        """Whether there is a slot for a job that ends, and one for a continuous job."""
+        running = [attempt.is_continuous for attempt in list(self._attempts.values())]
+        continuous = sum(running)
+        return len(running) - continuous < self.slots, continuous < self.settings.continuous_jobs
+
     def _idle_s(self) -> float:
         """How long to wait for a signal: until the next job becomes due, at most the interval of polling."""
         if self.poll_s <= LOOK_S or (self.listener is not None and not self.listener.connected.is_set()):
             return min(LOOK_S, self.poll_s)
-        if len(self._attempts) >= self.slots:
+        if not any(self._free()):
             return self.poll_s
         try:
             due_s = self.queue.next_due_s(self.running)
@@ -238,6 +249,8 @@ class Worker:
         claim = attempt.claim
         try:
             plan = self.plan_of(self.context, claim.connection_id)
+            if attempt.is_continuous:
+                attempt.mark = mark(self.context, self.plan_of, claim.connection_id)
             request = build_request(self.context, claim, plan, attempt.log, watched=self.changed is not None)
         except Lost:
             return Outcome("failed", claim_lost=True)
@@ -247,7 +260,8 @@ class Worker:
             log.exception("a job could not be planned", extra={"job_id": claim.job_id})
             return Outcome("failed", errors=[ConnectorError(f"the job could not be planned: {error}")])
         outcome = attempt.run(plan, request)
-        if outcome.status == "succeeded" and "suspicious" in request.get("done", {}).values():
+        doubtful = "suspicious" in request.get("done", {}).values() or was_suspicious(self.queue, claim)
+        if outcome.status == "succeeded" and doubtful:
             outcome.status = "suspicious"
         return outcome
 
@@ -296,7 +310,7 @@ class Worker:
 
     def _leases(self) -> None:
         """Renew the leases of the running jobs, and see which are to stop. No watching thread waits for this."""
-        beat_at = seen_at = 0.0
+        beat_at = seen_at = changes_at = 0.0
         every_s = self.settings.lease_s / 5
         while not self._ended.wait(min(STOP_EVERY_S, every_s)):
             began = steady()
@@ -309,8 +323,11 @@ class Worker:
                     self._save_progress(running)
                     for job_id in self.queue.cancel_requested([claim.job_id for claim in running]):
                         self._attempts[job_id].cancelled.set()
+                if began - changes_at >= CHANGES_EVERY_S:
+                    self._stop_outdated(running.values())
+                    changes_at = began
                 if began - seen_at >= SEEN_EVERY_S:
-                    self._report_presence(len(running))
+                    self._report_presence(sum(not attempt.is_continuous for attempt in running.values()))
                     seen_at = began
             except KeyError:  # the job has ended meanwhile
                 continue
@@ -318,6 +335,15 @@ class Worker:
                 log.warning("the store does not answer: leases cannot be renewed", extra={"error": str(error)})
             except Exception:
                 log.exception("leases could not be renewed")
+
+    def _stop_outdated(self, running: Iterable[Attempt]) -> None:
+        """Have continuous jobs stop at a checkpoint whose connection is another than when they were started."""
+        for attempt in running:
+            if attempt.is_continuous and attempt.mark and not attempt.outdated.is_set():
+                now = mark(self.context, self.plan_of, attempt.claim.connection_id)
+                if now != attempt.mark:
+                    attempt.log.entry("info", "the connection was changed: the job stops, and a new one follows")
+                    attempt.outdated.set()
 
     def _retention(self) -> None:
         """Remove old entries about once an hour, at random times, so that workers do not do it together."""

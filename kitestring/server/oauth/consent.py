@@ -32,6 +32,8 @@ from kitestring.server.store.tables import consents, oauth_credentials, workspac
 
 MINUTES, SECRET_MINUTES = 10, 60
 CALLBACK = "/api/public/v1/oauth/callback"
+MOST_PARAMETERS = 20
+"""Parameters of a redirect in which a state is looked for, where none is called `state`."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,13 @@ class ConsentResult:
     redirect_url: str
     secret_id: str = ""
     source_id: str = ""
+    project_id: str = ""
     error: str = ""
 
     @property
     def location(self) -> str:
         """The address to go on to, with what has come of it in the query."""
-        result = {"secret_id": self.secret_id, "source_id": self.source_id, "error": self.error}
+        result = {name: getattr(self, name) for name in ("secret_id", "source_id", "project_id", "error")}
         query = urlencode({name: value for name, value in result.items() if value})
         return f"{self.redirect_url}{'&' if '?' in self.redirect_url else '?'}{query}"
 
@@ -99,17 +102,27 @@ def begin(
     return f"{vendor.address(vendor.authorize_url, config)}?{urlencode(query)}"
 
 
-def end(context: Context, vendors: Mapping[str, Vendor], query: Mapping[str, str], browser: str = "") -> ConsentResult:
-    """Handle the vendor's redirect. 400 for a state that is unknown, spent, expired or of another browser."""
+def take(context: Context, query: Mapping[str, str], browser: str = "") -> dict[str, Any]:
+    """What was kept for the redirect of a vendor, once. 400 for a state that is unknown, spent, expired or of another
+    browser. A manifest may name the parameter of the state otherwise."""
+    states = [query["state"]] if "state" in query else list(query.values())[:MOST_PARAMETERS]
     with context.store.write() as db:
-        body = take_pending(context, db, query.get("state", ""))
-    if body is None or "verifier" not in body or (body["browser"] and body["browser"] != digest(browser)):
+        bodies = (take_pending(context, db, state) for state in states if state)
+        body = next((body for body in bodies if body is not None), None)
+    if body is None or "browser" not in body or (body["browser"] and body["browser"] != digest(browser)):
         raise Problem(
             400,
             "the consent is not known, was used already or has expired",
             hint="Begin it again.",
             title="bad-request",
         )
+    return body
+
+
+def end(
+    context: Context, vendors: Mapping[str, Vendor], body: Mapping[str, Any], query: Mapping[str, str]
+) -> ConsentResult:
+    """Handle the redirect of a vendor that the registry has, with what was kept for it."""
     back = str(body["redirect_url"])
     if "code" not in query:
         return ConsentResult(back, error=str(query.get("error") or "no_code")[:100])

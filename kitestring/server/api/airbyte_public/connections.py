@@ -71,12 +71,21 @@ class StreamConfigurations(BaseModel):
     streams: list[StreamConfiguration] | None = None
 
 
+class ContinuousSettings(BaseModel):
+    """How a continuous connection is run: the time between two reconciliations, and after which a new job begins."""
+
+    windowSeconds: int | None = None
+    rolloverSeconds: int | None = None
+
+
 class ConnectionSchedule(BaseModel):
-    """The schedule of a connection."""
+    """The schedule of a connection. `continuous` is Kitestring's own, with the type `manual`: the changes of the source
+    are followed without an end."""
 
     scheduleType: Literal["manual", "cron", "basic"]
     cronExpression: str | None = None
     basicTiming: str | None = None
+    continuous: bool | ContinuousSettings | None = None
 
 
 class TagRef(BaseModel):

@@ -15,7 +15,7 @@ from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Editor, Reader, ServerContext
 from kitestring.server.builder import builder_project
 from kitestring.server.builder.builder_project import Origin
-from kitestring.server.connections import endpoints
+from kitestring.server.connections import endpoints, version_upgrade
 from kitestring.server.connectors import connector_version
 from kitestring.server.connectors import definitions as connector_definitions
 from kitestring.server.connectors.definitions import Definition, Kind
@@ -279,11 +279,19 @@ def get_low_code(caller: Reader, context: ServerContext, workspaceId: UUID, defi
 def update_low_code(
     caller: Editor, context: ServerContext, workspaceId: UUID, definitionId: UUID, body: LowCodeUpdate
 ) -> Any:
+    """A new version, which all sources run at once; connections of streams that it breaks are paused."""
     manifest = connector_definitions.check_manifest(body.manifest)
+    with context.store.read() as db:
+        require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
+    text = connector_version.yaml_of(manifest)
+    replacement = version_upgrade.compare_with_sources(context, str(definitionId), text)
     with context.store.write() as db:
         row = require_own(db, str(workspaceId), str(definitionId), "source", manifest=True)
-        connector_version.replace_current(context, db, row.id, manifest)
-        endpoints.connector_changed(db, row.id, caller.instance_admin)
+
+        def run() -> int:
+            return connector_version.replace_current(context, db, row.id, manifest)
+
+        version_upgrade.replace(context, db, row, replacement, run, caller.instance_admin)
         return low_code_body(require_own(db, str(workspaceId), row.id, "source", manifest=True))
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.server.auth.access import Admin, Editor, ServerContext
 from kitestring.server.auth.resources import canonical
+from kitestring.server.builder import draft_consent
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
 from kitestring.server.oauth.vendor import Vendor
@@ -58,9 +59,12 @@ def initiate(body: InitiateOauth, request: Request, caller: Editor, context: Ser
 @router.get("/oauth/callback", operation_id="oauthCallback", response_class=RedirectResponse, status_code=302)
 def callback(request: Request, context: ServerContext) -> Any:
     """The vendor redirects the browser to this address."""
-    outcome = consent.end(
-        context, request.app.state.vendors, dict(request.query_params), request.cookies.get(BROWSER, "")
-    )
+    query = dict(request.query_params)
+    body = consent.take(context, query, request.cookies.get(BROWSER, ""))
+    if "project_id" in body:
+        outcome = draft_consent.end(context, body, query)
+    else:
+        outcome = consent.end(context, request.app.state.vendors, body, query)
     return RedirectResponse(outcome.location, 302)
 
 

@@ -129,12 +129,21 @@ class ConnectionStreams(ResponseModel):
     streams: list[ConnectionStream]
 
 
+class ContinuousSchedule(ResponseModel):
+    """The windows of a continuous connection, and after which time a new job begins."""
+
+    windowSeconds: int
+    rolloverSeconds: int
+
+
 class Schedule(ResponseModel):
-    """The schedule of a connection. The cron expression ends with the time zone."""
+    """The schedule of a connection. The cron expression ends with the time zone. `continuous`, with the type `manual`:
+    the connection follows its source without an end."""
 
     scheduleType: Literal["manual", "cron", "basic"]
     cronExpression: str = Field(default_factory=str)
     basicTiming: str = Field(default_factory=str)
+    continuous: ContinuousSchedule | None = Field(default_factory=lambda: None)
 
 
 class Connection(ResponseModel):

@@ -5,7 +5,7 @@ A manifest is resolved and read in a child process, within limits.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -48,13 +48,19 @@ class ManifestText(Body):
 
 
 class Begin(Body):
-    """The beginning of a connector: a text, or the address of one. The kind `url` takes the address of a list."""
+    """The beginning of a connector: a text, or the address of one. The kind `url` takes the address of a list, the kind
+    `empty` a name."""
 
     workspaceId: UUID
-    kind: Literal["url", "curl", "openapi", "har", "manifest"]
+    kind: Literal["url", "curl", "openapi", "har", "manifest", "empty"]
     text: str = Field("", max_length=16 * 1024 * 1024)
     url: str = Field("", max_length=8000)
     streams: list[str] = Field(default_factory=list, max_length=1000, description="Which lists become streams.")
+    files: dict[str, Annotated[str, Field(max_length=4_000_000)]] = Field(
+        default_factory=dict,
+        max_length=2000,
+        description="The files beside a manifest by their paths: components.py, schemas/NAME.json.",
+    )
 
 
 class ManifestValidation(ManifestText):
@@ -209,6 +215,7 @@ def begin_connector(caller: Editor, context: ServerContext, body: Begin) -> Any:
         "text": body.text,
         "url": body.url,
         "streams": body.streams,
+        "beside": body.files,
         "limits": child_limits(context),
     }
     return context.runner.run("builder_begin", request, limit_s=BEGIN_LIMIT_S)

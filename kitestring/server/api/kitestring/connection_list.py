@@ -41,7 +41,7 @@ BY: dict[str, Callable[[Principal], Any]] = {
     "name": lambda _: func.lower(connections.c.name),
     "condition": lambda _: condition.rank(),
     "lastSync": lambda _: condition.of_last_job(jobs.c.id),  # ids grow with time
-    "fresh": lambda _: condition.of_last_success(jobs.c.started_at_ms),
+    "fresh": lambda _: condition.fresh_at(),
     "nextRun": lambda _: connections.c.next_run_at_ms,
     "owner": lambda caller: func.nullif(func.lower(owner_for(caller)), ""),
     "created": lambda _: connections.c.created_at_ms,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import Field
+from sqlalchemy import select
 
 from kitestring.server.api.airbyte_public.jobs import row_of
 from kitestring.server.api.exact import ExactRoute, exact
@@ -23,13 +25,18 @@ from kitestring.server.api.kitestring.responses import (
 )
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import ASKS, Editor, Reader, Runner, ServerContext
+from kitestring.server.clock import steady
 from kitestring.server.connections import connection, schema_change, states, waiting_deletions, watched_slot
 from kitestring.server.connections.exclusive_place import exclusive_place
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.jobs.config_updates import ConfigUpdater
+from kitestring.server.jobs.continuous_job import put_behind
 from kitestring.server.jobs.queue import Busy
+from kitestring.server.store.tables import jobs
 
+STOP_S = 40.0
+"""How long a request waits for a continuous job to stop: that reconciles first."""
 router = APIRouter(prefix="/connections/{connectionId}", tags=["connections"], route_class=ExactRoute)
 
 
@@ -199,13 +206,36 @@ def estimate_connection(caller: Runner, context: ServerContext, connectionId: UU
 
 
 def start_job(context: Context, connection_id: str, kind: str, options: dict[str, Any], cause: str) -> dict[str, Any]:
+    """Start a job. A continuous job of the connection stops at a checkpoint first, and goes on after this one."""
     with context.store.write() as db:
         connection.get(db, connection_id)
         try:
             job = context.queue.enqueue(db, connection_id, kind, cause=cause, options=options)
         except Busy as busy:
-            raise Problem(409, busy.message, hint=busy.hint, jobId=busy.fields["job_id"]) from busy
-        return job_summary(row_of(db, job))
+            ahead = int(busy.fields["job_id"])
+            if not put_behind(context.queue, db, ahead, kind, options, cause):
+                raise Problem(409, busy.message, hint=busy.hint, jobId=ahead) from busy
+        else:
+            return job_summary(row_of(db, job))
+    return job_behind(context, connection_id, ahead)
+
+
+def job_behind(context: Context, connection_id: str, ahead: int) -> dict[str, Any]:
+    """The job that follows a continuous one, once that has stopped."""
+    query = select(jobs.c.id).where(jobs.c.connection_id == connection_id, jobs.c.id > ahead).limit(1)
+    deadline = steady() + STOP_S
+    while steady() < deadline:
+        with context.store.read() as db:
+            job = db.execute(query).scalar_one_or_none()
+            if job is not None:
+                return job_summary(row_of(db, job))
+        time.sleep(0.1)
+    raise Problem(
+        409,
+        f"the continuous job {ahead} has not stopped yet",
+        hint="Nothing is lost: the job that you asked for starts when it has stopped.",
+        jobId=ahead,
+    )
 
 
 def stream_options(context: Context, connection_id: UUID, names: list[str]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from kitestring.server.auth.access import AnyUser, Editor, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token_hash import random_token
+from kitestring.server.builder import builder_project, draft_consent
 from kitestring.server.connections import endpoints
+from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
 
@@ -29,6 +31,13 @@ class ConsentRequest(Body):
     """… or the workspace and the connector of a new one."""
     connector: str | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)
+    redirectUrl: str = Field(max_length=2000)
+
+
+class ProjectConsentRequest(Body):
+    """A builder project, and the address that the browser returns to."""
+
+    projectId: UUID
     redirectUrl: str = Field(max_length=2000)
 
 
@@ -88,6 +97,27 @@ def begin_consent(
         source_id=source_id,
         browser=browser,
     )
+    keep_browser(request, response, context, browser)
+    return {"consentUrl": url}
+
+
+@router.post("/builder-project", operation_id="beginBuilderProjectConsent", response_model=ConsentRead)
+def begin_project_consent(
+    body: ProjectConsentRequest, request: Request, response: Response, caller: Editor, context: ServerContext
+) -> Any:
+    """Begin the consent that the draft of a builder project describes: the address to open. The tokens become sealed
+    inputs of its tests. 422 for a draft that describes none, or inputs without the application's id and secret."""
+    with context.store.read() as db:
+        project = builder_project.get(db, str(body.projectId))
+    consent.check_redirect(context, body.redirectUrl)
+    browser = request.cookies.get(BROWSER) or random_token()
+    url = draft_consent.begin(context, project, redirect_url=body.redirectUrl, browser=browser)
+    keep_browser(request, response, context, browser)
+    return {"consentUrl": url}
+
+
+def keep_browser(request: Request, response: Response, context: Context, browser: str) -> None:
+    """Bind a consent to the browser that began it."""
     response.set_cookie(
         BROWSER,
         browser,
@@ -97,4 +127,3 @@ def begin_consent(
         httponly=True,
         samesite="lax",
     )
-    return {"consentUrl": url}

@@ -49,7 +49,8 @@ class ConnectionChange(ResponseModel):
 
 
 class ConnectionHistory(ResponseModel):
-    """`freshAtMs` is the start of the last sync that succeeded: the data is as of then. `intervalMs` is the time
+    """`freshAtMs` is the start of the last sync that succeeded, or the end of the last good window: the data is as
+    of then. `intervalMs` is the time
     between two scheduled syncs; both are null where there is none."""
 
     days: list[JobsOfDay]

@@ -30,7 +30,7 @@ class Wait(ResponseModel):
 
 
 class ProgressSummary(ResponseModel):
-    """How far a running job is.
+    """How far a running job is. `lag_s`, of a continuous job: how old the last change was when it was written.
 
     `phase`: waiting (for a rate limit or a retry), reading, chunking, embedding, writing or finishing, of the stream
     that is nearest to its end; `stream` where only one runs. `done` and `total` are records: the total is null where it
@@ -53,6 +53,18 @@ class ProgressSummary(ResponseModel):
     to_finish: int
     figures: dict[str, float]
     waiting: Wait | None = None
+    lag_s: float | None = None
+
+
+class JobWindows(ResponseModel):
+    """The windows of a continuous job that have ended, how many of them were suspicious, and the reasons of the first
+    that was. `goodAtMs`: the end of the last window that added up."""
+
+    ended: int
+    suspicious: int
+    endedAtMs: int | None
+    goodAtMs: int | None
+    reasons: list[str]
 
 
 class JobSummary(ResponseModel):
@@ -77,6 +89,8 @@ class JobSummary(ResponseModel):
     endedAtMs: int | None
     runAfterMs: int | None
     progress: ProgressSummary | None
+    continuous: bool
+    windows: JobWindows | None
 
 
 class ListedJob(JobSummary):

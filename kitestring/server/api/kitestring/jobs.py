@@ -29,6 +29,8 @@ from kitestring.server.store.tables import attempts, connections, jobs
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Level = Literal["debug", "info", "warning", "error"]
+HIDDEN_OPTIONS = ("asked", "forgotten", "continuous", "windows", "next")
+"""Options of a job that are no words of its request, or are told in fields of their own."""
 LOOK_S = 0.5
 STANDING_S = 5.0
 """How often the role of a reader of events is checked again."""
@@ -48,7 +50,7 @@ def job_summary(row: Any, progress: Mapping[str, Any] | None = None) -> dict[str
         "kind": row.kind,
         "status": row.status,
         "cause": row.cause,
-        "options": {key: value for key, value in row.options.items() if key not in ("asked", "forgotten")},
+        "options": {key: value for key, value in row.options.items() if key not in HIDDEN_OPTIONS},
         "attempts": row.attempts,
         "records": row.records,
         "bytes": row.nbytes,
@@ -60,6 +62,20 @@ def job_summary(row: Any, progress: Mapping[str, Any] | None = None) -> dict[str
         "endedAtMs": row.ended_at_ms,
         "runAfterMs": row.run_after_ms if row.status in ("pending", "incomplete") else None,
         "progress": progress if progress and "phase" in progress and row.status == "running" else None,
+        "continuous": bool(row.options.get("continuous")),
+        "windows": windows_of(row.options.get("windows")),
+    }
+
+
+def windows_of(windows: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not windows:
+        return None
+    return {
+        "ended": windows["ended"],
+        "suspicious": windows["suspicious"],
+        "endedAtMs": windows["ended_at_ms"],
+        "goodAtMs": windows["good_at_ms"],
+        "reasons": windows["reasons"],
     }
 
 

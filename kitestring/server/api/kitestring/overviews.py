@@ -102,7 +102,7 @@ def overview_query(caller: Principal) -> Select[Any]:
         select(
             *(c.id, c.workspace_id, c.name, c.status, c.status_reason, c.schedule, c.next_run_at_ms, c.failures),
             *(c.source_id, c.destination_id, owner_for(caller).label("owner")),
-            condition.of_last_success(jobs.c.started_at_ms).label("fresh_at_ms"),
+            condition.fresh_at().label("fresh_at_ms"),
             condition.DECIDING.label("deciding"),
             func.json_array_length(c.streams).label("streams"),
             sources.c.name.label("source_name"),

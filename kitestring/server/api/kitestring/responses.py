@@ -50,8 +50,8 @@ class TagSummary(ResponseModel):
 
 class ConnectionOverview(ResponseModel):
     """A connection with its ends, its newest job and its next run. `owner` created it (empty: not known, or
-    the caller is no editor there); `freshAtMs` is the start of the last sync that succeeded: the destination has all
-    that the source had then."""
+    the caller is no editor there); `freshAtMs` is the start of the last sync that succeeded, or the end of the
+    last good window of a continuous one: the destination has all that the source had then."""
 
     connectionId: UUID
     workspaceId: UUID
