@@ -10,14 +10,16 @@ import { ConnectorChoice } from '../endpoint/ConnectorChoice';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { PageHeader } from '../shell/PageHeader';
-import { t } from '../text';
+import { plural, t } from '../text';
 import classes from './builder.module.css';
-import { type BeginKind, BUILDER, createProject, EMPTY_MANIFEST, type Beginning, type Project, PROJECTS } from './projects';
+import { type BeginKind, BUILDER, createProject, type Beginning, type Project, PROJECTS } from './projects';
 import { keepNotes } from './beginningNotes';
 import { slimHar } from './slimHar';
 import { StreamChoice } from './StreamChoice';
 
-type Kind = BeginKind | 'connector' | 'empty';
+type Kind = BeginKind | 'connector';
+/** Files beside a manifest, by their paths: components.py, schemas/NAME.json. */
+type Files = Record<string, string>;
 const MIB = 1024 * 1024;
 /** The most that the server takes. */
 const MAX_FILE = 16 * MIB;
@@ -41,6 +43,7 @@ export function BeginPage() {
   const navigate = useNavigate();
   const [kind, setKind] = useState<Kind>('url');
   const [text, setText] = useState('');
+  const [files, setFiles] = useState<Files>({});
   const [beginning, setBeginning] = useState<Beginning>();
 
   const create = useMutation({
@@ -54,8 +57,7 @@ export function BeginPage() {
   });
   const begin = useMutation({
     mutationFn: async (streams?: string[]): Promise<void> => {
-      if (kind === 'empty') return create.mutate({ manifest: EMPTY_MANIFEST, name: text.trim() || t('New connector'), streams: [], notes: [], testConfiguration: {} });
-      const body = { workspaceId, kind, ...bodyOf(kind as BeginKind, text), ...(streams && { streams }) };
+      const body = { workspaceId, kind, ...bodyOf(kind as BeginKind, text), ...(streams && { streams }), ...(kind === 'manifest' && { files }) };
       const begun = await api.ask<Beginning>(`${BUILDER}/begin`, body);
       if (!streams && begun.streams.length > 1 && kind !== 'manifest') setBeginning(begun);
       else create.mutate(begun);
@@ -96,6 +98,7 @@ export function BeginPage() {
             choose={(next) => {
               setKind(next);
               setText('');
+              setFiles({});
               begin.reset();
               create.reset();
               copy.reset();
@@ -109,7 +112,7 @@ export function BeginPage() {
           ) : (
             <Card withBorder padding="lg" component="form" onSubmit={(event: React.FormEvent) => (event.preventDefault(), begin.mutate(undefined))}>
               <Stack>
-                <Material key={kind} kind={kind} text={text} change={setText} />
+                <Material key={kind} kind={kind} text={text} change={setText} files={files} changeFiles={setFiles} />
                 {error && <ErrorNote error={error} />}
                 <Group>
                   <Button type="submit" loading={busy} disabled={!workspaceId || (kind !== 'empty' && text.trim() === '')}>
@@ -163,7 +166,15 @@ function Kinds({ kind, choose }: { kind: Kind; choose: (kind: Kind) => void }) {
   );
 }
 
-function Material({ kind, text, change }: { kind: Kind; text: string; change: (text: string) => void }): ReactNode {
+interface DocumentProps {
+  kind: Kind;
+  text: string;
+  change: (text: string) => void;
+  files: Files;
+  changeFiles: (files: Files) => void;
+}
+
+function Material({ kind, text, change, ...rest }: DocumentProps): ReactNode {
   switch (kind) {
     case 'url':
       return (
@@ -195,12 +206,12 @@ function Material({ kind, text, change }: { kind: Kind; text: string; change: (t
         />
       );
     default:
-      return <Document kind={kind} text={text} change={change} />;
+      return <Document kind={kind} text={text} change={change} {...rest} />;
   }
 }
 
 /** A document: pasted, from a file, or (OpenAPI, a manifest) from an address. */
-function Document({ kind, text, change }: { kind: Kind; text: string; change: (text: string) => void }) {
+function Document({ kind, text, change, files, changeFiles }: DocumentProps) {
   const [problem, setProblem] = useState('');
   const labels: Partial<Record<Kind, string>> = { openapi: t('OpenAPI document'), har: t('HAR file'), manifest: t('Manifest') };
   async function read(file: File | null) {
@@ -216,12 +227,24 @@ function Document({ kind, text, change }: { kind: Kind; text: string; change: (t
     setProblem('');
     change(sent);
   }
+  /** A connector's folder, or some of its files. */
+  async function readAll(all: File[]) {
+    const manifest = all.find((file) => /^manifest\.ya?ml$/.test(file.name)) ?? all.find((file) => /\.ya?ml$/.test(file.name)) ?? (all.length === 1 ? all[0] : undefined);
+    if (!manifest) return setProblem(t('None of the files is a manifest: choose manifest.yaml, with the files beside it.'));
+    const root = pathOf(manifest).slice(0, -manifest.name.length);
+    const beside = all.filter((file) => file !== manifest && BESIDE.test(file.name) && pathOf(file).startsWith(root));
+    const size = beside.reduce((bytes, file) => bytes + file.size, 0);
+    if (size > MAX_FILE) return setProblem(t('{name} has {size} MiB: at most {most} MiB are read.', { name: t('The folder'), size: Math.ceil(size / MIB), most: MAX_FILE / MIB }));
+    await read(manifest);
+    changeFiles(Object.fromEntries(await Promise.all(beside.map(async (file) => [pathOf(file).slice(root.length), await file.text()] as const))));
+  }
+  const beside = Object.keys(files);
   return (
     <Stack gap="xs" align="flex-start">
       <Textarea
         w="100%"
         label={labels[kind]}
-        description={kind === 'har' ? t('Paste it, or choose the file. Cookies and tokens in it do not reach the manifest.') : t('Paste its text or its address, or choose a file.')}
+        description={kind === 'manifest' ? t('Paste its text or its address, or choose manifest.yaml with components.py and its schemas.') : kind === 'har' ? t('Paste it, or choose the file. Cookies and tokens in it do not reach the manifest.') : t('Paste its text or its address, or choose a file.')}
         placeholder={kind === 'openapi' ? 'https://api.example.com/openapi.json' : undefined}
         value={text}
         error={problem || undefined}
@@ -232,14 +255,39 @@ function Document({ kind, text, change }: { kind: Kind; text: string; change: (t
         spellCheck={false}
         styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
       />
-      <FileButton onChange={(file) => void read(file)} accept=".json,.yaml,.yml,.har">
-        {(props) => (
-          <Button {...props} variant="default" size="xs" leftSection={<IconFileUpload size={15} aria-hidden />}>
-            {t('Choose a file')}
-          </Button>
-        )}
-      </FileButton>
+      {kind === 'manifest' ? (
+        <Group gap="xs">
+          <FileButton multiple onChange={(all) => void readAll(all)} accept=".yaml,.yml,.json,.py">
+            {(props) => <Choose {...props} text={t('Choose files')} />}
+          </FileButton>
+          <FileButton multiple onChange={(all) => void readAll(all)} inputProps={{ webkitdirectory: '' } as object}>
+            {(props) => <Choose {...props} text={t('Choose a folder')} />}
+          </FileButton>
+          <Text size="sm" c="dimmed" role="status">
+            {beside.length > 0 && plural(beside.length, 'With {names}', 'With {count} files beside it: {names}', { names: beside.slice(0, 5).join(', ') })}
+          </Text>
+        </Group>
+      ) : (
+        <FileButton onChange={(file) => void read(file)} accept=".json,.yaml,.yml,.har">
+          {(props) => <Choose {...props} text={t('Choose a file')} />}
+        </FileButton>
+      )}
     </Stack>
+  );
+}
+
+/** What of a connector's folder belongs to its manifest. */
+const BESIDE = /(^components\.py|\.json)$/;
+
+function pathOf(file: File): string {
+  return file.webkitRelativePath || file.name;
+}
+
+function Choose({ text, ...props }: { text: string; onClick: () => void }) {
+  return (
+    <Button {...props} variant="default" size="xs" leftSection={<IconFileUpload size={15} aria-hidden />}>
+      {text}
+    </Button>
   );
 }
 

@@ -106,7 +106,7 @@ function Row({ project, mayEdit, confirm }: { project: ProjectSummary; mayEdit: 
                     project.publishedVersion === null
                       ? t('The project was never published: its manifest and the inputs of its tests are lost.')
                       : t('The project is deleted. The connector that it published stays, and its sources continue to run.'),
-                  action: t('Delete'),
+                  action: t('Delete the project'),
                   danger: true,
                   run: async () => {
                     await deleteProject(projectId);
@@ -115,7 +115,7 @@ function Row({ project, mayEdit, confirm }: { project: ProjectSummary; mayEdit: 
                 })
               }
             >
-              {t('Delete')}
+              {t('Delete …')}
             </Menu.Item>
           )}
         </Menu.Dropdown>

@@ -216,6 +216,7 @@ function Workbench({ initial }: { initial: Project }) {
             <div className={classes.testing} hidden={!tested && !narrow}>
               <TestPane
                 spec={spec}
+                consents={doc.has(['spec', 'advanced_auth', 'oauth_config_specification'])}
                 streams={streams.map((each) => each.name)}
                 stream={stream?.name}
                 place={stream && partKey(stream.part)}

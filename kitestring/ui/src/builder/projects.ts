@@ -77,45 +77,6 @@ export async function deleteProject(projectId: string): Promise<void> {
   await queryClient.invalidateQueries({ queryKey: ['builder', 'projects'] });
 }
 
-/** The smallest manifest: a project that begins from nothing. */
-export const EMPTY_MANIFEST = `version: 6.48.10
-type: DeclarativeSource
-check:
-  type: CheckStream
-  stream_names: [records]
-definitions:
-  requester:
-    type: HttpRequester
-    url_base: https://api.example.com/v1
-streams:
-  - type: DeclarativeStream
-    name: records
-    primary_key: [id]
-    retriever:
-      type: SimpleRetriever
-      requester:
-        $ref: "#/definitions/requester"
-        path: /records
-        http_method: GET
-      record_selector:
-        type: RecordSelector
-        extractor:
-          type: DpathExtractor
-          field_path: []
-    schema_loader:
-      type: InlineSchemaLoader
-      schema:
-        type: object
-        additionalProperties: true
-        properties: {}
-spec:
-  type: Spec
-  connection_specification:
-    type: object
-    required: []
-    properties: {}
-`;
-
 export function downloadYaml(name: string, manifest: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([manifest], { type: 'application/yaml' }));

@@ -36,6 +36,8 @@ export interface Saving {
   /** Go on from what the other has saved, and write the page's text over it. */
   keepMine: () => void;
   adopt: (project: Project) => void;
+  /** Take inputs of the test that the server has from elsewhere; the text and the revision stay. */
+  adoptInputs: (stored: Project) => void;
 }
 
 /** `textNow`: the text as it is, which the page may draw a moment later. */
@@ -56,6 +58,8 @@ export function useSaving(initial: Project, text: string, textNow: () => string,
     queryClient.setQueryData(projectQuery(next.projectId).queryKey, next);
     void queryClient.invalidateQueries({ queryKey: ['builder', 'projects'] });
   }, []);
+
+  const adoptInputs = useCallback(({ testConfiguration }: Project) => adopt({ ...current.current, testConfiguration }), [adopt]);
 
   const save = useCallback(
     (change: Change = {}): Promise<Project> => {
@@ -124,5 +128,5 @@ export function useSaving(initial: Project, text: string, textNow: () => string,
     if (settle()) void save().catch(() => undefined);
   }, [settle, save]);
 
-  return { project, unsaved, pending: pending > 0, error, conflict, save, takeTheirs: settle, keepMine, adopt };
+  return { project, unsaved, pending: pending > 0, error, conflict, save, takeTheirs: settle, keepMine, adopt, adoptInputs };
 }

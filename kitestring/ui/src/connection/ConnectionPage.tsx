@@ -1,6 +1,6 @@
 /** A connection: its status, and tabs for an overview, streams, jobs, state and settings. */
 import { Alert, Anchor, Button, Group, Paper, Skeleton, Stack, Tabs, Text } from '@mantine/core';
-import { IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
+import { IconPlayerPause, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
@@ -8,7 +8,7 @@ import { lazy, Suspense } from 'react';
 import type { ConnectionDetail } from '../api/schema.gen';
 import { ConfigurationButton } from '../configuration/ConfigurationButton';
 import { LastSync } from '../connections/LastSync';
-import { ACTIVE, conditionOf, connectionQuery } from '../connections/overviews';
+import { ACTIVE, conditionOf, connectionQuery, isDoubtful } from '../connections/overviews';
 import { inWords } from '../connections/schedule';
 import { useActions } from '../connections/useActions';
 import { DataLink } from '../data/DataLink';
@@ -22,6 +22,7 @@ import { PageHeader } from '../shell/PageHeader';
 import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
 import { t } from '../text';
+import { PauseButton } from './PauseButton';
 import { SchemaChangesAlert } from './SchemaChangesAlert';
 import { SlotLine } from './SlotLine';
 import { WaitingDeletionsAlert } from './WaitingDeletionsAlert';
@@ -121,7 +122,7 @@ function problemTitle(status: string, kind: string, message: string): string {
 }
 
 function Head({ connection, run, edit }: { connection: ConnectionDetail; run: boolean; edit: boolean }) {
-  const { sync, cancel, pause, resume } = useActions(connection);
+  const { sync, cancel } = useActions(connection);
   const running = connection.job !== null && ACTIVE.includes(connection.job.status);
   const paused = connection.status !== 'active';
   // The default name of a connection: not repeated below it.
@@ -137,6 +138,7 @@ function Head({ connection, run, edit }: { connection: ConnectionDetail; run: bo
       note={
         <Group gap="sm" style={{ rowGap: 4 }}>
           <StatusBadge status={conditionOf(connection)} />
+          {isDoubtful(connection) && <StatusBadge status="suspicious" />}
           {connection.name !== pair && <span>{pair}</span>}
           <span>
             {inWords(connection.schedule)}
@@ -152,27 +154,7 @@ function Head({ connection, run, edit }: { connection: ConnectionDetail; run: bo
       }
     >
       <ConfigurationButton workspaceId={connection.workspaceId} part={{ kind: 'connection', name: connection.name }} />
-      {edit &&
-        (paused ? (
-          <Button
-            variant="default"
-            leftSection={<IconPlayerPlay size={16} aria-hidden />}
-            loading={resume.isPending}
-            disabled={connection.changes !== null}
-            onClick={() => resume.mutate()}
-          >
-            {t('Resume')}
-          </Button>
-        ) : (
-          <Button
-            variant="default"
-            leftSection={<IconPlayerPause size={16} aria-hidden />}
-            loading={pause.isPending}
-            onClick={() => pause.mutate()}
-          >
-            {t('Pause')}
-          </Button>
-        ))}
+      {edit && <PauseButton connection={connection} />}
       {running && connection.job && (
         <Button variant="default" component={Link} to={`/jobs/${connection.job.jobId}`}>
           {t('Open the job')}

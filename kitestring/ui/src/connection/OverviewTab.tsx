@@ -106,7 +106,7 @@ function Freshness({ connection, history }: { connection: ConnectionDetail; hist
   const nowMs = Date.now();
   const state = freshnessOf(history, nowMs);
   const paused = connection.status !== 'active';
-  const due = history.intervalMs === null ? t('not scheduled') : t('due {schedule}', { schedule: inSentence(inWords(connection.schedule)) });
+  const due = connection.schedule.continuous ? t('continuous') : history.intervalMs === null ? t('not scheduled') : t('due {schedule}', { schedule: inSentence(inWords(connection.schedule)) });
   const [color, icon] =
     state === 'none'
       ? ['gray', <IconCircleDashed key="none" size={18} aria-hidden />]

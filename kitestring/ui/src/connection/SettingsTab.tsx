@@ -1,5 +1,5 @@
 /** Settings of a connection: name, schedule and handling of schema changes. */
-import { Alert, Anchor, Button, Card, Group, Radio, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Alert, Anchor, Button, Card, Group, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -16,19 +16,21 @@ import { same } from '../shell/rebase';
 import { keepAll, useDraft } from '../shell/useDraft';
 import { t } from '../text';
 import { patchAsSeen } from './patchAsSeen';
-import { policies } from './policies';
+import { prefixDialog, PrefixField, prefixProblem } from './PrefixField';
+import { SchemaPolicy } from './SchemaPolicy';
 import { notifyRemoval, removalOf, SlotBeforeDeletion, slotOf } from './slotRemoval';
 import { scheduleBody, scheduleSettingsOf } from '../schedule/settings';
 import { ScheduleFields } from '../schedule/ScheduleFields';
 
 function savedSettings(connection: ConnectionDetail) {
-  return { name: connection.name, schedule: scheduleSettingsOf(connection.schedule), policy: connection.schemaPolicy };
+  return { name: connection.name, schedule: scheduleSettingsOf(connection.schedule), policy: connection.schemaPolicy, prefix: connection.prefix };
 }
 
 const LABELS: Record<string, () => string> = {
   name: () => t('Name'),
   schedule: () => t('Schedule'),
   policy: () => t('When the source schema changes'),
+  prefix: () => t('Prefix of the streams'),
 };
 
 export function SettingsTab({ connection, edit }: { connection: ConnectionDetail; edit: boolean }) {
@@ -36,11 +38,13 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
   const navigate = useNavigate();
   const saved = savedSettings(connection);
   const draft = useDraft(`settings ${connection.connectionId}`, saved, keepAll);
-  const { name, schedule, policy } = draft.value;
+  const { name, schedule, policy, prefix } = draft.value;
+  const renamed = prefix !== connection.prefix;
   const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
   const body: Record<string, unknown> = {};
   if (name.trim() !== connection.name) body.name = name.trim();
   if (policy !== connection.schemaPolicy) body.nonBreakingSchemaUpdatesBehavior = policy;
+  if (renamed) body.prefix = prefix;
   if (JSON.stringify(schedule) !== JSON.stringify(saved.schedule)) body.schedule = scheduleBody(schedule);
   const changed = Object.keys(body).length > 0;
   const saving = useMutation({
@@ -96,27 +100,21 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
         <form
           onSubmit={(event) => {
             event.preventDefault();
-            saving.mutate();
+            // What was synced under the present names stays there.
+            if (renamed && connection.job !== null) setConfirmation(prefixDialog(connection, prefix, () => saving.mutateAsync()));
+            else saving.mutate();
           }}
         >
           <fieldset disabled={!edit} style={{ border: 0, padding: 0, margin: 0, minWidth: 0 }}>
           <Stack>
             <TextInput label={t('Name')} value={name} onChange={(event) => draft.set({ ...draft.value, name: event.currentTarget.value })} required />
             <ScheduleFields schedule={schedule} onChange={(next) => draft.set({ ...draft.value, schedule: next })} />
-            <Radio.Group label={t('When the source schema changes')} value={policy} onChange={(next) => draft.set({ ...draft.value, policy: next })}>
-              <Stack gap={6} mt={6}>
-                {policies().map(({ value, label }) => (
-                  <Radio key={value} value={value} label={label} />
-                ))}
-              </Stack>
-            </Radio.Group>
-            <Text size="sm" c="dimmed">
-              {t('A breaking change (the key, the cursor or the stream itself was removed) always pauses the connection.')}
-            </Text>
+            <SchemaPolicy policy={policy} onChange={(next) => draft.set({ ...draft.value, policy: next })} />
+            <PrefixField prefix={prefix} onChange={(next) => draft.set({ ...draft.value, prefix: next })} error={renamed ? prefixProblem(connection) : undefined} />
             {saving.error && !(isOvertaken(saving.error) && draft.isOvertaken) && <ErrorNote error={saving.error} />}
             {edit && (
               <Group>
-                <Button type="submit" loading={saving.isPending} disabled={!changed || name.trim() === ''}>
+                <Button type="submit" loading={saving.isPending} disabled={!changed || name.trim() === '' || (renamed && prefixProblem(connection) !== undefined)}>
                   {t('Save')}
                 </Button>
                 {changed && (
@@ -144,7 +142,6 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
               {connection.destination.name}
             </Anchor>
           </Text>
-          {connection.prefix && <Text size="sm">{t('Prefix of the streams: {prefix}', { prefix: connection.prefix })}</Text>}
           {connection.namespaceFormat && <Text size="sm">{t('Namespace: {namespace}', { namespace: connection.namespaceFormat })}</Text>}
         </Stack>
       </Card>

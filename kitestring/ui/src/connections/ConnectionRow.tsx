@@ -12,7 +12,7 @@ import { useNow } from '../shell/Time';
 import { t } from '../text';
 import { freshnessOf } from './freshness';
 import { syncFigures, SyncTime } from './LastSync';
-import { ACTIVE, conditionOf } from './overviews';
+import { ACTIVE, conditionOf, isDoubtful } from './overviews';
 import { inWords } from './schedule';
 
 const SyncProgress = lazy(() => import('../job/SyncProgress').then((all) => ({ default: all.SyncProgress })));
@@ -72,6 +72,7 @@ export const ConnectionRow = memo(function ConnectionRow({
       </td>
       <td role="cell">
         <StatusBadge status={conditionOf(connection)} />
+        {isDoubtful(connection) && <StatusBadge status="suspicious" />}
         {reason && (
           <span className={`${styles.clipped} ${styles.dim}`} title={reason}>
             {reason}
@@ -88,7 +89,7 @@ export const ConnectionRow = memo(function ConnectionRow({
           <>
             <span className={styles.label}>{t('Last sync')} </span>
             <SyncTime job={job} />
-            <div className={`${styles.clipped} ${styles.dim}`} title={syncFigures(job)}>
+            <div className={job.figures.superseded ? styles.dim : `${styles.clipped} ${styles.dim}`} title={syncFigures(job)}>
               {syncFigures(job, true)}
             </div>
           </>

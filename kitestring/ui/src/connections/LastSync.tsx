@@ -36,12 +36,18 @@ export function SyncTime({ job }: { job: LastJob }) {
   );
 }
 
-/** “1,204 records · 96 chunks embedded · 12 s”; with `brief` without the chunks. */
+/** The records that a sync read. Those that the source listed more than once are fewer at the destination. */
+function recordsRead(read: number, repeated: number | undefined): string {
+  const number = short(read);
+  return repeated ? t('{number} records ({repeated} repeated)', { number, repeated: short(repeated) }) : t('{number} records', { number });
+}
+
+/** “1,204 records (16 repeated) · 96 chunks embedded · 12 s”; with `brief` without the chunks. */
 export function syncFigures(job: LastJob, brief = false): string {
   const { figures } = job;
   const running = ACTIVE.includes(job.status);
   const parts = [
-    figures.read !== undefined ? t('{number} records', { number: short(figures.read) }) : undefined,
+    figures.read !== undefined ? recordsRead(figures.read, figures.superseded) : undefined,
     !brief && figures.chunks_embedded !== undefined ? t('{number} chunks embedded', { number: short(figures.chunks_embedded) }) : undefined,
     !brief && figures.chunks_reused ? t('{number} reused', { number: short(figures.chunks_reused) }) : undefined,
     !running && job.startedAtMs && job.endedAtMs ? duration(job.endedAtMs - job.startedAtMs) : undefined,

@@ -1,9 +1,10 @@
 /** The menu of the list's rows: one, placed at the button that opens it. */
-import { Menu } from '@mantine/core';
+import { Menu, Text } from '@mantine/core';
 import { IconFileText, IconPlayerPause, IconPlayerPlay, IconSettings, IconTag } from '@tabler/icons-react';
 
 import type { ConnectionOverview } from '../api/schema.gen';
 import { t } from '../text';
+import { ACTIVE } from './overviews';
 
 export interface OpenedMenu {
   connection: ConnectionOverview;
@@ -26,6 +27,7 @@ export function RowMenu({
   const { connection, button } = opened;
   const place = button.getBoundingClientRect();
   const paused = connection.status !== 'active';
+  const running = connection.job !== null && ACTIVE.includes(connection.job.status);
   const address = `/connections/${connection.connectionId}`;
   const close = () => {
     onClose();
@@ -42,6 +44,11 @@ export function RowMenu({
           onClick={() => onStatus(connection, paused ? 'resume' : 'pause')}
         >
           {paused ? t('Resume') : t('Pause')}
+          {!paused && running && (
+            <Text size="xs" c="dimmed" maw={200}>
+              {t('Further syncs; the job that runs now goes on.')}
+            </Text>
+          )}
         </Menu.Item>
         <Menu.Item leftSection={<IconTag size={15} aria-hidden />} onClick={() => onTags(connection)}>
           {t('Tags …')}

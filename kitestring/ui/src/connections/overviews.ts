@@ -82,6 +82,10 @@ export function connectionQuery(connectionId: string) {
   });
 }
 
+/** Whether a window of its running continuous job did not add up. */
+export const isDoubtful = (connection: ConnectionOverview) =>
+  !!connection.job && ACTIVE.includes(connection.job.status) && !!connection.job.windows?.suspicious;
+
 /** The status of a connection: pending work has priority over the last result. */
 export function conditionOf(connection: ConnectionOverview): string {
   if (connection.job && ACTIVE.includes(connection.job.status)) return connection.job.status;

@@ -33,4 +33,5 @@ test('a schedule reads as a sentence', () => {
     'Daily at 06:30, America/New York',
   );
   expect(inWords({ scheduleType: 'manual' })).toBe('Manual');
+  expect(inWords({ scheduleType: 'manual', continuous: { windowSeconds: 300, rolloverSeconds: 86400 } })).toBe('Continuous');
 });

@@ -33,7 +33,7 @@ export function inWords(timing: Schedule): string {
     const sentence = cronInWords(expression) ?? t('Cron {expression}', { expression });
     return zone === 'UTC' ? `${sentence} UTC` : `${sentence}, ${zone.replaceAll('_', ' ')}`;
   }
-  return t('Manual');
+  return timing.continuous ? t('Continuous') : t('Manual');
 }
 
 function interval(every: number, unit: string): string {

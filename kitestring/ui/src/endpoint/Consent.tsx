@@ -1,8 +1,8 @@
 /** OAuth consent at the vendor, for sources that support it: opens in a popup, which reports the result. */
 import { Alert, Button, Group, Stack, Text } from '@mantine/core';
 import { IconKey } from '@tabler/icons-react';
-import { useMutation, useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 
 import { api, OWN } from '../api/client';
 import type { ConnectorDetail, ConsentRead, ConsentVendors } from '../api/schema.gen';
@@ -10,8 +10,8 @@ import type { Values } from '../form/schema';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { t } from '../text';
-import { CONSENT_CHANNEL } from './consentChannel';
 import { OAuthClient } from './OAuthClient';
+import { useConsentPopup } from './useConsentPopup';
 
 /** The vendors whose sources can sign in by consent. */
 function useVendors(workspaceId: string) {
@@ -50,36 +50,15 @@ export function Consent({
   const vendors = useVendors(workspaceId);
   const vendor = vendors.data?.data.find((candidate) => candidate.connector === connector.connector);
   const [renewed, setRenewed] = useState(false);
-  const [started, setStarted] = useState(false);
-  useEffect(() => {
-    // Every page of this browser receives the message: only the page that started the consent uses it.
-    if (!started) return;
-    const channel = new BroadcastChannel(CONSENT_CHANNEL);
-    channel.onmessage = (event: MessageEvent<{ secretId?: string }>) => {
-      if (sourceId) setRenewed(true);
-      else onDone(event.data.secretId);
-    };
-    return () => channel.close();
-  }, [started, onDone, sourceId]);
-  const begin = useMutation({
-    mutationFn: async () => {
-      setStarted(true);
-      // Opened before any await: browsers allow a popup from a click, not from a response.
-      const popup = window.open('', '_blank', 'popup,width=720,height=820');
-      try {
-        const { consentUrl } = await api.post<ConsentRead>(`${OWN}/consents`, {
-          ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
-          configuration: sourceId ? {} : configuration(),
-          redirectUrl: `${window.location.origin}/consented`,
-        });
-        if (popup) popup.location.href = consentUrl;
-        else window.location.href = consentUrl;
-      } catch (error) {
-        popup?.close();
-        throw error;
-      }
-    },
-  });
+  const begin = useConsentPopup(
+    (redirectUrl) =>
+      api.post<ConsentRead>(`${OWN}/consents`, {
+        ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
+        configuration: sourceId ? {} : configuration(),
+        redirectUrl,
+      }),
+    ({ secretId }) => (sourceId ? setRenewed(true) : onDone(secretId)),
+  );
   if (!vendor || !vendors.data) return null;
   const client = may('admin') && vendor.client !== 'organization' && (
     <OAuthClient

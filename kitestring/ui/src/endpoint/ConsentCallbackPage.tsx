@@ -3,7 +3,7 @@ import { Center, Stack, Text, Title } from '@mantine/core';
 import { useEffect } from 'react';
 
 import { t } from '../text';
-import { CONSENT_CHANNEL } from './consentChannel';
+import { CONSENT_CHANNEL, type ConsentResult } from './consentChannel';
 
 export function ConsentCallbackPage() {
   const parameters = new URLSearchParams(window.location.search);
@@ -11,7 +11,7 @@ export function ConsentCallbackPage() {
   useEffect(() => {
     if (error) return;
     const channel = new BroadcastChannel(CONSENT_CHANNEL);
-    channel.postMessage({ secretId: parameters.get('secret_id') ?? undefined });
+    channel.postMessage({ secretId: parameters.get('secret_id') ?? undefined, projectId: parameters.get('project_id') ?? undefined } satisfies ConsentResult);
     channel.close();
     window.history.replaceState(null, '', '/consented');
     window.close();

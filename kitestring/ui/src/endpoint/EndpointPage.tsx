@@ -75,7 +75,9 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
           </Text>
         </>
       ) : (
-        t('No connection uses it.')
+        <>
+          {t('No connection uses it.')} {kind === 'destination' && t('The data that was written to it stays where it is.')}
+        </>
       ),
       run: async () => {
         await remove(kind, id);
@@ -146,7 +148,7 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
                 onClick={askToDelete}
                 disabled={!uses.data}
               >
-                {t('Delete')}
+                {t('Delete …')}
               </Button>
             </EndpointForm>
           )}

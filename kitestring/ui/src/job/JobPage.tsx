@@ -20,6 +20,7 @@ import { t } from '../text';
 import { useJob } from './job';
 import { JobLog } from './JobLog';
 import { JobProblem, Suspicions } from './JobProblem';
+import { WindowsLine, WindowSuspicions } from './Windows';
 import { causeWords, kindWord } from './JobRow';
 import { streamsOf } from './streams';
 import { StreamTable } from './StreamTable';
@@ -62,6 +63,7 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
         note={
           <Group gap="sm" style={{ rowGap: 4 }}>
             <StatusBadge status={job.status} />
+            {running && !!job.windows?.suspicious && <StatusBadge status="suspicious" />}
             <span>{causeWords(job.cause)}</span>
             <span>
               {t('started')} <Time ms={job.startedAtMs ?? job.createdAtMs} />
@@ -76,10 +78,12 @@ function JobView({ job, run }: { job: JobDetail; run: boolean }) {
         {running && (
           <Paper withBorder p="md">
             <SyncProgress job={job} />
+            {job.continuous && <WindowsLine job={job} />}
           </Paper>
         )}
         <JobProblem job={job} attempt={attempt} connection={connection.data} />
         {attempt && <Suspicions attempt={attempt} />}
+        {running && <WindowSuspicions job={job} />}
         {job.history.length > 1 && attempt && (
           <Group gap="sm">
             <Text size="sm" fw={600} id="attempts">

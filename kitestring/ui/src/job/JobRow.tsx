@@ -58,6 +58,7 @@ export const JobRow = memo(function JobRow({ job, connection }: { job: ListedJob
       </div>
       <div role="cell" className={styles.status}>
         <StatusBadge status={job.status} />
+        {running && !!job.windows?.suspicious && <StatusBadge status="suspicious" />}
         {running && (
           <div style={{ marginTop: 6, maxWidth: 360 }}>
             <SyncProgress job={job} compact />

@@ -184,7 +184,7 @@ function Figures({ result, chunks, strong = false }: { result: StreamResult; chu
           some(result.unchanged, t('{count} unchanged', { count: result.unchanged ?? 0 })),
           some(result.deleted, t('{count} deleted', { count: result.deleted ?? 0 })),
           some(result.rejected, t('{count} rejected', { count: result.rejected ?? 0 })),
-          some(result.superseded, t('{count} superseded', { count: result.superseded ?? 0 })),
+          some(result.superseded, t('{count} repeated', { count: result.superseded ?? 0 })),
           some(result.filtered, t('{count} filtered', { count: result.filtered ?? 0 })),
         ]}
       </Figure>

@@ -10,9 +10,9 @@ import { Group, Progress, Stack, Text } from '@mantine/core';
 
 import type { JobSummary } from '../api/schema.gen';
 import { t } from '../text';
-import { factsOf, leftText, percent, phaseText, recordsText, share } from './progress';
+import { factsOf, followingText, leftText, percent, phaseText, recordsText, share } from './progress';
 
-type Followed = Pick<JobSummary, 'status' | 'progress'>;
+type Followed = Pick<JobSummary, 'status' | 'progress'> & Partial<Pick<JobSummary, 'continuous'>>;
 
 const ACTIVE = ['pending', 'running', 'incomplete'];
 
@@ -21,11 +21,11 @@ export function SyncProgress({ job, compact = false }: { job: Followed; compact?
   return compact ? <CompactProgress job={job} /> : <WholeProgress job={job} />;
 }
 
-function headline({ status, progress }: Followed): string {
+function headline({ status, progress, continuous }: Followed): string {
   if (status === 'pending') return t('Waiting for a worker with a free slot');
   if (status === 'incomplete') return t('Waiting for the next attempt');
   if (!progress) return t('Starting');
-  const phase = phaseText(progress);
+  const phase = continuous && (progress.phase === 'reading' || progress.phase === null) ? followingText(progress) : phaseText(progress);
   return progress.stream && progress.streams > 1 ? t('{phase} ({stream})', { phase, stream: progress.stream }) : phase;
 }
 

@@ -36,8 +36,8 @@ test('what is not known is left out', () => {
 });
 
 test('a wait says why, and an overwrite how much of it is in the store', () => {
-  expect(phaseText({ phase: 'waiting', waiting: { seconds: 12, reason: 'budget of 10 calls per 60 s' } })).toBe(
-    'Waiting 12 s: budget of 10 calls per 60 s',
+  expect(phaseText({ phase: 'waiting', waiting: { seconds: 12, reason: 'the limit of 10 calls per 60 s is reached' } })).toBe(
+    'Waiting 12 s: the limit of 10 calls per 60 s is reached',
   );
   expect(phaseText({ phase: 'waiting', waiting: { seconds: 0, reason: 'status 500' } })).toBe('Trying again: status 500');
   const finishing = { phase: 'finishing', finished: 3000, to_finish: 4000, total: 10, done: 10 };

@@ -19,7 +19,7 @@ export function share(progress: Partial<Measured>): number | null {
   return Math.min(1, (progress.done ?? 0) / progress.total);
 }
 
-/** “Embedding 210 of 470 chunks”, “Waiting 12 s: budget of 10 calls per 60 s”. */
+/** “Embedding 210 of 470 chunks”, “Waiting 12 s: the limit of 10 calls per 60 s is reached”. */
 export function phaseText(progress: Partial<Measured>): string {
   const { figures, finished, to_finish, waiting } = progress;
   switch (progress.phase) {
@@ -44,6 +44,13 @@ export function phaseText(progress: Partial<Measured>): string {
     default:
       return t('Starting');
   }
+}
+
+/** “Following, 2 s behind” of a continuous job that waits for changes. */
+export function followingText(progress: ProgressSummary): string {
+  return progress.lag_s === null || progress.lag_s === undefined
+    ? t('Following')
+    : t('Following, the last change after {time}', { time: duration(progress.lag_s * 1000) });
 }
 
 /** “120 of 470 records”, “120 records read”. */

@@ -1,4 +1,4 @@
-/** The schedule of a connection: manual, at an interval, or by cron; with its next runs, and its errors at the field. */
+/** The schedule of a connection: manual, at an interval, by cron, or continuous; with its next runs, and its errors at the field. */
 import { Button, Group, NativeSelect, NumberInput, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
@@ -40,7 +40,7 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
   const preview = useQuery({
     queryKey: ['schedule', settled],
     queryFn: () => api.ask<SchedulePreview>(`${OWN}/schedule/preview`, scheduleBody(settled)),
-    enabled: settled.kind !== 'manual',
+    enabled: settled.kind === 'basic' || settled.kind === 'cron',
     retry: false,
   });
   const zone = schedule.kind === 'cron' ? schedule.zone : undefined;
@@ -63,6 +63,7 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
           data={[
             { value: 'basic', label: t('Every …') },
             { value: 'cron', label: t('Cron') },
+            { value: 'continuous', label: t('Continuous') },
             { value: 'manual', label: t('Manual') },
           ]}
           style={{ alignSelf: 'flex-start' }}
@@ -128,6 +129,23 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
             />
           </Group>
           {!error && cronInWords(schedule.expression) && <Text size="sm">{cronInWords(schedule.expression)}</Text>}
+        </>
+      )}
+      {schedule.kind === 'continuous' && (
+        <>
+          <NumberInput
+            label={t('Reconcile every … minutes')}
+            description={t('After this time the numbers are compared with the count of the destination.')}
+            value={schedule.windowMinutes}
+            min={1}
+            max={60}
+            allowDecimal={false}
+            maw={380}
+            onChange={(next) => onChange({ ...schedule, windowMinutes: Math.min(60, Math.max(1, Number(next) || 1)) })}
+          />
+          <Text size="sm" c="dimmed">
+            {t('One job goes on without an end and writes each change about a second after its commit. The source must follow a log: change data capture.')}
+          </Text>
         </>
       )}
       {schedule.kind === 'manual' ? (

@@ -7,6 +7,7 @@ test.each([
   { scheduleType: 'cron', cronExpression: '0 30 6 ? * MON-FRI Europe/Berlin' },
   { scheduleType: 'cron', cronExpression: '30 6 * * 1-5 UTC' },
   { scheduleType: 'manual' },
+  { scheduleType: 'manual', continuous: { windowSeconds: 120, rolloverSeconds: 3600 } },
 ] as const)('%o comes back from the form as it was', (schedule) => {
   expect(scheduleBody(scheduleSettingsOf(schedule))).toEqual(schedule);
 });

@@ -133,6 +133,7 @@ export function valueOf(value: unknown): string {
 /** A schedule of the store, or its text in the log, in words. */
 function scheduleOf(value: unknown): string | undefined {
   const schedule = value as { type?: string; every?: number; unit?: string; expression?: string; time_zone?: string } | null;
+  if (schedule?.type === 'continuous') return t('Continuous');
   if (schedule?.type === 'manual') return inWords({ scheduleType: 'manual' });
   if (schedule?.type === 'basic') return inWords({ scheduleType: 'basic', basicTiming: `Every ${schedule.every} ${schedule.unit}` });
   if (schedule?.type === 'cron') return inWords({ scheduleType: 'cron', cronExpression: `${schedule.expression} ${schedule.time_zone ?? 'UTC'}` });

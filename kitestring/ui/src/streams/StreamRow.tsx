@@ -107,7 +107,15 @@ export function StreamRow({ stream, chosen, editable, isNew, isGone, problem, no
   );
 }
 
-const COUNTS = ['written', 'unchanged', 'deleted', 'rejected', 'superseded', 'filtered'] as const;
+const COUNTS = {
+  written: (count: string) => t('{count} written', { count }),
+  unchanged: (count: string) => t('{count} unchanged', { count }),
+  deleted: (count: string) => t('{count} deleted', { count }),
+  rejected: (count: string) => t('{count} rejected', { count }),
+  superseded: (count: string) => t('{count} repeated', { count }),
+  filtered: (count: string) => t('{count} filtered', { count }),
+};
+const COUNTED = Object.keys(COUNTS) as (keyof typeof COUNTS)[];
 
 const Result = memo(function Result({ result }: { result: LastStreamResult | undefined }) {
   if (!result)
@@ -129,7 +137,7 @@ const Result = memo(function Result({ result }: { result: LastStreamResult | und
       <Text size="xs" c="dimmed" className="numbers">
         {[
           t('{count} read', { count: short(result.read ?? 0) }),
-          ...COUNTS.filter((name) => result[name]).map((name) => `${short(result[name] ?? 0)} ${name}`),
+          ...COUNTED.filter((name) => result[name]).map((name) => COUNTS[name](short(result[name] ?? 0))),
           ...Object.entries(result.figures ?? {})
             .filter(([name, value]) => name.startsWith('chunks_') && value > 0)
             .slice(0, 2)

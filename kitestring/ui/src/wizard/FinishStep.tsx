@@ -1,8 +1,9 @@
 /** The last settings of a new connection: its name, its schedule, and what a change of the schema does. */
-import { Button, Card, Group, NativeSelect, Stack, TextInput } from '@mantine/core';
+import { Button, Card, Group, Stack, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 
-import { policies } from '../connection/policies';
+import { PrefixField } from '../connection/PrefixField';
+import { SchemaPolicy } from '../connection/SchemaPolicy';
 import { DEFAULT_SCHEDULE, scheduleBody, type ScheduleSettings } from '../schedule/settings';
 import { ScheduleFields } from '../schedule/ScheduleFields';
 import { ErrorNote } from '../shell/ErrorNote';
@@ -52,19 +53,8 @@ export function FinishStep({
           <Stack>
             <TextInput label={t('Name')} withAsterisk required value={name} onChange={(event) => onChange({ ...settings, name: event.currentTarget.value })} />
             <ScheduleFields schedule={schedule} onChange={(next) => onChange({ ...settings, schedule: next })} />
-            <NativeSelect
-              label={t('When the source schema changes')}
-              description={t('The schema is read before each sync. A breaking change always pauses the connection.')}
-              value={policy}
-              onChange={(event) => onChange({ ...settings, policy: event.currentTarget.value })}
-              data={policies()}
-            />
-            <TextInput
-              label={t('Prefix of the streams')}
-              description={t('Begins the name of each stream in the destination. Empty: the names stay.')}
-              value={prefix}
-              onChange={(event) => onChange({ ...settings, prefix: event.currentTarget.value })}
-            />
+            <SchemaPolicy policy={policy} onChange={(next) => onChange({ ...settings, policy: next })} />
+            <PrefixField prefix={prefix} onChange={(next) => onChange({ ...settings, prefix: next })} />
           </Stack>
         </Card>
         {saving.error && <ErrorNote error={saving.error} />}

@@ -5,6 +5,7 @@ import { plural, t } from '../../text';
 import { componentTitle } from '../document/language';
 import { type Authentication, authenticated, authenticatedLike, authentications } from './authentications';
 import { ComponentFields, FormScope } from './ComponentForm';
+import { FLOW, REFRESH_TOKEN, updater, withConsent } from './consent';
 import { type FormProps, useField, useForm } from './context';
 import { inputsOf, withInputs } from './inputs';
 import { newComponent } from './kinds';
@@ -93,7 +94,7 @@ function KindSelect({ value, path, place }: { value: string | undefined; path?: 
       value={value ?? 'NoAuth'}
       onChange={(next) => {
         if (next === null || next === value || (next === 'NoAuth' && value === undefined)) return;
-        const authenticator = completed(newComponent(schema, next));
+        const authenticator = completed(newComponent(schema, next), doc.get(FLOW) !== undefined);
         if (path) return edit([...doc.set(path, authenticator), ...withInputs(doc, inputsOf(authenticator))]);
         if (place) edit(authenticated(doc, place.requesters, authenticator));
       }}
@@ -101,28 +102,26 @@ function KindSelect({ value, path, place }: { value: string | undefined; path?: 
   );
 }
 
-/** With templates for the inputs that such an authenticator has. */
-function completed(authenticator: Record<string, unknown>): Record<string, unknown> {
+/** With templates for the inputs that such an authenticator has; `consents`: its tokens come from a consent. */
+function completed(authenticator: Record<string, unknown>, consents: boolean): Record<string, unknown> {
   if (authenticator.type === 'OAuthAuthenticator') {
     return {
       ...authenticator,
       client_id: "{{ config['client_id'] }}",
       client_secret: "{{ config['client_secret'] }}",
-      refresh_token: "{{ config['client_refresh_token'] }}",
+      refresh_token: `{{ config['${REFRESH_TOKEN}'] }}`,
       token_refresh_endpoint: 'https://',
+      ...(consents && { refresh_token_updater: updater([REFRESH_TOKEN]) }),
     };
   }
   if (authenticator.type === 'JwtAuthenticator') return { ...authenticator, secret_key: "{{ config['secret_key'] }}", algorithm: 'HS256' };
   return authenticator;
 }
 
-const FLOW = ['spec', 'advanced_auth'];
-
 /** Consent in a browser: the addresses, and which inputs the tokens become. */
 function Consent() {
   const { doc, edit, disabled } = useForm();
   const exists = doc.get(FLOW) !== undefined;
-  const key = (name: string) => ({ type: 'string', path_in_connector_config: [name] });
   return (
     <Section title={t('Consent in the browser')} gist={exists ? t('Set up') : t('None')}>
       {exists ? (
@@ -135,35 +134,7 @@ function Consent() {
           <Text size="sm" c="dimmed">
             {t('An account then gives its consent on the page of the vendor, and the tokens become inputs.')}
           </Text>
-          <Button
-            size="xs"
-            variant="default"
-            disabled={disabled || !doc.has(['spec'])}
-            onClick={() =>
-              edit(
-                doc.set(FLOW, {
-                  auth_flow_type: 'oauth2.0',
-                  oauth_config_specification: {
-                    oauth_connector_input_specification: {
-                      consent_url: 'https://example.com/oauth/authorize?client_id={{client_id_value}}&redirect_uri={{ {{redirect_uri_value}} | urlEncoder }}&response_type=code&state={{state_value}}',
-                      access_token_url: 'https://example.com/oauth/token',
-                      access_token_params: {
-                        grant_type: 'authorization_code',
-                        code: '{{ auth_code_value }}',
-                        client_id: '{{ client_id_value }}',
-                        client_secret: '{{ client_secret_value }}',
-                        redirect_uri: '{{ redirect_uri_value }}',
-                      },
-                      extract_output: ['refresh_token'],
-                    },
-                    complete_oauth_output_specification: { required: ['refresh_token'], properties: { refresh_token: key('client_refresh_token') } },
-                    complete_oauth_server_input_specification: { required: ['client_id', 'client_secret'], properties: { client_id: { type: 'string' }, client_secret: { type: 'string' } } },
-                    complete_oauth_server_output_specification: { required: ['client_id', 'client_secret'], properties: { client_id: key('client_id'), client_secret: key('client_secret') } },
-                  },
-                }),
-              )
-            }
-          >
+          <Button size="xs" variant="default" disabled={disabled || !doc.has(['spec'])} onClick={() => edit(withConsent(doc))}>
             {t('Add consent')}
           </Button>
         </Stack>

@@ -1,8 +1,11 @@
 /** What the special forms write. */
+import { readFileSync } from 'node:fs';
+
 import { describe, expect, it } from 'vitest';
 
 import { type Doc, parse, type Splice, spliced } from '../document/document';
 import { authenticated, authenticatedLike, authentications } from './authentications';
+import { withConsent } from './consent';
 import { inputNames, inputsOf, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
 import { paginationKind, PAGINATIONS } from './paginations';
 import { parentRouter, parents } from './PartitionFields';
@@ -65,6 +68,45 @@ describe('authentication', () => {
   });
 });
 
+describe('consent', () => {
+  const CONSENTED = readFileSync('../../tests/golden/builder_consent.yaml', 'utf-8');
+  const whole = parse(CONSENTED);
+  const at = authentications(whole)[0]!.path!;
+  const properties = ['spec', 'connection_specification', 'properties'];
+  const bare = () => {
+    const paths = [['spec', 'advanced_auth'], [...at, 'refresh_token_updater'], [...properties, 'oauth_access_token'], [...properties, 'oauth_token_expiry_date']];
+    return paths.reduce((doc, path) => after(doc, doc.remove(path)), whole);
+  };
+
+  it('keeps the tokens that a vendor answers a refresh with', () => {
+    const doc = bare();
+    expect(doc.text).not.toMatch(/updater|consent|oauth_/);
+    expect(after(doc, withConsent(doc)).text).toBe(CONSENTED);
+    expect(unreadInputs(whole)).toEqual([]);
+  });
+
+  it('uses the inputs that the authenticator has', () => {
+    const text = bare().text.replace("config['client_refresh_token']", "config['login']['renewal']").replace("config['client_id']", "config['app']");
+    const next = after(parse(text), withConsent(parse(text)));
+    expect(next.problems, next.text).toEqual([]);
+    expect(next.get([...at, 'refresh_token_updater', 'refresh_token_config_path'])).toEqual(['login', 'renewal']);
+    const flow = ['spec', 'advanced_auth', 'oauth_config_specification'];
+    expect(next.get([...flow, 'complete_oauth_output_specification', 'properties', 'refresh_token', 'path_in_connector_config'])).toEqual(['login', 'renewal']);
+    expect(next.get([...flow, 'complete_oauth_server_output_specification', 'properties', 'client_id', 'path_in_connector_config'])).toEqual(['app']);
+  });
+
+  it.each([
+    ['of client credentials has no refresh token', '$1$2grant_type: client_credentials\n', ['client_refresh_token']],
+    ['that keeps them already is left as it is', '$1$2refresh_token_updater: {}\n', ['credentials', 'refresh_token']],
+  ])('an authenticator %s', (_, change, place) => {
+    const doc = parse(bare().text.replace(/(( +)token_refresh_endpoint: .*\n)/, change));
+    const next = after(doc, withConsent(doc));
+    expect(next.get(at)).toEqual(doc.get(at));
+    const token = next.get(['spec', 'advanced_auth', 'oauth_config_specification', 'complete_oauth_output_specification', 'properties', 'refresh_token']);
+    expect(token).toMatchObject({ path_in_connector_config: place });
+  });
+});
+
 describe('inputs', () => {
   const doc = parse(`streams:
   - path: "/{{ config['shop'] }}/{{ config.shop }}" # why
@@ -99,6 +141,11 @@ spec:
     expect(next.get(['spec', 'connection_specification', 'required'])).toEqual(['store']);
     expect(next.text).toContain('# why');
     expect(renamedInput(doc, 'shop', 'since')).toEqual([]);
+  });
+
+  it('are renamed in the paths to them', () => {
+    const next = after(doc, doc.set(['keeps'], { refresh_token_config_path: ['shop'], value: ['shop'], nested: { path_in_connector_config: ['shop', 'shop'] } }));
+    expect(after(next, renamedInput(next, 'shop', 'store')).get(['keeps'])).toEqual({ refresh_token_config_path: ['store'], value: ['shop'], nested: { path_in_connector_config: ['store', 'shop'] } });
   });
 
   it('that nothing reads are named, those of a choice of authentication not', () => {

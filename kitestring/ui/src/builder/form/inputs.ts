@@ -7,9 +7,20 @@ export const SPECIFICATION: Path = ['spec', 'connection_specification'];
 export const PROPERTIES: Path = [...SPECIFICATION, 'properties'];
 
 const SECRET = /key|token|secret|password|passphrase/i;
+/** The keys whose value is the path of an input. */
+const INPUT_PATH = /(_config_path|^path_in_connector_config)$/;
 const READ = /config\[\s*(['"])([^'"\]]+)\1\s*\]|config\.get\(\s*(['"])([^'"]+)\3|config\.([A-Za-z_]\w*)/g;
 
-/** The inputs that the templates of a value read. */
+export const ACCESS_TOKEN = 'oauth_access_token';
+export const TOKEN_EXPIRY = 'oauth_token_expiry_date';
+const KEPT = 'The connector keeps it by itself. Clear it when you enter another refresh token.';
+/** Inputs that a connector fills in by itself: no user has to. */
+const RENEWED: Record<string, Record<string, unknown>> = {
+  [ACCESS_TOKEN]: { type: 'string', title: 'Access token', description: KEPT, airbyte_secret: true },
+  [TOKEN_EXPIRY]: { type: 'string', title: 'Expiry of the access token', description: KEPT },
+};
+
+/** The inputs that the templates of a value read, and those at its paths of one key. */
 export function inputsOf(value: unknown): string[] {
   const names = new Set<string>();
   const walk = (part: unknown) => {
@@ -21,7 +32,12 @@ export function inputsOf(value: unknown): string[] {
         }
       }
     } else if (Array.isArray(part)) part.forEach(walk);
-    else if (isObject(part)) Object.values(part).forEach(walk);
+    else if (isObject(part)) {
+      for (const [key, inner] of Object.entries(part)) {
+        if (!INPUT_PATH.test(key) || !Array.isArray(inner)) walk(inner);
+        else if (inner.length === 1) names.add(String(inner[0]));
+      }
+    }
   };
   walk(value);
   return [...names];
@@ -55,6 +71,7 @@ export function inputNames(doc: Doc): string[] {
 
 /** A new input. What its name says is secret, is one. */
 export function newInput(name: string, order: number): Record<string, unknown> {
+  if (Object.hasOwn(RENEWED, name)) return { ...RENEWED[name], order };
   const title = name
     .replace(/_/g, ' ')
     .replace(/^./, (letter) => letter.toUpperCase())
@@ -71,15 +88,16 @@ export function withInputs(doc: Doc, names: readonly string[], required = true):
   const specification = doc.get(SPECIFICATION);
   const properties = Object.fromEntries(missing.map((name, index) => [name, newInput(name, present.length + index)]));
   const before = isObject(specification) ? specification : { type: 'object' };
+  const needed = required ? missing.filter((name) => !Object.hasOwn(RENEWED, name)) : [];
   const next = {
     ...before,
-    ...(required && { required: [...(Array.isArray(before.required) ? (before.required as unknown[]) : []), ...missing] }),
+    ...(needed.length > 0 && { required: [...(Array.isArray(before.required) ? (before.required as unknown[]) : []), ...needed] }),
     properties: { ...(isObject(before.properties) ? before.properties : {}), ...properties },
   };
   return doc.has(['spec']) ? doc.set(SPECIFICATION, next, { where: 'shared' }) : doc.set(['spec'], { type: 'Spec', connection_specification: next });
 }
 
-/** Give an input another name: in the spec, among the required ones, and in the templates that read it. */
+/** Give an input another name: in the spec, among the required ones, in the templates that read it, and in paths to it. */
 export function renamedInput(doc: Doc, name: string, next: string): Splice[] {
   const origin = doc.origin([...PROPERTIES, name]);
   if (!origin || next.trim() === '' || doc.keys(PROPERTIES).includes(next)) return [];
@@ -93,6 +111,10 @@ export function renamedInput(doc: Doc, name: string, next: string): Splice[] {
   for (let node = 0; node < tree.count; node++) {
     if (tree.kind(node) !== SCALAR) continue;
     const content = tree.content(node);
+    if (content === name) {
+      const path = tree.path(node);
+      if (path.at(-1) === 0 && INPUT_PATH.test(String(path.at(-2)))) splices.push(...doc.set(path, next));
+    }
     if (!content.includes('config') || !inputsOf(content).includes(name)) continue;
     const changed = content.replace(READ, (read, _quote, item, __, argument, attribute) => ((item ?? attribute ?? argument) !== name ? read : attribute !== undefined && !/^\w+$/.test(next) ? `config['${next}']` : read.replace(name, () => next)));
     splices.push(...doc.set(tree.path(node), changed));

@@ -13,7 +13,8 @@ import type { Saving } from '../useSaving';
 import type { UsesOf } from './JsonTree';
 import type { Reading } from './reading';
 import { ReadingView } from './ReadingView';
-import { useReading } from './useReading';
+import { DraftConsent } from './DraftConsent';
+import { type StreamRead, useReading } from './useReading';
 import { useReadingChoice } from './useReadingChoice';
 
 interface Limits {
@@ -27,6 +28,8 @@ const MOST: Limits = { slices: 1000, pages: 1000, records: 100_000 };
 
 interface Props {
   spec: Schema;
+  /** Whether the manifest describes a consent in the browser. */
+  consents: boolean;
   streams: string[];
   stream: string | undefined;
   /** The place of the stream in the manifest: it stays the same stream under another name. */
@@ -40,16 +43,19 @@ interface Props {
   propose?: () => void;
 }
 
-export function TestPane({ spec, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose }: Props) {
+export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose }: Props) {
   const schema = useMemo(() => resolveSchema(spec), [spec]);
   const inputs = useInputs(schema, saving);
   const [opened, setOpened] = useState<boolean | null>(null);
   const [limits, setLimits] = useState(LIMITS);
-  const { reading: lastReading, running, startedMs, error, start, stop } = useReading();
+  const { reads, running: anyRuns, error, start, stop } = useReading();
   // What was read of another stream is not shown as if it were of this one.
-  const [readPlace, setReadPlace] = useState<string>();
-  const reading = readPlace === place ? lastReading : null;
-  const choosing = useReadingChoice(startedMs);
+  const own = useMemo(() => reads.filter((read) => read.place === place), [reads, place]);
+  const [chosenMs, setChosen] = useState<number | null>(null);
+  const visible = own.find(({ startedMs }) => startedMs === chosenMs) ?? own[own.length - 1];
+  const reading = visible?.reading;
+  const running = anyRuns && visible !== undefined && visible.endedMs === null;
+  const choosing = useReadingChoice(visible?.startedMs ?? 0);
   const [failure, setFailure] = useState<unknown>(null);
   // The text is saved before it is read.
   const [starting, setStarting] = useState(false);
@@ -72,12 +78,12 @@ export function TestPane({ spec, streams, stream, place, choose, saving, uses, u
     }
     setFailure(null);
     setStarting(true);
-    setReadPlace(place);
+    setChosen(null);
     try {
       const project = await saving.save(inputs.change());
       setOpened(null);
       setStarting(false);
-      await start(`${PROJECTS}/${project.projectId}/read/events`, { manifest: project.manifest, stream, ...limits, ...(state && { state }) });
+      await start(`${PROJECTS}/${project.projectId}/read/events`, { manifest: project.manifest, stream, ...limits, ...(state && { state }) }, { place, fromState: state !== undefined });
     } catch (reason) {
       setFailure(reason);
       setStarting(false);
@@ -113,7 +119,7 @@ export function TestPane({ spec, streams, stream, place, choose, saving, uses, u
             flex={1}
             miw={120}
           />
-          {running ? (
+          {anyRuns ? (
             <Button variant="default" leftSection={<IconPlayerStop size={16} aria-hidden />} onClick={stop}>
               {t('Stop')}
             </Button>
@@ -140,6 +146,7 @@ export function TestPane({ spec, streams, stream, place, choose, saving, uses, u
             <Collapse expanded={expanded}>
               {expanded && (
                 <Stack pt="xs" gap="sm">
+                  {consents && <DraftConsent saving={saving} change={inputs.change} begun={() => setOpened(true)} />}
                   <SpecForm schema={schema} value={inputs.value} errors={inputs.errors} onChange={inputs.set} />
                   {inputs.change() !== undefined && (
                     <Group>
@@ -154,7 +161,17 @@ export function TestPane({ spec, streams, stream, place, choose, saving, uses, u
           </div>
         )}
         {(failure !== null || error !== null) && <ErrorNote error={failure ?? error} />}
-        {reading && <Progress reading={reading} running={running || starting} startedMs={startedMs} raise={() => setLimits(raised(limits, reading.limited))} />}
+        {own.length > 1 && (
+          <Select
+            size="xs"
+            label={t('Read to show')}
+            data={own.map((read, index) => ({ value: String(read.startedMs), label: nameOfRead(read, index) }))}
+            value={String(visible?.startedMs)}
+            onChange={(value) => setChosen(Number(value))}
+            allowDeselect={false}
+          />
+        )}
+        {visible && <Progress read={visible} running={running || starting} raise={() => setLimits(raised(limits, visible.reading.limited))} />}
         {reading && (reading.slices.length > 0 || reading.other.length > 0 || reading.logs.length > 0) && (
           <ReadingView
             choosing={choosing}
@@ -175,7 +192,7 @@ export function TestPane({ spec, streams, stream, place, choose, saving, uses, u
         )}
         {!reading && (
           <Text size="sm" c="dimmed">
-            {running
+            {anyRuns
               ? t('Another stream is being read.')
               : t('Read sends real requests, at most {pages} pages of each slice, and writes nothing anywhere.', { pages: limits.pages })}
           </Text>
@@ -206,8 +223,10 @@ function useInputs(schema: Schema, saving: Saving) {
 }
 
 /** What happens while it runs, and how it ended. */
-function Progress({ reading, running, startedMs, raise }: { reading: Reading; running: boolean; startedMs: number; raise: () => void }) {
-  const elapsedMs = useElapsed(running, startedMs);
+function Progress({ read, running, raise }: { read: StreamRead; running: boolean; raise: () => void }) {
+  const { reading, startedMs, endedMs } = read;
+  const runningMs = useElapsed(running, startedMs);
+  const elapsedMs = endedMs === null ? runningMs : endedMs - startedMs;
   const figures = `${plural(reading.records, '{count} record', '{count} records')} · ${plural(reading.pages, '{count} page', '{count} pages')}${
     reading.slices.length > 1 ? ` · ${plural(reading.slices.length, '{count} slice', '{count} slices')}` : ''
   } · ${duration(elapsedMs)}`;
@@ -245,6 +264,12 @@ function Progress({ reading, running, startedMs, raise }: { reading: Reading; ru
       )}
     </Stack>
   );
+}
+
+/** Number, time and records of a read, and whether it began from a state. */
+function nameOfRead({ reading, startedMs, fromState }: StreamRead, index: number): string {
+  const parts = [String(index + 1), new Date(startedMs).toLocaleTimeString(), plural(reading.records, '{count} record', '{count} records')];
+  return [...parts, ...(fromState ? [t('from a state')] : [])].join(' · ');
 }
 
 /** What makes a read doubtful that ended without an error; the log has all of it. */

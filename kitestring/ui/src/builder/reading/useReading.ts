@@ -1,18 +1,31 @@
-/** Starts and stops a test read, and shows what has come at most once for each frame of the screen. */
+/** Starts and stops test reads, shows what has come at most once for each frame of the screen, and keeps the last reads. */
 import { useCallback, useEffect, useRef, useState } from 'react';
 
 import { t } from '../../text';
 import { add, emptyReading, readEvents, type Reading } from './reading';
 
-export interface ReadingState {
-  reading: Reading | null;
-  running: boolean;
+/** Reads that are kept of a stream, and of all streams together: one may have 50 MB of answers. */
+export const MOST_OF_STREAM = 3;
+const MOST_READS = 9;
+
+/** A test read. `place`: that of its stream in the manifest; `endedMs` is null while it runs. */
+export interface StreamRead {
+  place: string | undefined;
+  fromState: boolean;
+  reading: Reading;
   startedMs: number;
+  endedMs: number | null;
+}
+
+export interface ReadingState {
+  /** The latest last. */
+  reads: readonly StreamRead[];
+  running: boolean;
   /** An error of the request itself; what went wrong with the API is in the reading. */
   error: unknown;
 }
 
-const IDLE: ReadingState = { reading: null, running: false, startedMs: 0, error: null };
+const IDLE: ReadingState = { reads: [], running: false, error: null };
 
 export function useReading() {
   const [state, setState] = useState<ReadingState>(IDLE);
@@ -21,19 +34,21 @@ export function useReading() {
   const stop = useCallback(() => abort.current?.abort(), []);
   useEffect(() => stop, [stop]);
 
-  const start = useCallback(async (path: string, body: unknown) => {
+  const start = useCallback(async (path: string, body: unknown, stream: Pick<StreamRead, 'place' | 'fromState'>) => {
     abort.current?.abort();
     const controller = new AbortController();
     abort.current = controller;
     const reading = emptyReading();
+    const read: StreamRead = { ...stream, reading: { ...reading }, startedMs: Date.now(), endedMs: null };
     let frame = 0;
     const show = (change: Partial<ReadingState> = {}) => {
       cancelAnimationFrame(frame);
       frame = 0;
+      const endedMs = change.running === false ? Date.now() : null;
       // A copy of the outermost object, so that the page sees that something came.
-      if (abort.current === controller) setState((before) => ({ ...before, reading: { ...reading }, ...change }));
+      if (abort.current === controller) setState((before) => ({ ...before, reads: [...before.reads.slice(0, -1), { ...read, reading: { ...reading }, endedMs }], ...change }));
     };
-    setState({ reading: { ...reading }, running: true, startedMs: Date.now(), error: null });
+    setState((before) => ({ reads: [...kept(before.reads, stream.place), read], running: true, error: null }));
     try {
       await readEvents(path, body, controller.signal, (event) => {
         add(reading, event);
@@ -52,4 +67,11 @@ export function useReading() {
   }, []);
 
   return { ...state, start, stop };
+}
+
+/** The reads that stay beside a new one of a stream. */
+export function kept(reads: readonly StreamRead[], place: string | undefined): StreamRead[] {
+  const own = reads.filter((read) => read.place === place);
+  const dropped = new Set(own.slice(0, Math.max(own.length - MOST_OF_STREAM + 1, 0)));
+  return reads.filter((read) => !dropped.has(read)).slice(-(MOST_READS - 1));
 }
