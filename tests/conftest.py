@@ -12,7 +12,7 @@ import pytest
 
 from kitestring.server.auth import password
 
-pytest_plugins = ["integration.mariadb_server", "integration.postgres_server"]
+pytest_plugins = ["integration.mariadb_server", "integration.mongodb_server", "integration.postgres_server"]
 TESTS = Path(__file__).parent
 SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
 PRODUCTION_HASH = (password.PASSES, password.MEMORY_KIB, password.LANES)
@@ -59,6 +59,10 @@ LONGEST = (
     "integration/test_kill_writes.py",
     "integration/server/test_clients.py",
     "integration/server/test_flagship_server.py",
+    "integration/server/test_killed_server.py",
+    "integration/test_deletes_without_cdc.py",
+    "integration/test_capture_beyond_the_log.py",
+    "integration/server/test_replication_slot.py",
     "browser/test_sizes.py",
     "browser/test_making.py",
 )

@@ -1,7 +1,9 @@
 """The command line in processes that are forked from one that has imported it: a server starts for a third of the work.
 
     process = PreloadedCommand(["up", "--port", "0"], folder, environment, stdout, stderr)
+    done = preloaded_python("-c", "import kitestring", environment=os.environ)
 
+Other Python programs that import Kitestring run likewise: to start each anew takes one to two seconds of CPU time.
 Passwords are hashed with the cheapest parameters there, as in the process of the tests. What a start itself has to
 import is tested where `python -m kitestring` runs: `test_cli.py`, `test_wheel.py`, `test_killed_server.py`.
 """
@@ -15,10 +17,12 @@ import os
 import signal
 import sys
 import tempfile
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from subprocess import TimeoutExpired
+from subprocess import CompletedProcess, TimeoutExpired
 
+from kitestring.server.jobs import forkserver
 from kitestring.server.jobs.forkserver import ForkServer, serve
 
 LEASE_S = 86_400.0
@@ -35,8 +39,17 @@ class PreloadedCommand:
         stdout: int,
         stderr: int,
         stdin: str = "",
+        *,
+        python: bool = False,
     ) -> None:
-        order = {"words": list(words), "folder": str(folder), "environment": dict(environment), "stdin": stdin}
+        """`python`: the words are those of Python (`-c TEXT …` or `FILE …`), not of the command line."""
+        order = {
+            "words": list(words),
+            "folder": str(folder),
+            "environment": dict(environment),
+            "stdin": stdin,
+            "python": python,
+        }
         read, write = os.pipe()
         self._child = fork_server().spawn(read, os.dup(stdout), os.dup(stderr), LEASE_S)
         with open(write, "w", encoding="utf-8") as pipe:
@@ -58,17 +71,37 @@ class PreloadedCommand:
     def terminate(self) -> None:
         self._child.kill(signal.SIGTERM)
 
+    def kill(self) -> None:
+        self._child.kill()
+
+
+def preloaded_python(
+    *words: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> CompletedProcess[str]:
+    """Run a Python program to its end: `-c TEXT …`, or `FILE …`."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        process = PreloadedCommand(
+            words, folder or Path.cwd(), environment or os.environ, out.fileno(), errors.fileno(), python=True
+        )
+        status = process.wait()
+        for file in (out, errors):
+            file.seek(0)
+        return CompletedProcess(words, status, out.read(), errors.read())
+
 
 @functools.cache
 def fork_server() -> ForkServer:
     """One for all tests of this process. It ends with it."""
-    server = ForkServer(program=(__file__,))
+    from tests.preloaded_forkserver import fork_servers
+
+    program = fork_servers().program if sys.platform == "linux" else forkserver.PROGRAM
+    server = ForkServer(program=(__file__, *program))
     atexit.register(server.close)
     return server
 
 
 def run() -> int:
-    """Run the command that standard input names; its exit code."""
+    """Run the command or the program that standard input names; its exit code."""
     from kitestring.cli import main
 
     with open(0, encoding="utf-8", closefd=False) as pipe:
@@ -80,14 +113,39 @@ def run() -> int:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.argv = ["kitestring", *order["words"]]
+    places = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:0] = [place for place in places if place not in sys.path]
     try:
-        main()
+        if order["python"]:
+            run_python(order["words"])
+        else:
+            sys.argv = ["kitestring", *order["words"]]
+            main()
     except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            print(end.code, file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
         sys.stdout.flush()
     return 0
+
+
+def run_python(words: list[str]) -> None:
+    """Run a program as Python would with these words."""
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    if words[0] == "-c":
+        sys.argv = ["-c", *words[2:]]
+        text, file = words[1], "<string>"
+    else:
+        sys.argv = words
+        text, file = Path(words[0]).read_text("utf-8"), words[0]
+        module.__file__ = file
+        sys.path.insert(0, str(Path(file).resolve().parent))
+    try:
+        exec(compile(text, file, "exec"), vars(module))
+    finally:
+        atexit._run_exitfuncs()
 
 
 def preload() -> None:
@@ -120,4 +178,5 @@ def preload() -> None:
 
 if __name__ == "__main__":
     preload()
-    serve(int(sys.argv[1]), run)
+    forkserver.PROGRAM = sys.argv[1:-1]
+    serve(int(sys.argv[-1]), run)

@@ -274,6 +274,9 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.cli.store": ("postgres sqlite", STORE),
     "kitestring.cli.sync": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.moved": ("*", "stand-ins of vendors that left the package, by their old names"),
+    "kitestring.declarative.macro": ("delta", "a number of days"),
+    "kitestring.lake.lake_connection": ("duckdb", "tables of a lake are merged by DuckDB in memory"),
+    "kitestring.sql.duckdb_dialect": ("duckdb", "tables of a lake are merged by DuckDB in memory"),
     "kitestring.library": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.declarative.source": ("files", "a value of a manifest's setting, no connector"),
@@ -385,7 +388,7 @@ def test_every_connector_declares_what_it_is() -> None:
     for connector in registry.connectors():
         facts = connector.facts()
         left_out = [name for name in ("network", "programs") if getattr(facts, name) is None]
-        left_out += [name for name in ("category", "summary") if not getattr(facts, name)]
+        left_out += [name for name in ("title", "category", "summary") if not getattr(facts, name)]
         assert not left_out, f"{connector.kind} {connector.name}"
     for embedder in embedders.embedder_classes():
         assert (embedder.facts.network, embedder.facts.programs) != (None, None), embedder.__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
@@ -21,6 +22,7 @@ from kitestring.types import (
     Catalog,
     Checkpoint,
     Partition,
+    Path,
     Receipt,
     Record,
     States,
@@ -84,6 +86,25 @@ class MemorySource(Source):
             yield Checkpoint({"cursor": latest})
 
 
+@dataclass(slots=True)
+class KnownPlaces:
+    """The places of records in a list of rows, as long as it has this many."""
+
+    rows: list[Record]
+    count: int
+    primary_key: Sequence[Path]
+    schema: Any
+    places: dict[Identity, int]
+
+    def are_of(self, rows: list[Record], stream: Stream) -> bool:
+        return (
+            self.rows is rows
+            and self.count == len(rows)
+            and self.primary_key == stream.primary_key
+            and self.schema is stream.schema
+        )
+
+
 class MemoryDestination(Destination):
     """Keeps what it is given in `stored`, by the stream's key; has every way to write and every ability."""
 
@@ -93,6 +114,7 @@ class MemoryDestination(Destination):
     _stored: dict[str, list[Record]] = PrivateAttr(default_factory=dict)
     _staged: dict[str, list[Record]] = PrivateAttr(default_factory=dict)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _known: dict[str, KnownPlaces] = PrivateAttr(default_factory=dict)
 
     @property
     def stored(self) -> dict[str, list[Record]]:
@@ -107,11 +129,13 @@ class MemoryDestination(Destination):
             remaining = self._rows(stream)
             if stream.write.keep == "all":
                 remaining.extend(batch.rows())
+                self._known.pop(stream.key, None)
                 return None
+            identity = self._identity(stream)
             written, replaced = 0, self._drop_older(stream, batch)
             places = self._places(stream)
             for row in batch.rows():
-                place = places.setdefault(self._identity(stream)(row), len(remaining))
+                place = places.setdefault(identity(row), len(remaining))
                 if place == len(remaining):
                     remaining.append(row)
                 elif remaining[place] == row and typed(remaining[place]) == typed(row):  # 1 == True in Python
@@ -120,6 +144,7 @@ class MemoryDestination(Destination):
                     replaced += stream.write.deletes != "mark" or remaining[place].get(DELETED_AT) is None
                     remaining[place] = row
                 written += 1
+            self._known[stream.key].count = len(remaining)
             # What a new copy has already counts as having come with this batch again.
             unchanged = len(batch) - written
             return Receipt(written, unchanged, replaced=replaced + (unchanged if stream.write.replace else 0))
@@ -132,10 +157,14 @@ class MemoryDestination(Destination):
         self._staged.pop(stream.key, None)
 
     def delete(self, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> Receipt:
-        remaining, identity = self._rows(stream), self._identity(stream)
+        remaining, places = self._rows(stream), self._places(stream)
         sought = {self._identity_of_key(stream, key) for key in keys}
+        if not sought & places.keys():
+            return Receipt(unchanged=len(keys))
+        identity = self._identity(stream)
         deleted = [identity(row) for row in remaining if identity(row) in sought]
         remaining[:] = [row for row in remaining if identity(row) not in sought]
+        self._known.pop(stream.key, None)
         present = len(set(deleted))
         return Receipt(deleted=present, unchanged=len(keys) - present, replaced=len(deleted) - present)
 
@@ -157,6 +186,7 @@ class MemoryDestination(Destination):
                 remaining[place] = {**remaining[place], DELETED_AT: deleted_at}
         else:
             remaining.clear()
+            self._known.pop(stream.key, None)
         return Receipt(deleted=len(unmarked))
 
     def key_listing(self, stream: Stream) -> MemoryListing:
@@ -171,18 +201,28 @@ class MemoryDestination(Destination):
 
     def _drop_older(self, stream: Stream, batch: Batch) -> int:
         """Where several versions of a record were kept before, only the last may stay. How many visible ones go."""
-        rows, identity = self._rows(stream), self._identity(stream)
-        coming, places = {identity(row) for row in batch.rows()}, self._places(stream)
+        rows, places = self._rows(stream), self._places(stream)
+        if len(places) == len(rows):
+            return 0
+        identity = self._identity(stream)
+        coming = {identity(row) for row in batch.rows()}
         older = [row for n, row in enumerate(rows) if identity(row) in coming and places[identity(row)] != n]
-        rows[:] = [row for row in rows if not any(row is dropped for dropped in older)]
+        dropped = {id(row) for row in older}
+        rows[:] = [row for row in rows if id(row) not in dropped]
+        self._known.pop(stream.key, None)
         return sum(stream.write.deletes != "mark" or row.get(DELETED_AT) is None for row in older)
 
     def _rows(self, stream: Stream) -> list[Record]:
         return self._staged[stream.key] if stream.write.replace else self._stored.setdefault(stream.key, [])
 
     def _places(self, stream: Stream) -> dict[Identity, int]:
-        identity = self._identity(stream)
-        return {identity(row): place for place, row in enumerate(self._rows(stream))}
+        """The place of the last version of each record; kept for the next batch while nothing else changes the rows."""
+        rows, known = self._rows(stream), self._known.get(stream.key)
+        if known is None or not known.are_of(rows, stream):
+            identity = self._identity(stream)
+            places = {identity(row): place for place, row in enumerate(rows)}
+            self._known[stream.key] = known = KnownPlaces(rows, len(rows), stream.primary_key, stream.schema, places)
+        return known.places
 
     def _identity(self, stream: Stream) -> Callable[[Record], Identity]:
         if not stream.primary_key:

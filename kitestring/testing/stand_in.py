@@ -160,6 +160,28 @@ class Limit:
             return allowed, self.calls - len(self._times), reset_s
 
 
+class Quota(Limit):
+    """`calls` calls, then refusals until `per_s` seconds after the first of them, and so on: unlike a `Limit` it runs
+    out also for a client that is slow."""
+
+    def __init__(self, calls: int, per_s: float = 60.0, on: str = "") -> None:
+        super().__init__(calls, per_s, on)
+        self._used = 0
+        self._until: float | None = None
+
+    def take(self) -> tuple[bool, int, float]:
+        with self._lock:
+            now = time.monotonic()
+            if self._until is not None and now >= self._until:
+                self._used, self._until = 0, None
+            allowed = self._used < self.calls
+            if allowed:
+                self._used += 1
+            elif self._until is None:
+                self._until = now + self.per_s
+            return allowed, self.calls - self._used, self.per_s if self._until is None else self._until - now
+
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 

@@ -321,3 +321,38 @@ def test_an_api_with_oauth_and_a_parent_stream(
     task = workshop.rows["tasks"][50]
     assert task["name"] in first_hit(server, destination, f"{task['name']}\n\n{task['text']}")["text"]
     assert walk.clicks <= 25, walk.clicks
+
+
+def test_an_account_signs_in_at_the_vendor_from_the_test_of_a_draft(
+    visit: Callable[..., Any], server: Running, workshop: WorkshopStandIn
+) -> None:
+    page = visit("/", width=1440)
+    walk = Walk(page)
+    walk.begin("An address", "Address", f"{workshop.url}/v1/teams")
+    project = walk.opened()
+    walk.part("Authentication")
+    walk.click("combobox", "Kind")
+    walk.click("option", "OAuth")
+    at = "builder-definitions-requester-authenticator"
+    page.locator(f"#{at}-token_refresh_endpoint").fill(f"{workshop.url}/oauth/token")
+    walk.click("button", re.compile("^Consent in the browser"))
+    walk.click("button", "Add consent")
+    section = "builder-spec-advanced_auth-oauth_config_specification-oauth_connector_input_specification"
+    for name, path in (("consent_url", "authorize"), ("access_token_url", "token")):
+        field = page.locator(f"#{section}-{name}")
+        written = field.input_value()
+        field.fill(written.replace(f"https://example.com/oauth/{path}", f"{workshop.url}/oauth/{path}"))
+    pane = page.get_by_role("region", name="Test", exact=True)
+    pane.get_by_role("textbox", name="Client id").fill(CLIENT)
+    pane.get_by_role("textbox", name="Client secret").fill(SECRET)
+    with page.context.expect_page() as opened:
+        walk.click("button", "Sign in at the vendor", pane)
+    opened.value.get_by_role("link", name="Allow").click()
+    pane.get_by_role("status").filter(has_text="Access granted").wait_for()
+    accessible(page)
+    walk.part("teams")
+    walk.read()
+    assert "4 records" in walk.take_records()
+    stored = server.call("GET", f"{PROJECTS}/{project}")
+    assert stored["testConfiguration"]["client_refresh_token"].strip("*") == ""
+    assert workshop.tokens.of_grant("authorization_code")

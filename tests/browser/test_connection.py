@@ -197,6 +197,17 @@ def test_the_overview_shows_how_old_the_data_is_what_ran_and_who_changed_what(
     visit: Callable[..., Any], people: People
 ) -> None:
     page = visit(f"/connections/{people.connection}?tab=settings")
+    # A source that cannot follow its changes is refused with the reason.
+    page.get_by_text("Continuous", exact=True).click()
+    page.get_by_label("Reconcile every … minutes").fill("2")
+    accessible(page)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("alert").filter(has_text="cannot follow changes").wait_for()
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        fits(page)
+        picture(page, f"connection-continuous-{width}")
+    page.set_viewport_size({"width": 1280, "height": 900})
     # What is wrong with a schedule is said at its field, and a usual one needs no typing.
     page.get_by_text("Cron", exact=True).click()
     expression = page.get_by_label("Expression", exact=True)

@@ -1,4 +1,5 @@
-"""Every page of the web interface at four widths, light and dark: empty, and with 300 connections of awkward names."""
+"""Every page of the web interface at four widths, light and dark: empty, with 3 and with 300 connections of awkward
+names."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from kitestring.server.connections import watched_slot
 from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.web_interface import DIST, PAGE
@@ -18,7 +20,15 @@ from kitestring.server.jobs.log import Log, Logs
 from kitestring.server.run import Server
 from kitestring.server.settings import Settings
 from kitestring.server.store.store import new_id
-from kitestring.server.store.tables import connection_tags, connections, destinations, sources, tags, workspaces
+from kitestring.server.store.tables import (
+    connection_tags,
+    connections,
+    destinations,
+    replication_slots,
+    sources,
+    tags,
+    workspaces,
+)
 from tests.browser.chromium import CHROMIUM
 from tests.browser.conftest import accessible, picture, until
 
@@ -94,8 +104,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     context.close()
 
 
-def fill(shown: Shown, folder: Path) -> None:
-    """300 connections, some of which have run, and tags, sources and destinations: with awkward names."""
+SLOT: dict[str, Any] = {
+    "server": "7", "place": "PostgreSQL at db.example.com:5432/shop", "publication": "kitestring", "created": True,
+    "slot": "kitestring_of_the_shop", "wal_status": "reserved", "active": False, "end": 9_000_000,
+    "confirmed": 8_000_000, "retained_bytes": 5_300_000_000, "safe_bytes": None,
+}  # fmt: skip
+SLOTS: tuple[dict[str, Any], ...] = (
+    SLOT,
+    {**SLOT, "slot": UNBROKEN[:63], "wal_status": "lost", "confirmed": None},
+    {**SLOT, "slot": "nearly_lost", "wal_status": "unreserved", "safe_bytes": 40_000_000},
+)
+
+
+def fill_ends(shown: Shown, folder: Path) -> None:
+    """Sources and destinations with awkward names."""
     context = shown.context
     with context.store.write() as db:
         now, workspace = context.store.now_ms(db), db.execute(select(workspaces.c.id).limit(1)).scalar_one()
@@ -122,6 +144,14 @@ def fill(shown: Shown, folder: Path) -> None:
             ]
             db.execute(insert(table), rows)
             shown.ids |= {f"{kind} {at}": row["id"] for at, row in enumerate(rows)}
+
+
+def fill(shown: Shown, numbers: range) -> None:
+    """Connections with awkward names and tags; some have run, and some have a replication slot."""
+    context = shown.context
+    with context.store.write() as db:
+        now, workspace = context.store.now_ms(db), db.execute(select(workspaces.c.id).limit(1)).scalar_one()
+        times = {"created_at_ms": now - 86_400_000, "updated_at_ms": now}
         schedule = {"type": "cron", "expression": "0 15 3 ? * MON-FRI", "time_zone": "America/Argentina/ComodRivadavia"}
         names = [*NAMES, *(f"connection {at:03}" for at in range(len(NAMES), CONNECTIONS))]
         rows = [
@@ -143,18 +173,27 @@ def fill(shown: Shown, folder: Path) -> None:
                 "next_run_at_ms": now + 3_600_000,
                 "streams": [{"name": name, "syncMode": "full_refresh_overwrite"} for name in ("users", "products")],
             }
-            for at in range(CONNECTIONS)
+            for at in numbers
         ]
         db.execute(insert(connections), rows)
-        shown.ids |= {f"connection {at}": row["id"] for at, row in enumerate(rows)}
-        labels = [
-            {"id": new_id(), "workspace_id": workspace, "name": name, "color": color}
-            for name, color in ((UNBROKEN[:60], "E03131"), ("عاجل", "2F9E44"))
-        ]
-        db.execute(insert(tags), labels)
-        tagged = [{"connection_id": rows[at]["id"], "tag_id": label["id"]} for at in range(3) for label in labels]
-        db.execute(insert(connection_tags), tagged)
+        shown.ids |= {f"connection {at}": row["id"] for at, row in zip(numbers, rows, strict=True)}
+        if 0 in numbers:
+            labels = [
+                {"id": new_id(), "workspace_id": workspace, "name": name, "color": color}
+                for name, color in ((UNBROKEN[:60], "E03131"), ("عاجل", "2F9E44"))
+            ]
+            db.execute(insert(tags), labels)
+            tagged = [{"connection_id": row["id"], "tag_id": label["id"]} for row in rows[:3] for label in labels]
+            db.execute(insert(connection_tags), tagged)
+            for row, slot in zip(rows, SLOTS, strict=False):
+                watched_slot.record_report(db, row["id"], slot, now, 1_000_000)
+            # No database is behind them: the server is not to look.
+            db.execute(update(replication_slots).values(look_at_ms=now + 86_400_000))
+            of_second = replication_slots.c.connection_id == rows[1]["id"]
+            db.execute(update(replication_slots).where(of_second).values(problem=FAILURE["message"]))
     for at in range(12):
+        if at not in numbers:
+            continue
         shown.ids[f"job {at}"] = run(
             shown, shown.ids[f"connection {at}"], ("failed", "succeeded", "suspicious")[at % 3]
         )
@@ -180,6 +219,7 @@ def run(shown: Shown, connection: str, status: str) -> str:
             "written": 1_234_000,
             "bytes": 9_876_543_210,
             "seconds": 4000,
+            "superseded": 567,
             "figures": {"chunks_embedded": 9_876_543, "chunks_reused": 12, "tokens": 1_000_000, "cost_usd": 1234.5},
             **({"error": error} if error else {}),
             "suspicions": [f"{name}: 1,234,000 were written, the destination holds 1"]
@@ -246,9 +286,59 @@ def test_pages_of_an_empty_server_fit_every_width(visit: Callable[..., Any], ser
 
 
 @pytest.fixture(scope="module")
-def full(server: Shown, tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    fill(server, tmp_path_factory.mktemp("sizes"))
+def few(server: Shown, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    fill_ends(server, tmp_path_factory.mktemp("sizes"))
+    fill(server, range(3))
     return server
+
+
+def test_pages_with_3_connections_fit_every_width(visit: Callable[..., Any], few: Shown) -> None:
+    ids = few.ids
+    pages = {
+        "/connections": "3 connections",
+        f"/connections/{ids['connection 0']}": "waits for the next sync",
+        f"/connections/{ids['connection 1']}": "its log is lost",
+        "/jobs": "newest first",
+        "/data": "Data",
+        "/usage": "Usage",
+    }
+    page = visit("/connections")
+    wrong = []
+    for at, (path, ready) in enumerate(pages.items()):
+        go(page, path, ready)
+        wrong += problems(page, path, f"few-{at:02}")
+    assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
+
+
+def test_a_replication_slot_shows_what_the_database_retains_and_why_it_needs_a_person(
+    visit: Callable[..., Any], few: Shown
+) -> None:
+    page = visit("/connections")
+    lines = []
+    for at, width in ((0, 390), (1, 1440), (2, 390)):
+        page.set_viewport_size({"width": width, "height": 900})
+        go(page, f"/connections/{few.ids[f'connection {at}']}", "Replication slot")
+        line = page.locator("[data-slot-state]")
+        box, area = line.bounding_box(), page.locator("main").bounding_box()
+        assert area["x"] <= box["x"] and box["x"] + box["width"] <= area["x"] + area["width"] + 1  # noqa: PT018
+        lines.append(line.inner_text())
+    calm, lost, near = lines
+    assert calm.startswith("Replication slot kitestring_of_the_shop: waits for the next sync")
+    assert "5.3 GB" in calm
+    assert "1.0 MB behind" in calm
+    assert f"{UNBROKEN[:63]}: its log is lost" in lost
+    assert "behind" not in lost
+    assert "Run a sync" in lost
+    assert "cannot be checked now: GET" in lost
+    assert "its log is about to be removed" in near
+    assert "lost after 40.0 MB more" in near
+    assert "Sync now" in near
+
+
+@pytest.fixture(scope="module")
+def full(few: Shown) -> Shown:
+    fill(few, range(3, CONNECTIONS))
+    return few
 
 
 def test_pages_with_300_connections_and_awkward_names_fit_every_width(visit: Callable[..., Any], full: Shown) -> None:

@@ -153,13 +153,19 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[MysqlDatabase]:
-    """The server itself, in no database."""
+def mariadb_data(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Where the data of a new server are, once there is one."""
     pytest.importorskip("pymysql")
     program("mariadbd")
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base
-    with running(shared / "mariadb_data") as server:
+    return shared / "mariadb_data"
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(mariadb_data: Path) -> Iterator[MysqlDatabase]:
+    """The server itself, in no database."""
+    with running(mariadb_data) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from stand_ins.airtable import CLIENT, SECRET, AirtableStandIn
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.help_desk.objects import BEGIN
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Quota
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "airtable.txt"
 
@@ -83,7 +83,7 @@ def test_a_record_that_quotes_an_error_is_a_record(server, airtable):
 
 
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with AirtableStandIn(limits=(Limit(3, 1.0),)) as server:
+    with AirtableStandIn(limits=(Quota(3, 1.0),)) as server:
         assert len(read(source("airtable", server.config), PROBLEMS)[0]) == 230
         assert 429 in {call.status for call in server.requests}
 

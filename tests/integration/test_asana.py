@@ -9,7 +9,7 @@ from stand_ins.asana import AsanaStandIn
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
 from kitestring.testing.help_desk.objects import BEGIN
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Quota
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "asana.txt"
 
@@ -72,7 +72,7 @@ def test_a_second_read_brings_only_what_changed(server, asana):
 
 
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with AsanaStandIn(limits=(Limit(4, 1.0),)) as server:
+    with AsanaStandIn(limits=(Quota(4, 1.0),)) as server:
         assert len(read(source("asana", server.config), "tasks")[0]) == 130
         assert len(read(source("asana", server.config), "users")[0]) == 121
         assert 429 in {call.status for call in server.requests}

@@ -72,6 +72,46 @@ def test_a_column_that_took_the_name_of_another_while_the_log_is_read_is_noticed
         assert copied(copy) == rows_of(captured)
 
 
+def test_a_type_that_changes_while_rows_of_several_partitions_wait_fails_nothing(
+    captured: Any, monkeypatch: Any
+) -> None:
+    captured.run(
+        "CREATE TABLE t (id int PRIMARY KEY, c int) PARTITION BY RANGE (id)",
+        "CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20)",
+        "INSERT INTO t SELECT n, n FROM generate_series(1, 19) n",
+    )
+    copy = Captured(captured)
+    copy.sync()
+    heartbeat = ReplicationObjects.heartbeat
+
+    def altered_before(self: ReplicationObjects) -> int:
+        captured.run(
+            "UPDATE t SET c = c + 100",
+            "ALTER TABLE t ALTER c TYPE text USING c || '!'",
+            "UPDATE t SET c = 'low' WHERE id = 2",
+            "UPDATE t SET c = 'high' WHERE id = 12",
+        )
+        return heartbeat(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReplicationObjects, "heartbeat", altered_before)
+        assert copied(copy) == rows_of(captured)
+
+
+def test_a_table_that_is_altered_between_the_catalog_and_the_log_is_written_with_its_new_columns(captured: Any) -> None:
+    captured.run("CREATE TABLE t (id int PRIMARY KEY, c int)", "INSERT INTO t VALUES (1, 1), (2, 2)")
+    copy = Captured(captured)
+    copy.sync()
+    catalog = copy.source().discover()
+    captured.run(
+        "ALTER TABLE t ALTER c TYPE text USING c || '!'", "ALTER TABLE t ADD COLUMN d int", "UPDATE t SET d = 7"
+    )
+    result = copy.attempt(catalog=catalog)
+    assert result.status is Status.succeeded, result.as_dict()
+    assert sorted(map(plain, copy.destination.stored["public.t"]), key=lambda row: row["id"]) == rows_of(captured)
+
+
 def test_a_full_vacuum_is_no_reason_to_read_a_table_again(captured: Any, caplog: Any) -> None:
     captured.run("CREATE TABLE t (id int PRIMARY KEY, a text)", "INSERT INTO t VALUES (1, 'a')")
     copy = Captured(captured)
@@ -134,6 +174,31 @@ def test_a_publication_that_left_out_deletions_for_a_while_makes_the_stream_susp
     assert "was altered since the last sync" in str(result.streams["public.t"].suspicions)
     captured.run("CREATE TABLE other (id int PRIMARY KEY)", "ALTER PUBLICATION changes ADD TABLE other")
     assert copy.attempt().status is Status.succeeded
+
+
+def test_a_table_that_may_have_been_unlogged_for_a_while_makes_the_stream_suspicious_once(captured: Any) -> None:
+    captured.run("CREATE PUBLICATION changes FOR ALL TABLES")
+    copy = begun(captured)
+    captured.run("TRUNCATE t", "INSERT INTO t VALUES (4, 'd')")  # the log has it
+    assert copied(copy) == rows_of(captured)
+    copy.sync()
+    captured.run("ALTER TABLE t SET UNLOGGED", "INSERT INTO t VALUES (5, 'e')", "ALTER TABLE t SET LOGGED")
+    result = copy.attempt()
+    assert result.status is Status.suspicious
+    assert "all rows of public.t were written anew" in str(result.streams["public.t"].suspicions)
+    assert copy.attempt().status is Status.succeeded
+
+
+def test_a_schema_that_was_out_of_the_publication_for_a_while_fails_with_the_choices(captured: Any) -> None:
+    if captured.run("SELECT current_setting('server_version_num')::int8 AS n")[0]["n"] < 150000:
+        pytest.skip("this server has no publications of schemas")
+    captured.run("CREATE PUBLICATION changes FOR TABLES IN SCHEMA public")
+    copy = begun(captured)
+    captured.run("ALTER PUBLICATION changes DROP TABLES IN SCHEMA public", *CHANGES)
+    captured.run("ALTER PUBLICATION changes ADD TABLES IN SCHEMA public")
+    result = copy.attempt()
+    assert result.status is Status.failed
+    assert "was taken out of the publication changes" in str(result.streams["public.t"].error or result.error)
 
 
 def test_a_publication_of_some_partitions_is_completed(captured: Any) -> None:

@@ -8,7 +8,7 @@ from stand_ins.freshdesk import FreshdeskStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Limit, Quota
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "freshdesk.txt"
 
@@ -195,7 +195,7 @@ def test_the_lists_own_limit_is_kept_without_a_429():
 
 
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with FreshdeskStandIn(limits=(Limit(6, 1.0),)) as server:
+    with FreshdeskStandIn(limits=(Quota(6, 1.0),)) as server:
         rows, _ = read(source("freshdesk", server.config), "solution_articles")
         more, _ = read(source("freshdesk", server.config), "tickets")
         assert (len(rows), len({row["id"] for row in more})) == (121, 230)

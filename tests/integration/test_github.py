@@ -10,7 +10,7 @@ from kitestring.engine import Selection, sync
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import connector, source
 from kitestring.testing.memory import MemoryDestination
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Quota
 
 CUT_EMOJI = b'"cut \\ud83d"'
 
@@ -155,7 +155,7 @@ def test_commits_of_named_branches_are_read_instead_of_the_default_one(server):
 
 
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with GitHubStandIn(limits=(Limit(6, 1.0),)) as server:
+    with GitHubStandIn(limits=(Quota(6, 1.0),)) as server:
         github = source("github", server.config)
         rows, _ = read(github, "workflow_runs")
         more, _ = read(github, "issues")

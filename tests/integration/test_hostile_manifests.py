@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -115,7 +116,7 @@ def refused(folder: Path, text: str, command: str = "check") -> str:
 @pytest.mark.parametrize(
     ("path", "fact"),
     [
-        ("{% for a in 'x' * 99999 %}{% for b in 'x' * 99999 %}{% endfor %}{% endfor %}", "steps"),
+        ("{% for a in 'x' * 99999 %}{% for b in 'x' * 99999 %}{% endfor %}{% endfor %}", "steps|computes for more"),
         ("{% set n = namespace(x='ab') %}{% for i in 'x' * 60 %}{% set n.x = n.x ~ n.x %}{% endfor %}", "makes more"),
         ("{% include '/etc/passwd' %}", "cannot include or import"),
         ("{{ open('/etc/passwd').read() }}", "open is not available here"),
@@ -124,7 +125,7 @@ def refused(folder: Path, text: str, command: str = "check") -> str:
 )
 def test_a_template_that_loops_or_reads_files(api: str, tmp_path: Path, path: str, fact: str) -> None:
     output = refused(tmp_path, json.dumps(manifest(api, path)))
-    assert fact in output
+    assert re.search(fact, output)
     assert "streams[0].retriever.requester" in output
 
 

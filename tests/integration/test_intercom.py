@@ -7,7 +7,7 @@ from stand_ins.intercom import IntercomStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Quota
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "intercom.txt"
 
@@ -120,7 +120,7 @@ def test_segments_of_a_company_and_attributes_of_contacts_are_read(intercom):
 
 
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with IntercomStandIn(limits=(Limit(3, 1.0),)) as server:
+    with IntercomStandIn(limits=(Quota(3, 1.0),)) as server:
         rows, _ = read(source("intercom", server.config), "conversations")
         more, _ = read(source("intercom", server.config), "contacts")
         assert (len(rows), len(more)) == (320, 170)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,9 @@ from typing import Any
 import pytest
 
 from kitestring import registry
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.preloaded_command import preloaded_python
 
 CHILD = Path(__file__).with_name("mortal_sync.py")
 MOMENTS = ["read", "prepare", "write", "written", "save", "saved", "commit", "time"]
@@ -52,9 +54,8 @@ def stored_ids(destination: str, config: dict[str, Any], folder: Path) -> list[i
         "    found.extend(row['_id'] for row in batch if row['chunk_number'] == 0)\n"
         "print('FOUND' + json.dumps(found))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, config["indexing"]["host"]], capture_output=True, text=True, check=True
-    )
+    done = preloaded_python("-c", script, config["indexing"]["host"])
+    assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout.partition("FOUND")[2]))
 
 
@@ -76,20 +77,12 @@ def run_and_kill(destination: str, folder: Path, kills: int, records: int, seed:
         moment = MOMENTS[number % len(MOMENTS)] if number < len(MOMENTS) else dice.choice(MOMENTS)
         count = {"read": records // 2, "commit": 1, "save": 2, "saved": 2, "time": 6}.get(moment, 8)
         die = [moment, dice.uniform(0.5, count) if moment == "time" else dice.randrange(count)]
-        done = subprocess.run(
-            [sys.executable, str(CHILD), json.dumps({**order, "updates": updates, "die": die})],
-            capture_output=True,
-            text=True,
-        )
+        done = preloaded_python(str(CHILD), json.dumps({**order, "updates": updates, "die": die}))
         assert done.returncode in (0, -9), done.stderr[-2000:]
         died[moment if done.returncode == -9 else "ran through"] += 1
         if done.returncode == 0:
             updates += records // 4  # it was done: give the next one something to do
-    done = subprocess.run(
-        [sys.executable, str(CHILD), json.dumps({**order, "updates": updates})],
-        capture_output=True,
-        text=True,
-    )
+    done = preloaded_python(str(CHILD), json.dumps({**order, "updates": updates}))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     counts = Counter(stored_ids(destination, config, folder))
     registry.destination(destination, config).close()

@@ -7,7 +7,7 @@ from stand_ins.linear import CLIENT, KEY, SECRET, LinearStandIn
 
 from kitestring.errors import AuthError, ConfigError, KitestringError
 from kitestring.registry import source
-from kitestring.testing.stand_in import Answer, Faults, Limit
+from kitestring.testing.stand_in import Answer, Faults, Quota
 from kitestring.types import DELETED_AT
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "linear.txt"
@@ -73,7 +73,7 @@ def test_the_start_date_limits_what_is_read(server):
 
 
 def test_an_exhausted_limit_that_is_told_with_a_400_is_waited_for():
-    with LinearStandIn(page=4, limits=(Limit(4, 1.0),), faults=Faults(seed=2, rate_limit=0.1)) as server:
+    with LinearStandIn(page=4, limits=(Quota(4, 1.0),), faults=Faults(seed=2, rate_limit=0.1)) as server:
         linear = source("linear", server.config)
         assert len(read(linear, "issues")[0]) == 24
         assert {call.status for call in server.requests} == {200, 400}

@@ -422,10 +422,10 @@ def test_a_batch_whose_commit_broke_off_is_there_once(place, breaks):
     assert place.notes() == [], "the numbers of transactions are removed at the end"
 
 
-def test_a_server_that_is_killed_during_a_sync_has_every_row_once_when_it_is_back(mariadb_server, tmp_path_factory):
+def test_a_server_that_is_killed_during_a_sync_has_every_row_once_when_it_is_back(mariadb_data):
     """The server dies between batches, before and after their commits; the sync goes on by itself."""
     records = [{"id": n, "text": "x" * 100} for n in range(4_000)]
-    with running(tmp_path_factory.getbasetemp() / "mortal_data", ["--innodb-flush-log-at-trx-commit=1"]) as server:
+    with running(mariadb_data, ["--innodb-flush-log-at-trx-commit=1"]) as server:
         place = Place(server)
         source = DyingSource(
             records={"things": records}, primary_keys={"things": "id"}, server=server, nbytes=Mysql.batch_bytes - 4096

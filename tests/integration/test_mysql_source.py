@@ -246,5 +246,7 @@ def test_the_configuration_of_airbytes_connector_is_accepted():
         "check_privileges": True,
     }
     assert Mysql.load(config).connections == 2
-    with pytest.raises(ConfigError, match="change data capture"):
-        Mysql.load({**config, "replication_method": {"method": "CDC"}})
+    capture = {"method": "CDC", "initial_waiting_seconds": 300, "server_timezone": "UTC"}
+    assert Mysql.load({**config, "replication_method": capture}).replication_method.initial_waiting_seconds == 300
+    with pytest.raises(ConfigError):
+        Mysql.load({**config, "replication_method": {"method": "BINLOG"}})

@@ -40,13 +40,13 @@ def authority():
 
 
 @pytest.fixture(scope="module")
-def encrypted(mariadb_server, authority, tmp_path_factory):
+def encrypted(mariadb_data, authority, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     signed, key, _ = certificate("server", authority[2], [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     for name, text in (("ca.pem", authority[0]), ("cert.pem", signed), ("key.pem", key)):
         (folder / name).write_text(text)
     settings = [f"--ssl-{name}={folder / name}.pem" for name in ("ca", "cert", "key")]
-    with running(tmp_path_factory.getbasetemp() / "encrypted_data", settings) as server:
+    with running(mariadb_data, settings) as server:
         yield server
 
 

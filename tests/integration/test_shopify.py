@@ -11,7 +11,7 @@ from stand_ins.shopify import CLIENT, SECRET, TOKEN, ShopifyStandIn
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
 from kitestring.testing.help_desk.objects import BEGIN, iso
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Quota
 
 LAST_PRODUCT = iso(BEGIN + 130 * 3000)
 NOW = r"(?<=updated_at:<=')2\d{3}-[^']*"
@@ -74,7 +74,7 @@ def test_a_product_that_changes_while_pages_are_read_hides_no_other():
 
 
 def test_an_exhausted_bucket_is_waited_for_and_costs_no_record():
-    with ShopifyStandIn(limits=(Limit(2, 1.0),)) as server:
+    with ShopifyStandIn(limits=(Quota(2, 1.0),)) as server:
         assert len(read(source("shopify", server.config), "products")[0]) == 130
         assert len(server.requests) > 4
 

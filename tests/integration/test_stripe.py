@@ -8,7 +8,7 @@ from stand_ins.stripe import COUNTS, DAY, StripeStandIn
 
 from kitestring.errors import AuthError, ConfigError
 from kitestring.registry import source
-from kitestring.testing.stand_in import Answer, Faults, Limit
+from kitestring.testing.stand_in import Answer, Faults, Quota
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "requests" / "stripe.txt"
 
@@ -231,7 +231,7 @@ def test_cancelled_subscriptions_are_read_too(stripe):
 
 @pytest.mark.slow
 def test_an_exhausted_limit_is_waited_for_and_costs_no_record():
-    with StripeStandIn(limits=(Limit(2, 1.0),)) as server:
+    with StripeStandIn(limits=(Quota(2, 1.0),)) as server:
         assert len(read(source("stripe", server.config), "events")[0]) == 250
         assert 429 in {call.status for call in server.requests}
 

@@ -6,7 +6,9 @@ By hand: `python -m stand_ins.workshop --port 8080` prints its address; `/docs` 
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
@@ -30,6 +32,8 @@ DOCS = """# Workshop API
 
 Send `Authorization: Bearer TOKEN`. A token comes from your profile, or from `POST /oauth/token` with
 `grant_type=client_credentials`, `client_id` and `client_secret` as a form; such a token ends after half an hour.
+An account consents at `GET /oauth/authorize` (`client_id`, `redirect_uri`, `state`, `code_challenge` of PKCE); the code
+that comes back is worth an access token and a refresh token. A refresh ends both, and answers the next ones.
 
 Every list answers `{"data": [...], "paging": {"total": 120, "offset": 0, "limit": 25}}`. Ask for the next part with
 `offset`; `limit` is at most 50. `updated_since` leaves out what has not changed since a time such as
@@ -49,7 +53,7 @@ class WorkshopStandIn(PagedApi):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.tokens = TokenEndpoint({CLIENT: SECRET}, 1800.0, grants=("client_credentials",), sent_as=("form",))
+        self.tokens = TokenEndpoint({CLIENT: SECRET}, 1800.0, sent_as=("form",))
         texts = problems()
         self.rows: dict[str, list[Json]] = {}
         for name, count in {**LISTS, "tasks": LISTS["projects"] * TASKS}.items():
@@ -66,10 +70,22 @@ class WorkshopStandIn(PagedApi):
             task["project_id"] = number // TASKS + 1
 
     def authorize(self, call: Call) -> Answer | None:
-        return None if call.path in ("/openapi.json", "/docs") else super().authorize(call)
+        return None if call.path in ("/openapi.json", "/docs", "/oauth/authorize") else super().authorize(call)
 
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"message": message})
+
+    @route("GET", "/oauth/authorize")
+    def consent_page(self, call: Call) -> Answer:
+        """The page on which a person consents, with a link back."""
+        client, address = call.param("client_id"), call.param("redirect_uri")
+        if client not in self.tokens.clients:
+            return Answer(400, "<h1>Unknown application</h1>", {"Content-Type": "text/html"})
+        code = self.tokens.code(client, challenge=call.param("code_challenge"), redirect_uri=address)
+        allow = f"{address}?{urlencode({'code': code, 'state': call.param('state')})}"
+        deny = f"{address}?{urlencode({'error': 'access_denied', 'state': call.param('state')})}"
+        links = f'<a href="{escape(allow)}">Allow</a> <a href="{escape(deny)}">Deny</a>'
+        return Answer(200, f"<h1>May {escape(client)} read your workshop?</h1>{links}", {"Content-Type": "text/html"})
 
     @route("GET", "/v1/projects/{project}/tasks")
     def tasks(self, call: Call, project: str) -> Any:

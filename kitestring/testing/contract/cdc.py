@@ -346,17 +346,21 @@ class CdcContract(Gaps):
         world.sync("orders")
         world.assert_equal("orders")
 
-    def test_the_position_moves_when_other_tables_change_and_when_nothing_does(self, world: World) -> None:
+    def test_the_position_moves_when_other_tables_change(self, world: World) -> None:
         self.create("orders", 5)
         self.create("other", 5)
         world.sync("orders")
         first = world.position()
         self.execute("UPDATE other SET amount = 9")
         world.sync("orders")
-        second = world.position()
-        assert second > first
+        assert world.position() > first
+
+    def test_the_position_moves_when_nothing_changes(self, world: World) -> None:
+        self.create("orders", 5)
         world.sync("orders")
-        assert world.position() > second
+        first = world.position()
+        world.sync("orders")
+        assert world.position() > first
 
     def test_the_states_do_not_grow(self, world: World) -> None:
         self.create("orders", 5)

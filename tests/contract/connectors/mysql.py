@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from kitestring import json_codec
 from kitestring.destination import Destination
 from kitestring.destinations.mysql.notes import NOTES
 from kitestring.source import Source
-from kitestring.testing.contract import SourceContract, SqlContract
+from kitestring.testing.contract import CdcContract, SourceContract, SqlContract
 from kitestring.types import Record, Stream
 
 numbers = itertools.count()
@@ -49,6 +50,47 @@ class TestMysqlSource(SourceContract):
         """Each with the cursor that a user would choose."""
         cursors = {"plain": "seen", "Odd": "c", "small": "id"}
         return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
+
+
+class TestMysqlCapture(CdcContract):
+    long_text: ClassVar[str] = "longtext"
+    gaps: ClassVar[dict[str, str]] = {
+        "test_the_position_moves_when_nothing_changes": "an idle server logs nothing, and keeps nothing for a reader",
+    }
+
+    @pytest.fixture(autouse=True)
+    def _captured(self, mysql_database: Any) -> None:
+        self.database = mysql_database
+
+    def make(self, folder: Path) -> Source:
+        from kitestring.sources.mysql import Mysql
+
+        return Mysql.load({**self.database.config, "replication_method": {"method": "CDC"}})
+
+    def key(self, table: str) -> str:
+        return f"{self.database.name}.{table}"
+
+    def execute(self, *statements: str) -> None:
+        self.database.run(*statements)
+
+    def transaction(self, *statements: str) -> None:
+        self.database.run("START TRANSACTION", *statements, "COMMIT")
+
+    def lose_log(self) -> None:
+        (status,) = self.database.run("FLUSH BINARY LOGS", "SHOW MASTER STATUS")
+        # A file stays while a connection that has ended is still seen as its reader.
+        deadline = time.monotonic() + 60
+        while len(self.database.run(f"PURGE BINARY LOGS TO '{status['File']}'", "SHOW BINARY LOGS")) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def small_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from kitestring.sources.mysql import capture
+
+        monkeypatch.setattr(capture, "PART_KEYS", 100)
+
+    def retype(self, table: str, column: str, type_: str) -> str:
+        return f"ALTER TABLE {table} MODIFY COLUMN {column} {type_}"
 
 
 class TestMysql(SqlContract):

@@ -28,6 +28,7 @@ from sqlalchemy import func, select, update  # noqa: E402
 
 from kitestring.errors import KitestringError  # noqa: E402
 from kitestring.server.context import Context  # noqa: E402
+from kitestring.server.jobs import forkserver  # noqa: E402
 from kitestring.server.settings import Settings  # noqa: E402
 from kitestring.server.store.tables import attempts, connections, jobs, states  # noqa: E402
 
@@ -49,7 +50,12 @@ class Chaos:
 
             password = quote(database.password, safe="")
             self.url = f"postgresql://{database.username}:{password}@{database.host}:{database.port}/{database.name}"
-        self.environment = {**os.environ, "PYTHONPATH": str(installed(folder)), "LEASE_S": str(LEASE_S)}
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(installed(folder)),
+            "LEASE_S": str(LEASE_S),
+            "FORK_SERVER": "\n".join(forkserver.PROGRAM),
+        }
         self.context = Context.of(Settings(home=folder / "home", database_url=self.url))
         self.processes: list[subprocess.Popen[bytes]] = []
         self.did: Counter[str] = Counter()

@@ -27,6 +27,8 @@ from guarded import installed, written  # noqa: E402
 from kitestring.errors import TransientError  # noqa: E402
 from kitestring.server.connections.scheduler import Scheduler  # noqa: E402
 from kitestring.server.context import Context  # noqa: E402
+from kitestring.server.jobs import forkserver  # noqa: E402
+from kitestring.server.jobs.forkserver import ForkServer  # noqa: E402
 from kitestring.server.jobs.worker import Worker  # noqa: E402
 from kitestring.server.settings import Settings  # noqa: E402
 from kitestring.server.store.tables import connections, jobs  # noqa: E402
@@ -108,6 +110,7 @@ def test_a_full_disk_fails_the_sync_and_the_next_goes_on(
     monkeypatch.setattr("kitestring.server.jobs.queue.BACKOFF_S", (0.1,))
     connection_id = slow(context, tmp_path / "out", workspace(context))
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    context.runner.fork_server = ForkServer(("-m", forkserver.__name__))  # a process whose limit can be set
     worker = Worker(context, plan_of)
     worker.start()
     try:

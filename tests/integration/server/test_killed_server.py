@@ -60,7 +60,7 @@ def test_jobs_outlive_more_kills_of_the_server_than_they_have_attempts(tmp_path:
             before = {stream: jobs[stream]["records"] for stream in before}
         server.process.kill()
         server.process.wait(600)
-        server = Running(tmp_path, name=f"up{kill}", new=True, **short)
+        server = Running(tmp_path, name=f"up{kill}", **short)
     try:
         with Client(server.url) as client:
             for stream, number in numbers.items():

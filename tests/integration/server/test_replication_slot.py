@@ -36,7 +36,7 @@ class Copy:
     def __init__(self, folder: Path, database: Any) -> None:
         self.folder = folder
         self.database = database
-        self.server = Running(folder, new=True, **QUICK)
+        self.server = Running(folder, **QUICK)
         self.client = Client(self.server.url)
         workspace = next(iter(self.client.listed("workspace")))["workspaceId"]
         self.workspace = workspace
@@ -70,8 +70,8 @@ class Copy:
     def follow(self, seconds: int) -> None:
         self.call("PATCH", f"/v1/sources/{self.source_id}", {"configuration": self.source_config(seconds)})
 
-    def start(self, connection_id: str = "") -> int:
-        return int(self.client.run(connection_id or self.connection_id, "sync", {})["jobId"])
+    def start(self, connection_id: str = "", kind: str = "sync", **options: Any) -> int:
+        return int(self.client.run(connection_id or self.connection_id, kind, options)["jobId"])
 
     def end(self, job_id: int) -> dict[str, Any]:
         def look() -> Any:
@@ -91,9 +91,9 @@ class Copy:
         self.server = Running(self.folder, name="again", **QUICK)
         self.client = Client(self.server.url)
 
-    def rows(self) -> list[tuple[int, str]]:
+    def rows(self, table: str = "t") -> list[tuple[int, str]]:
         with duckdb.connect(str(self.folder / "copy.duckdb"), read_only=True) as database:
-            return list(database.execute("SELECT id, name FROM t ORDER BY id").fetchall())
+            return list(database.execute(f"SELECT id, name FROM {table} ORDER BY id").fetchall())
 
     def slots(self) -> list[str]:
         query = "SELECT slot_name::text AS name FROM pg_replication_slots WHERE database = current_database()"
@@ -102,7 +102,11 @@ class Copy:
 
 @pytest.fixture
 def copy(tmp_path: Path, captured: Any) -> Iterator[Copy]:
-    captured.run("CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    captured.run(
+        *(f"CREATE TABLE {name} (id int PRIMARY KEY, name text)" for name in ("t", "u")),
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+        "INSERT INTO u VALUES (1, 'a')",
+    )
     copy = Copy(tmp_path, captured)
     yield copy
     copy.client.close()
@@ -148,6 +152,36 @@ def test_a_captured_database_shows_its_lag_and_loses_nothing_when_stopped_or_kil
     assert len(ended["history"]) >= 2
     assert copy.end(copy.start())["status"] == "succeeded"
     assert copy.rows() == [(row["id"], row["name"]) for row in database.run("SELECT id, name FROM t ORDER BY id")]
+
+
+def test_a_refresh_goes_on_after_a_lost_log_and_leaves_the_other_streams_alone(copy: Copy) -> None:
+    database = copy.database
+    streams = [{"name": name, "namespace": "public", "syncMode": "incremental_deduped_history"} for name in ("t", "u")]
+    copy.call("PATCH", f"/v1/connections/{copy.connection_id}", {"configurations": {"streams": streams}})
+    assert copy.end(copy.start())["status"] == "succeeded"
+
+    # One stream is refreshed alone: the log goes on for both.
+    database.run("UPDATE t SET name = 'A' WHERE id = 1", "INSERT INTO u VALUES (2, 'b')")
+    assert copy.end(copy.start(kind="refresh", streams=["public.t"]))["status"] == "succeeded"
+    assert copy.rows() == [(1, "A"), (2, "b")]
+    database.run("DELETE FROM t WHERE id = 2", "UPDATE u SET name = 'B' WHERE id = 2")
+    assert copy.end(copy.start())["status"] == "succeeded"
+    assert (copy.rows(), copy.rows("u")) == ([(1, "A")], [(1, "a"), (2, "B")])
+
+    # The log is lost: what was deleted meanwhile is gone after the refresh, and the log is followed from there.
+    database.run(
+        f"SELECT pg_drop_replication_slot('{database.name}')",
+        "DELETE FROM u WHERE id = 1",
+        "INSERT INTO t VALUES (3, 'c')",
+    )
+    failed = copy.end(copy.start())
+    assert failed["status"] == "failed"
+    assert "refresh the streams" in str(failed)
+    assert copy.rows() == [(1, "A")], "the present data stay"
+    assert copy.end(copy.start(kind="refresh"))["status"] == "succeeded"
+    database.run("INSERT INTO u VALUES (4, 'd')", "UPDATE t SET name = 'C' WHERE id = 3")
+    assert copy.end(copy.start())["status"] == "succeeded"
+    assert (copy.rows(), copy.rows("u")) == ([(1, "A"), (3, "C")], [(2, "B"), (4, "d")])
 
 
 def test_the_slot_goes_with_the_last_connection_that_reads_it(copy: Copy) -> None:

@@ -19,7 +19,7 @@ from connections import plan_of
 from kitestring.server import clock
 from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
-from kitestring.server.jobs import queue
+from kitestring.server.jobs import forkserver, queue
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 
@@ -32,6 +32,8 @@ def main(url: str, home: str, slots: int, skew_s: float = 0.0) -> None:
     lease_s = float(os.environ.get("LEASE_S", "3"))
     settings = Settings(home=Path(home), database_url=url, workers=slots, lease_s=lease_s, attempts=5)
     queue.BACKOFF_S = (0.2, 0.5)
+    if "FORK_SERVER" in os.environ:
+        forkserver.PROGRAM = os.environ["FORK_SERVER"].split("\n")
     context = Context.of(settings)
     worker, scheduler = Worker(context, plan_of), Scheduler(context, look_s=0.3)
     worker.start()

@@ -101,6 +101,27 @@ def test_with_permission_the_cdk_gets_manifest_code_and_configuration(
         }
 
 
+def test_a_manifest_may_carry_its_code_and_then_has_no_other(written: Any) -> None:
+    code = "class Lines: ...\n"
+    carrying = manifest(EXTRACTOR, metadata={"components_py": code})
+    carrying["streams"][0]["schema_loader"] = {"type": "JsonFileSchemaLoader", "file_path": "./things.json"}
+    path = Path(written(carrying, code=None))
+    path.with_name("things.json").write_text('{"type": "object"}')
+    with pytest.raises(ConfigError, match="needs Python code"):
+        registry.source(str(path), {"key": "k"})
+    source = registry.source(str(path), {"allow_custom_code": True, "key": "k"})
+    assert isinstance(source, CustomCodeSource)
+    for item in (source, pickle.loads(pickle.dumps(source))):
+        carried = item._carried
+        assert carried["metadata"]["components_py"] == code
+        assert carried["streams"][0]["schema_loader"] == {"type": "InlineSchemaLoader", "schema": {"type": "object"}}
+    path.with_name("components.py").write_text(code)
+    registry.source(str(path), {"allow_custom_code": True})
+    path.with_name("components.py").write_text("import os\n")
+    with pytest.raises(ConfigError, match="has others"):
+        registry.source(str(path), {"allow_custom_code": True})
+
+
 @pytest.mark.usefixtures("cdk")
 def test_classes_of_the_cdk_itself_need_no_code(written: Any) -> None:
     own = {"type": "CustomRecordExtractor", "class_name": "airbyte_cdk.sources.declarative.extractors.DpathExtractor"}

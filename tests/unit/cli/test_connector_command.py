@@ -100,7 +100,7 @@ def test_connectors_are_listed_with_what_they_are(run: Run) -> None:
 
 def test_one_connector_is_shown_with_its_options(run: Run) -> None:
     out = run("connectors", "show", "feed").stdout
-    assert out.startswith("source feed: Three records")
+    assert out.startswith("source feed: Feed: Three records")
     assert "token (string, required, secret)" in out
     assert "network not declared, programs not declared\n" in out
     assert (

@@ -195,6 +195,12 @@ def test_paths_of_the_project_are_relative_to_its_file_and_those_typed_to_where_
     assert [path.name for path in below.iterdir() if path.suffix == ".json"] == ["mine.json"]
 
 
+def test_an_empty_copy_is_allowed_on_a_server_by_a_setting_of_the_connection(run: Run, folder: Path) -> None:
+    result = run("--server", "http://127.0.0.1:1", "sync", "helpdesk", "--allow-empty")
+    assert result.exit_code == 2
+    assert "set its `allow_empty`" in " ".join(result.stderr.split())
+
+
 def test_deletions_are_accepted_on_a_server_by_its_own_command(run: Run, folder: Path) -> None:
     result = run("--server", "http://127.0.0.1:1", "sync", "helpdesk", "--accept")
     assert result.exit_code == 2

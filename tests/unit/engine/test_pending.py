@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kitestring.batch import Batch
+from kitestring.engine.intake import Intake
 from kitestring.engine.pending import Pending
 from kitestring.types import Checkpoint
 
@@ -50,3 +51,29 @@ def test_a_table_is_not_cut_where_a_shared_checkpoint_waits() -> None:
     assert not list(pending.add(numbers(0, 8, 100), 1, 0))
     (step,) = pending.add(numbers(8, 16, 100), 2, 1)
     assert ids(step.batch) == [*range(8)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "joins"),
+    [
+        (pa.int32(), pa.int64(), True),
+        (pa.int32(), pa.null(), True),
+        (pa.int32(), pa.string(), False),
+        (pa.decimal128(12, 2), pa.float64(), False),
+        (pa.int64(), pa.float64(), False),
+        (pa.string(), pa.binary(), False),
+        (pa.date32(), pa.timestamp("us"), False),
+        (pa.list_(pa.int32()), pa.list_(pa.int64()), True),
+        (pa.struct([("a", pa.int32())]), pa.struct([("a", pa.string())]), False),
+    ],
+)
+def test_tables_with_another_type_of_a_column_become_batches_of_their_own(
+    before: pa.DataType, after: pa.DataType, joins: bool
+) -> None:
+    intake = Intake(["s"], 10, 10_000)
+    first, second = (Batch("s", table=pa.table({"x": pa.nulls(2, type_)})) for type_ in (before, after))
+    assert not list(intake.add(first))
+    (*early,) = intake.add(second)
+    assert len(early) == (0 if joins else 1)
+    batches = [step.batch for step in [*early, *intake.flush("s")]]
+    assert sum(len(batch) for batch in batches if batch) == 4

@@ -143,7 +143,7 @@ def test_ends_and_connections_are_made_changed_and_deleted(config: Config, tmp_p
         "sources/create",
         name="people",
         workspaceId=workspace,
-        sourceDefinitionId=ids["Sample"],
+        sourceDefinitionId=ids["Sample data"],
         connectionConfiguration={"count": 3},
     )
     assert config.ask("sources/check_connection", sourceId=people["sourceId"])["status"] == "succeeded"

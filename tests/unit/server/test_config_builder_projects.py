@@ -12,6 +12,7 @@ from pages import Pages
 
 from kitestring.redact import MASK
 from kitestring.server.context import Context
+from kitestring.server.store import tables
 from tests.unit.server.shop import Shop, things
 from tests.unit.server.tenants import Browser, Tenant, admin
 
@@ -107,12 +108,17 @@ def test_all_sources_run_the_version_that_airbytes_api_makes_active(shop: Shop) 
     shop.begin(things(1))
     definition_id = shop.publish(note="one")["definitionId"]
     source_id = shop.source(definition_id)
+    concerned, other = shop.connection(source_id, "things"), shop.connection(source_id, "parts")
     own = {"sourceDefinitionId": definition_id}
     new = {"manifest": values(things(2, key="uid")), "spec": {}, "version": 7, "description": "two"}
     call(shop, f"{MANIFESTS}/create_manifest", **own, declarativeManifest=new, setAsActiveManifest=True)
     assert shop.runs(source_id) == 2
-    other = {"manifest": values(things(3)), "spec": {}, "version": 8, "description": "three"}
-    call(shop, f"{MANIFESTS}/create_manifest", **own, declarativeManifest=other, setAsActiveManifest=False)
+    assert shop.row(tables.connections, concerned).status == "inactive"
+    assert "The primary key of things is uid, it was id." in shop.row(tables.connections, concerned).status_reason
+    assert shop.editor.patch(f"/v1/connections/{concerned}", json={"status": "active"}).status_code == 200
+    third = {"manifest": values(things(3)), "spec": {}, "version": 8, "description": "three"}
+    call(shop, f"{MANIFESTS}/create_manifest", **own, declarativeManifest=third, setAsActiveManifest=False)
+    assert shop.row(tables.connections, concerned).status == "active"
     assert shop.runs(source_id) == 2
     listed = call(shop, f"{MANIFESTS}/list_manifests", **own)["manifestVersions"]
     assert [(entry["version"], entry["description"], entry["isActive"]) for entry in listed] == [
@@ -122,10 +128,29 @@ def test_all_sources_run_the_version_that_airbytes_api_makes_active(shop: Shop) 
     ]
     call(shop, f"{MANIFESTS}/update_active_manifest", **own, version=1)
     assert shop.runs(source_id) == 1
+    assert shop.row(tables.connections, concerned).status == "inactive"
+    assert shop.row(tables.connections, other).status == "active"
     ref = {"builderProjectId": shop.project["projectId"]}
     read = call(shop, f"{PROJECTS}/get_with_manifest", **ref, version=2)
     assert read["declarativeManifest"]["manifest"] == values(things(2, key="uid"))
     assert read["builderProject"]["activeDeclarativeManifestVersion"] == 1
+
+
+def test_a_components_file_is_carried_by_the_draft_and_does_not_run_without_an_approval(shop: Shop) -> None:
+    manifest = values(things(1))
+    custom = {"type": "CustomTransformation", "class_name": "components.Mark"}
+    manifest["streams"][0]["transformations"] = [custom]
+    details = {"name": "Marks", "draftManifest": manifest, "componentsFileContent": "class Mark: ...\n"}
+    project = call(shop, f"{PROJECTS}/create", builderProject=details)["builderProjectId"]
+    draft = call(shop, f"{PROJECTS}/get_with_manifest", builderProjectId=project)["declarativeManifest"]["manifest"]
+    assert draft["metadata"]["components_py"] == "class Mark: ...\n"
+    details = {"name": "Marks", "draftManifest": draft, "componentsFileContent": "class Mark: pass\n"}
+    call(shop, f"{PROJECTS}/update", builderProjectId=project, builderProject=details)
+    draft = call(shop, f"{PROJECTS}/get_with_manifest", builderProjectId=project)["declarativeManifest"]["manifest"]
+    assert draft["metadata"]["components_py"] == "class Mark: pass\n"
+    body = {"workspaceId": shop.tenant.workspace_id, "builderProjectId": project, "streamName": "things"}
+    refused = shop.editor.post(f"{PROJECTS}/read_stream", json=body)
+    assert (refused.status_code, "instance_admin has approved" in refused.text) == (422, True)
 
 
 def test_testing_values_are_replaced_sealed_and_masked(shop: Shop) -> None:

@@ -50,7 +50,7 @@ def test_the_test_of_a_draft_is_kept_with_what_is_saved_and_goes_when_that_chang
     assert tested["status"] == "succeeded"
     source = editor.post("/v1/sources", json={"name": "Shop", **body}).json()["sourceId"]
     kept = editor.get(f"{OWN}/sources/{source}").json()
-    assert (kept["lastCheck"], kept["connectorName"], kept["connections"]) == (tested, "Sample", 0)
+    assert (kept["lastCheck"], kept["connectorName"], kept["connections"]) == (tested, "Sample data", 0)
 
     editor.put(f"/v1/sources/{source}", json={"name": "Store", "configuration": {"count": 5}})
     assert editor.get(f"{OWN}/sources/{source}").json()["lastCheck"] == tested
@@ -179,7 +179,7 @@ def test_connectors_say_how_often_a_workspace_uses_them(acme: Tenant, editor: Br
         editor.post("/v1/sources", json={"name": name, **draft(acme, editor, "sample", count=1)})
     listed = editor.get(f"{OWN}/connectors", params={"kind": "source", "workspaceId": acme.workspace_id}).json()["data"]
     used = {row["name"]: row["used"] for row in listed if row["used"]}
-    assert used == {"Sample": 2, "acme": 1}
+    assert used == {"Sample data": 2, "acme": 1}
 
 
 def test_a_vector_store_advises_about_chunks_that_the_model_does_not_read(acme: Tenant, editor: Browser) -> None:

@@ -35,7 +35,8 @@ ITEMS = [{"name": "items"}]
 
 @pytest.fixture
 def context(home: Path, fork_server: ForkServer) -> Iterator[Context]:
-    server = Context.of(Settings(home=home, stall_s=4, lease_s=4, attempts=2))
+    # On a busy machine a child may need many seconds to start: a test that needs a shorter limit sets it later.
+    server = Context.of(Settings(home=home, stall_s=300, lease_s=120, attempts=2))
     server.runner.fork_server = fork_server
     yield server
     server.store.close()
@@ -70,6 +71,8 @@ def test_a_sync_that_hangs_is_ended_with_its_stacks_in_the_log_and_tried_again(
     pages.hang = 1
     worker = work()
     number = enqueue(context, of_pages(context, pages, tmp_path))
+    until(lambda: len(pages.calls("/items")), bool)
+    worker._attempts[number].stall_s = 1
     row = ended(context, number)
     assert row.status == "succeeded"
     first = attempts_of(context, number)[0]
@@ -83,7 +86,7 @@ def test_a_wait_that_was_declared_is_no_stall_and_ends_with_a_cancel(
     context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
 ) -> None:
     pages.refusal = Answer(429, {"error": "slow down"}, {"Retry-After": "500"})
-    work()
+    worker = work()
     number = enqueue(context, of_pages(context, pages, tmp_path))
     attempt = until(
         lambda: (attempts_of(context, number) or [None])[0],
@@ -91,7 +94,8 @@ def test_a_wait_that_was_declared_is_no_stall_and_ends_with_a_cancel(
     )
     assert 400 < attempt.progress["waiting"]["seconds"] <= 500
     assert (attempt.summary["phase"], attempt.progress["streams"]["items"]["phase"]) == ("waiting", "waiting")
-    time.sleep(1.5 * context.settings.stall_s)
+    worker._attempts[number].stall_s = 1
+    time.sleep(2)
     assert job(context, number).status == "running"
     with context.store.write() as db:
         context.queue.cancel(db, number)
@@ -123,7 +127,7 @@ def test_a_sync_that_only_repeats_what_fails_waits_with_its_reason_and_ends_at_t
             source_connector=pages.manifest(tmp_path),
             destination_connector="milvus",
         )
-        work()
+        worker = work()
         number = enqueue(context, connection_id)
         attempt = until(
             lambda: (attempts_of(context, number) or [None])[0],
@@ -131,6 +135,7 @@ def test_a_sync_that_only_repeats_what_fails_waits_with_its_reason_and_ends_at_t
         )
         stream = attempt.progress["streams"]["items"]
         assert (stream["phase"], "500" in stream["waiting"]["reason"]) == ("waiting", True), stream
+        worker._attempts[number].stall_s = 1
         until(lambda: attempts_of(context, number)[0].error, bool)
         message = attempts_of(context, number)[0].error["message"]
         assert "repeated what failed for" in message
@@ -170,10 +175,10 @@ def test_a_worker_that_cannot_renew_its_lease_ends_its_child_before_another_take
     context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages.hang = 1
-    context.settings.stall_s = 60
+    context.settings.lease_s = 10
     worker = work()
     number = enqueue(context, of_pages(context, pages, tmp_path))
-    until(lambda: worker.running, bool)
+    until(lambda: len(pages.calls("/items")), bool)
     attempt = worker._attempts[number]
     # This worker no longer reaches the store: neither to renew nor to claim, nor to give back.
     broken = Worker(context, plan_of)
@@ -194,6 +199,22 @@ def test_a_worker_that_cannot_renew_its_lease_ends_its_child_before_another_take
     finally:
         broken.stop()
         worker.stop(drain_s=0.1)
+
+
+def test_a_child_whose_lease_ended_just_before_it_was_renewed_is_no_failure_of_the_job(
+    context: Context, work: Callable[[], Worker], pages: Pages, tmp_path: Path
+) -> None:
+    """On a busy machine a renewal may come too late for the fork server, and in time for the store."""
+    pages.hang = 1
+    worker = work()
+    number = enqueue(context, of_pages(context, pages, tmp_path))
+    until(lambda: len(pages.calls("/items")), bool)
+    attempt = worker._attempts[number]
+    assert attempt._child is not None
+    attempt._child.lease(0.0)
+    row = ended(context, number)
+    assert (row.status, row.failures, row.error) == ("succeeded", 0, None)
+    assert [row_of_attempt.status for row_of_attempt in attempts_of(context, number)] == ["incomplete", "succeeded"]
 
 
 def test_a_worker_runs_jobs_although_its_fork_server_did_not_start_at_first(
@@ -223,7 +244,6 @@ def test_a_worker_whose_look_at_the_queue_failed_looks_again(
         raise ValueError("the answer of the store cannot be read")
 
     monkeypatch.setattr(context.queue, "next_due_s", broken_look)
-    context.settings.lease_s = 60  # the interval of looks is a part of it
     worker = Worker(context, plan_of, poll_s=5)
     worker.start()
     try:
@@ -249,7 +269,6 @@ def test_two_jobs_in_two_processes_keep_one_budget(
 ) -> None:
     pages.last = 20
     work()
-    context.settings.stall_s = 60
     # Into places of their own: what another writes at the same time would make the counts disagree.
     connection_ids = [of_pages(context, pages, tmp_path, out, calls=20, per="PT2S") for out in ("a", "b")]
     numbers = [enqueue(context, item) for item in connection_ids]

@@ -248,3 +248,18 @@ def test_of_two_who_change_the_streams_of_a_connection_the_second_sees_the_first
     assert client.patch(public, json=others, headers={"If-Match": version}).status_code == 412
     assert client.patch(public, json=others, headers={"If-Match": "*"}).status_code == 200
     assert client.patch(public, json={"name": "Last wins"}).status_code == 200
+
+
+def test_a_filter_that_a_list_does_not_have_is_refused_and_lists_nothing(client: TestClient) -> None:
+    for address, sentence in (
+        ("/connections?conditon=failed", "conditon is not a known parameter; did you mean condition?"),
+        ("/connections/counts?owners=ada", "owners is not a known parameter; did you mean owner?"),
+        ("/connections?limit=5&limits=5", "limits is not a known parameter; did you mean limit?"),
+    ):
+        refused = client.get(f"{OWN}{address}")
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith(f"{sentence} Known are ")
+    assert "sourceId" in client.get(f"{OWN}/connections?x=1").json()["data"]["hint"]
+    assert client.get(f"{OWN}/connections?condition=failed&limit=5").status_code == 200
+    # Airbyte ignores what it does not know, and so do its two APIs here.
+    assert client.get("/api/public/v1/connections?conditon=failed").status_code == 200

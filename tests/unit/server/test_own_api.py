@@ -233,7 +233,7 @@ def test_lists_of_connectors_show_what_each_declares_of_itself(client: TestClien
     assert {row["connector"] for row in listed if row["searchable"]} >= {"milvus", "pgvector"}
     definitions = client.post("/api/v1/source_definitions/list").json()["sourceDefinitions"]
     kinds = {definition["name"]: definition["sourceType"] for definition in definitions}
-    assert (kinds["Postgres"], kinds["Zendesk Support"]) == ("database", "api")
+    assert (kinds["PostgreSQL"], kinds["Zendesk Support"]) == ("database", "api")
 
 
 def test_connectors_are_found_with_their_forms(client: TestClient) -> None:

@@ -350,9 +350,12 @@ def test_a_connector_that_was_given_over_airbytes_api_has_a_project_and_versions
     source_id = shop.source(body["id"])
     listed = shop.editor.get(PROJECTS, params={"workspaceId": shop.tenant.workspace_id}).json()["data"]
     shop.project = next(project for project in listed if project["definitionId"] == body["id"])
+    concerned, other = shop.connection(source_id, "things"), shop.connection(source_id, "parts")
     changed = yaml.safe_load(things(2, key="uid"))
     assert shop.editor.put(f"{place}/{body['id']}", json={"manifest": changed}).json()["version"] == 2
     assert shop.runs(source_id) == 2
+    assert "The primary key of things is uid" in shop.row(tables.connections, concerned).status_reason
+    assert [shop.row(tables.connections, key).status for key in (concerned, other)] == ["inactive", "active"]
     project = shop.editor.get(shop.path).json()
     assert yaml.safe_load(project["manifest"]) == changed
     assert project["changedSincePublished"] is False

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kitestring.errors import ConfigError
+from kitestring.project_file import timing
 from kitestring.server.connections import schedule
 
 
@@ -69,6 +70,9 @@ def test_a_cron_expression_comes_when_its_language_says(expression: str, coming:
         ({"type": "basic", "every": 2, "unit": "moons"}, "not one of"),
         ({"type": "sometimes"}, "no schedule of the type"),
         ({"type": "manual", "jitter_s": -1}, "jitter"),
+        ({"type": "continuous", "window_s": 0}, "window_s"),
+        ({"type": "continuous", "rollover_s": True}, "rollover_s"),
+        ({"type": "continuous", "jitter_s": 5}, "jitter"),
         ({"type": "basic", "every": 2, "unit": "hours", "jitter_s": 60}, "takes no jitter"),
     ],
 )
@@ -103,6 +107,15 @@ def test_jitter_is_the_same_for_a_connection_each_time_and_spreads_several() -> 
         assert (schedule.next_ms(created, item, key) or 0) - item == 3_600_000
 
 
+def test_a_continuous_schedule_begins_at_once_and_its_jobs_start_each_other() -> None:
+    form = schedule.parse({"type": "continuous"})
+    assert form == schedule.from_api({"scheduleType": "manual", "continuous": True})
+    assert form == schedule.parse(timing("continuous"))
+    assert (schedule.first_ms(form, 7), schedule.next_ms(form, 7)) == (7, None)
+    with pytest.raises(ConfigError, match="is continuous and has the scheduleType cron"):
+        schedule.from_api({"scheduleType": "cron", "cronExpression": "0 6 * * *", "continuous": True})
+
+
 def test_a_manual_schedule_never_comes() -> None:
     assert schedule.next_ms(schedule.MANUAL, 5) is None
 
@@ -111,6 +124,7 @@ def test_a_manual_schedule_never_comes() -> None:
     "values",
     [
         {"scheduleType": "manual"},
+        {"scheduleType": "manual", "continuous": {"windowSeconds": 60, "rolloverSeconds": 3600}},
         {"scheduleType": "cron", "cronExpression": "0 0 12 * * ? UTC"},
         {"scheduleType": "basic", "basicTiming": "Every 6 HOURS"},
     ],

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import kitestring as ks
+from kitestring.errors import TransientError
+from kitestring.vendors.postgres.errors import Place, translated
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,10 @@ def test_a_sync_that_would_load_everything_anew_without_a_word_is_refused() -> N
     method = {"method": "CDC", "invalid_cdc_cursor_position_behavior": "Re-sync data"}
     with pytest.raises(ks.ConfigError, match="invalid_cdc_cursor_position_behavior"):
         ks.source("postgres", {"host": "db", "replication_method": method})
+
+
+@pytest.mark.parametrize("state", ["starting up", "not yet accepting connections"])
+def test_a_server_that_recovers_is_asked_again(state: str) -> None:
+    error = translated(Exception(f"connection failed: FATAL: the database system is {state}"), Place("h", 1, "d", "u"))
+    assert isinstance(error, TransientError)
+    assert "is starting up" in error.message

@@ -151,8 +151,8 @@ def test_a_url_that_must_not_be_is_refused_without_its_secrets(url: str, words: 
 def test_a_dialect_or_a_driver_that_is_not_installed_is_named() -> None:
     with pytest.raises(ConfigError, match="gives SQLAlchemy the dialect nosuch"):
         Sql.load({"url": "nosuch://me@db/shop"}).check()
-    with pytest.raises(ConfigError, match=r"the driver of mssql\+pymssql is not installed: pymssql"):
-        Sql.load({"url": "mssql+pymssql://me@db/shop", "password": "hunter22"}).check()
+    with pytest.raises(ConfigError, match=r"the driver of mssql\+pyodbc is not installed: pyodbc"):
+        Sql.load({"url": "mssql+pyodbc://me@db/shop", "password": "hunter22"}).check()
 
 
 def test_the_password_of_a_url_is_a_secret_of_the_form() -> None:
@@ -236,3 +236,16 @@ def test_a_cursor_of_seconds_brings_no_row_twice(tmp_path: Path) -> None:
         result = sync(source, destination, [Selection("t", "incremental", "append", cursor="at")], states=states)
         assert result.ok, result.as_dict()
     assert sorted(row["id"] for row in destination.stored["t"]) == [*range(9)]
+
+
+def test_a_text_cursor_of_a_column_that_ignores_case_brings_every_row_once(make: Make) -> None:
+    source = make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, tag TEXT COLLATE NOCASE)",
+        "INSERT INTO t VALUES (1, 'b'), (2, 'B'), (3, 'b'), (4, 'a'), (5, 'C')",
+    )
+    states, destination = MemoryStates(), MemoryDestination()
+    for expected in ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7]):
+        assert sync(source, destination, [Selection("t", "incremental", cursor="tag")], states=states).ok
+        assert sorted(row["id"] for row in destination.stored["t"]) == expected
+        if len(expected) == 5:
+            make("INSERT INTO t VALUES (6, 'b'), (7, 'c')")

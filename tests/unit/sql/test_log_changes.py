@@ -49,8 +49,8 @@ class Table:
             }
         )
 
-    def read_all(self) -> Iterable[pa.Table]:
-        yield changes(*self.rows.items())
+    def read_all(self) -> Iterable[Batch]:
+        yield Batch("t", table=changes(*self.rows.items()))
 
 
 def changes(*rows: tuple[int, str | None]) -> pa.Table:

@@ -6,7 +6,7 @@ from stand_ins.openai import OpenAIStandIn, TokenLimit, vector_of
 
 from kitestring.errors import AuthError, ConfigError, TransientError
 from kitestring.http import Bearer, Retries, Session
-from kitestring.testing.stand_in import Faults, Limit
+from kitestring.testing.stand_in import Faults, Quota
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def test_a_wrong_key_is_refused_and_azures_header_is_taken():
             assert answer.json()["model"] == "mine"
 
 
-@pytest.mark.parametrize("limits", [{"limits": (Limit(2, 0.3),)}, {"token_limit": TokenLimit(25, 0.3)}])
+@pytest.mark.parametrize("limits", [{"limits": (Quota(2, 0.3),)}, {"token_limit": TokenLimit(25, 3.0)}])
 def test_limits_of_requests_or_tokens_cost_time_only(limits):
     with OpenAIStandIn(**limits) as server, opened(server) as session:
         for n in range(3):

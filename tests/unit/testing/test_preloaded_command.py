@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.preloaded_command import PreloadedCommand
+from kitestring.server.jobs.forkserver import ForkServer
+from tests.preloaded_command import PreloadedCommand, preloaded_python
+from tests.preloaded_forkserver import ForkServers
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +38,49 @@ def test_a_command_has_its_folder_its_environment_its_input_and_its_exit_code(tm
     assert run(tmp_path, "user", "add", "a@example.com", "--password-stdin", stdin="a long password")[0] == 0
     assert "a@example.com" in run(tmp_path, "user", "list")[1]
     assert "a@example.com" not in run(tmp_path, "user", "list", KITESTRING_HOME=str(other))[1]
+
+
+def test_a_python_program_has_its_words_its_folder_its_path_and_its_status(tmp_path: Path) -> None:
+    places = tmp_path / "places"
+    places.mkdir()
+    (places / "a_place.py").write_text("NAME = 'from a place'")
+    (tmp_path / "beside.py").write_text("NAME = 'from beside'")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, a_place, beside\n"
+        "print(__name__, sys.argv[1:], os.getcwd(), a_place.NAME, beside.NAME)\n"
+        "sys.exit(3)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(places)}
+    done = preloaded_python(str(program), "one", "two", folder=tmp_path, environment=environment)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == f"__main__ ['one', 'two'] {tmp_path.resolve()} from a place from beside\n"
+    done = preloaded_python("-c", "import sys; sys.exit('the reason: ' + sys.argv[1])", "it is late")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "the reason: it is late\n")
+    done = preloaded_python("-c", "def ends():\n    return 1 / 0\nends()")
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each fork server starts anew")
+def test_a_forked_fork_server_ends_as_one_that_was_started() -> None:
+    fork_servers = ForkServers()
+    try:
+        for end in (ForkServer.close, lambda server: os.kill(server.pid, signal.SIGKILL)):
+            server = ForkServer(fork_servers.program)
+            read, write = os.pipe()
+            child = server.spawn(read, os.open(os.devnull, os.O_WRONLY), os.dup(2), 600.0)
+            parent = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[1])
+            assert parent != server.pid
+            end(server)
+            assert child.wait(300)
+            for pid in (parent, child.pid):
+                while Path(f"/proc/{pid}").exists():
+                    time.sleep(0.02)
+            os.close(write)
+            server.close()
+    finally:
+        fork_servers.close()
 
 
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -9)])

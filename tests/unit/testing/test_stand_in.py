@@ -2,13 +2,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from kitestring.errors import ConfigError, TransientError
 from kitestring.http import Retries, Session, UnreadableError
-from kitestring.testing.stand_in import Answer, Call, Faults, Limit, StandIn, route
+from kitestring.testing.stand_in import Answer, Call, Faults, Limit, Quota, StandIn, route
 
 ONCE = Retries(attempts=1)
 TESTS = Path(__file__).parents[2]
@@ -80,12 +81,20 @@ def test_shares_of_faults_hold_over_many_calls():
 
 
 def test_a_limit_answers_429_and_tells_when():
-    with Weather(limits=(Limit(2, 30),)) as weather, Session(base_url=weather.url, policy=ONCE) as session:
+    with Weather(limits=(Limit(2, 3000),)) as weather, Session(base_url=weather.url, policy=ONCE) as session:
         assert session.request("GET", "/days/a").headers["x-ratelimit-remaining"] == "1"
         session.get("/days/a")
         with pytest.raises(TransientError) as caught:
             session.get("/days/a")
-        assert 28 < caught.value.retry_after_s <= 30
+        assert 2000 < caught.value.retry_after_s <= 3000
+
+
+def test_a_quota_runs_out_however_slow_the_client_is():
+    with Weather(limits=(Quota(2, 0.05),)) as weather, Session(base_url=weather.url) as session:
+        for _ in range(5):
+            time.sleep(0.06)
+            session.get("/days/a")
+        assert [call.status for call in weather.requests] == [200, 200, 429, 200, 200, 429, 200]
 
 
 def test_a_closed_server_hangs_up_and_can_start_again():
