@@ -15,6 +15,7 @@ BENCHMARKS = (
     "chunking",
     "postgres",
     "capture",
+    "binlog",
     "pgvector",
     "foreign",
     "server",

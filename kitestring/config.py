@@ -137,7 +137,8 @@ class Config(BaseModel):
     @classmethod
     def spec(cls) -> dict[str, Any]:
         """The form: a JSON Schema without references."""
-        return schema_of(cls)
+        form = schema_of(cls)
+        return {**form, "title": cls.facts.title} if cls.facts is not None and cls.facts.title else form
 
 
 OLD_FACTS = {"packages": "packages", "runs_programs": "programs"}

@@ -34,6 +34,8 @@ class Facts:
     that does not declare its network and its programs.
     """
 
+    title: str = ""
+    """The name that people read: `PostgreSQL`. Empty for one made of the connector's name."""
     network: Literal["none", "python", "native"] | None = None
     """Its network access. "none": none at all. "python": by Python's sockets, each of whose addresses the egress
     policy checks. "native": by a driver with sockets of its own, which `Config.pin` ties to the addresses that were

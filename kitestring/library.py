@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from kitestring.engine import Estimate, Progress, Rejects, Result, Selection
+    from kitestring.engine import Continuous, Estimate, Progress, Rejects, Result, Selection
     from kitestring.engine.state import StateStore
 
 log = logging.getLogger("kitestring.library")
@@ -288,6 +289,7 @@ def sync(
     accept_deletes: bool = False,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    continuous: Continuous | None = None,
 ) -> Result:
     """Copy streams from a source to a destination, close both, and return the result.
 
@@ -302,7 +304,8 @@ def sync(
     of a value that does not fit its column. `allow_empty`: an overwrite
     with no records may empty the destination. `accept_deletes`: a stream with `detect_deletes` loses the records that
     its source does not list, however many. `progress` can be polled from another thread; `cancel`, once set, stops
-    the sync at a checkpoint.
+    the sync at a checkpoint. With `continuous` it goes on with changes in windows, until that is stopped; the result
+    has the sums of all windows.
     """
     from kitestring import engine
 
@@ -310,23 +313,27 @@ def sync(
     if state is None or rejects is None:
         private(home())
     reader, writer = detach(source), detach(destination)
+    progress = progress or engine.Progress()
+    run = partial(
+        engine.sync,
+        reader,
+        writer,
+        streams,
+        states=states_at(state),
+        connection=name,
+        rejects=rejects_at(rejects),
+        max_rejects=max_rejects,
+        max_nulled_share=max_nulled_share,
+        prefix=prefix,
+        namespace=namespace,
+        allow_empty=allow_empty,
+        accept_deletes=accept_deletes,
+        progress=progress,
+        cancel=cancel,
+        only_incremental=continuous is not None,
+    )
     try:
-        return engine.sync(
-            reader,
-            writer,
-            streams,
-            states=states_at(state),
-            connection=name,
-            rejects=rejects_at(rejects),
-            max_rejects=max_rejects,
-            max_nulled_share=max_nulled_share,
-            prefix=prefix,
-            namespace=namespace,
-            allow_empty=allow_empty,
-            accept_deletes=accept_deletes,
-            progress=progress,
-            cancel=cancel,
-        )
+        return run() if continuous is None else continuous.run(reader, progress, run)
     except KitestringError:  # raised before the start; otherwise the engine has closed both
         reader.close()
         writer.close()

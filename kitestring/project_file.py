@@ -88,7 +88,9 @@ class ConnectionEntry(Config):
     """Whether an overwrite with no records may empty the destination. Without it the old data stay."""
     schedule: str | dict[str, Any] = "manual"
     """When a server runs it: `manual`, `every 6 hours`, a cron expression (five fields, or Quartz's six or seven) with
-    a time zone behind it or not, or `{cron: …, time_zone: …, jitter_s: …}`. `kitestring sync` runs it at any time."""
+    a time zone behind it or not, or `{cron: …, time_zone: …, jitter_s: …}`; `continuous` (or `{type: continuous,
+    window_s: …, rollover_s: …}`) for a source whose changes it follows without an end. `kitestring sync` runs it at any
+    time."""
     schema_policy: Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"] = "ignore"
     """The reaction of a server to other fields or streams of the source than before."""
     paused: bool = False
@@ -140,6 +142,8 @@ def timing(value: str | Mapping[str, Any]) -> dict[str, Any]:
     parts = value.split()
     if parts in ([], ["manual"]):
         return {"type": "manual"}
+    if parts == ["continuous"]:
+        return {"type": "continuous"}
     if parts[0].lower() == "every":
         number, unit = (parts[1], parts[2]) if len(parts) == 3 else ("1", parts[-1])
         if len(parts) not in (2, 3) or not number.isdigit():

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kitestring.config import Config
 from kitestring.destination import Destination
-from kitestring.errors import ConfigError, ConnectorError
+from kitestring.errors import ConfigError, ConnectorError, KitestringError
 from kitestring.facts import Facts
 from kitestring.source import Source
 from kitestring.suggest import nearest_name
@@ -98,6 +98,16 @@ class Connector:
         if self.installation is not None:
             return self._program().facts
         return self.load().facts
+
+    def title(self) -> str:
+        """The name that people read: the one it declares, else one made of its name."""
+        try:
+            title = self.facts().title
+        except KitestringError:  # its packages are missing, or it is broken
+            title = ""
+        if not title and self.installation is not None:
+            title = self.installation.entry.title
+        return title or self.name[:1].upper() + self.name[1:].replace("_", " ")
 
     def icon(self) -> str:
         """Its icon: an address, or the SVG text of the file that it has beside it; empty without one."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from kitestring.batch import Batch
 from kitestring.config import Config
@@ -114,6 +114,14 @@ class Source(Config):
         `states` of the next `read`.
         """
 
+    def leave_out(self, stream: str) -> bool:
+        """Go on without a stream whose change the sync cannot carry out, in a partition that feeds several.
+
+        True: the stream fails alone. From now on no state that streams share says that it has what comes. False (the
+        default): all streams of the group fail. Called in the thread that reads the partition, between two items.
+        """
+        return False
+
     def max_delay_s(self) -> float | None:
         """How long a record may wait for others before it is written. None: a few seconds, as the engine likes it."""
         return None
@@ -146,6 +154,23 @@ class Source(Config):
         """
         if "http" in self.__dict__:
             self.__dict__.pop("http").close()
+
+
+@runtime_checkable
+class GoesOnAfterRefresh(Protocol):
+    """A source with a log that can read a stream as a whole, and go on from there with its changes."""
+
+    @property
+    def follows_log(self) -> bool:
+        """True where its configuration reads the log."""
+
+    def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
+        """Called before these streams are read as full refreshes: from now on their log is kept, in a new slot if
+        theirs is lost. `states` are those of all streams of the connection.
+
+        Returns what gives the states to save once a copy is complete, for those of the streams whose copy is. Raises
+        `ConfigError`, `AuthError` or `TransientError`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

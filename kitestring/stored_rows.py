@@ -81,6 +81,10 @@ class StoredRows:
     filters_by_text: ClassVar[bool] = False
     """Whether `where` may be a text in the store's own language."""
 
+    def declared_fields(self) -> Sequence[str]:
+        """Fields that its configuration names, so that a filter may name them too before a row has one."""
+        return ()
+
     def stored_page(self, request: RowRequest) -> RowPage:
         """The page. `ConfigError` for a stream that is not there."""
         raise NotImplementedError

@@ -21,8 +21,9 @@ HEAD = """# Kitestring's own API
 
 Routes for what Airbyte's API does not have, at `/api/kitestring/v1`. Requests and answers are JSON; their models are in
 `/api/openapi.json`. Errors are `{status, type, title, detail, data}`: `detail` ends with the next action, `data.hint`
-holds it alone. Credentials as for Airbyte's API: `Authorization: Bearer TOKEN`, or Basic with an application's id and
-secret, or with a user's e-mail address and password. The role is the least that a caller needs in the workspace;
+holds it alone. A parameter or field that a route does not have is refused.
+Credentials as for Airbyte's API: `Authorization: Bearer TOKEN`, or Basic with an application's id and secret, or
+with a user's e-mail address and password. The role is the least that a caller needs in the workspace;
 `anyone`: any credentials do; empty: the route needs none ([users and roles](../howto/users-and-roles.md)).
 
 """

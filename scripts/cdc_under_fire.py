@@ -1,13 +1,16 @@
-"""Change data capture from PostgreSQL under fire: random transactions while syncs are killed, then a comparison.
+"""Change data capture from PostgreSQL or MariaDB under fire: transactions while syncs are killed, then a comparison.
 
     python scripts/cdc_under_fire.py --destination postgres --seconds 120 --rate 500 --kills 10 --cuts 2 --restarts 1
 
 Transactions insert, update, delete, change keys, truncate and alter tables: with a replica identity of the key and of
 whole rows, with long values, partitions and generated columns, several tables in one transaction. Meanwhile one sync
-follows the other, each in a process of its own. Some are killed (SIGKILL) at a random moment, the connection of some is
-cut, the server is killed and started again. At the end one more sync has to find nothing, and source and destination
-have to be equal row by row. A table without a key is only inserted into: every row must have arrived, some may have
-twice.
+follows the other, each in a process of its own, over a relay. Some are killed (SIGKILL) at a random moment, the relay
+resets the connections of some, the server is killed and started again. At the end one more sync has to find nothing,
+and source and destination have to be equal row by row. A table without a key is only inserted into: every row must have
+arrived, some may have twice. `--source mariadb` does the same with `mariadb_fire.py` (without the relay).
+
+Into a vector store (`milvus`, a Lite folder) each text is embedded once: as often as texts were written, and at most
+the batches that were in flight when a sync was killed or cut are embedded a second time.
 """
 
 from __future__ import annotations
@@ -15,15 +18,18 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +45,21 @@ TABLES = {
     "trail": "entry bigint, name text",
 }
 KEYS = 400
+DIMENSION = 32
+IN_FLIGHT = 4
+"""How many batches of a vector store may be embedded and not yet written: those prepared ahead, and the one written."""
+
+
+TEXTS = ("INSERT", " SET name = ", " SET id = ", " SET a = ")
+"""What is in statements that write the text of a row, or give a row another key."""
 
 
 class Fire:
-    """The writer: random transactions from a seed. `after` gives what runs once and alone: a statement that alters."""
+    """The writer: random transactions from a seed, and what else happens to the server."""
+
+    connector = "postgres"
+    namespace = "public"
+    no_log = "Standard"
 
     def __init__(self, database: Any, seed: int, rate: float) -> None:
         self.random = random.Random(seed)
@@ -53,6 +70,9 @@ class Fire:
         self.added: dict[str, list[str]] = {table: [] for table in TABLES}
         self.columns = 0
         self.entries = 0
+        self.relay: Relay
+        self.texts = 0
+        """The texts that were written to a row: each has to be embedded at most once."""
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.write, name="fire")
         self.error: BaseException | None = None
@@ -73,6 +93,25 @@ class Fire:
             ),
             "INSERT INTO lines (a, b, name) SELECT n, 'b' || n, 'n' FROM generate_series(1, 100) n",
         )
+        self.texts = 4 * KEYS + 100
+
+    def source(self) -> dict[str, Any]:
+        method = {"method": "CDC", "replication_slot": "fire", "publication": "fire"}
+        return {**self.database.config, "port": self.relay.port, "replication_method": method}
+
+    @contextmanager
+    def copies(self) -> Iterator[dict[str, Any]]:
+        """The settings of a PostgreSQL database for the copies."""
+        self.database.run("CREATE DATABASE copies")
+        yield {**self.database.config, "database": "copies"}
+
+    def cut(self) -> None:
+        self.relay.cut()
+
+    def restart(self) -> None:
+        self.database.kill()
+        time.sleep(0.5)
+        self.database.start()
 
     def write(self) -> None:
         import psycopg
@@ -83,11 +122,14 @@ class Fire:
             try:
                 if connection is None or connection.closed:
                     connection = psycopg.connect(self.database.dsn)
+                texts = 0
                 with connection.transaction():
                     for statement in self.transaction():
-                        connection.execute(statement)
+                        count = connection.execute(statement).rowcount
+                        texts += count if any(text in statement for text in TEXTS) else 0
                     if self.random.random() < 0.03:
                         raise psycopg.Rollback
+                    self.texts += texts  # also where the commit is not confirmed
                 self.transactions += 1
             except psycopg.errors.UniqueViolation:
                 self.kinds["refused"] += 1
@@ -183,43 +225,61 @@ class Figures:
     restarts: int = 0
     failed: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    embedded: int = 0
+    texts: int = 0
     wrong: dict[str, Any] = field(default_factory=dict)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--destination", choices=["postgres", "duckdb"], default="postgres")
+    parser.add_argument("--source", choices=["postgres", "mariadb"], default="postgres")
+    parser.add_argument("--destination", choices=["postgres", "duckdb", "milvus"], default="postgres")
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--rate", type=float, default=500, help="transactions a second")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--cuts", type=int, default=2)
     parser.add_argument("--restarts", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mariadb-data", type=Path, help="data of a new MariaDB server, made where they are not there")
     parser.add_argument("--child", help="a sync's settings as JSON: run it, print its result")
     options = parser.parse_args()
     if options.child:
         return child(json.loads(options.child))
-    from postgres_server import running
+    if options.source == "mariadb" and options.destination == "milvus":
+        parser.error("the texts are counted with PostgreSQL only")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if options.source == "mariadb":
+            from mariadb_fire import MariadbFire
+            from mariadb_server import running as mariadb
 
-    with running() as database, tempfile.TemporaryDirectory() as folder:
-        figures = burn(database, Path(folder), options)
+            server = stack.enter_context(mariadb(options.mariadb_data or folder / "template"))
+            fire: Fire = MariadbFire(server, options.seed, options.rate)
+        else:
+            from postgres_server import running
+
+            fire = Fire(stack.enter_context(running()), options.seed, options.rate)
+            fire.relay = Relay((fire.database.host, fire.database.port))
+        place: dict[str, Any] = {"path": str(folder / "copies.duckdb")}
+        fire.prepare()
+        if options.destination == "postgres":
+            place = stack.enter_context(fire.copies())
+        elif options.destination == "milvus":
+            place = vectors_in(folder)
+        figures = burn(fire, place, folder, options)
     print(json.dumps(figures.__dict__, indent=1, default=str))
     return 1 if figures.wrong else 0
 
 
-def burn(database: Any, folder: Path, options: Any) -> Figures:
+def burn(fire: Fire, place: dict[str, Any], folder: Path, options: Any) -> Figures:
     """One run on a server's own database."""
     figures, chance = Figures(), random.Random(options.seed + 1)
-    fire = Fire(database, options.seed, options.rate)
-    fire.prepare()
-    if options.destination == "postgres":
-        database.run("CREATE DATABASE copies")
-        place = {**database.config, "database": "copies"}
-    else:
-        place = {"path": str(folder / "copies.duckdb")}
-    method = {"method": "CDC", "replication_slot": "fire", "publication": "fire"}
     order = {
-        "source": {**database.config, "replication_method": method},
+        "connector": fire.connector,
+        "namespace": fire.namespace,
+        "no_log": fire.no_log,
+        "source": fire.source(),
+        "embedded": str(folder / "embedded"),
         "destination": [options.destination, place],
         "state": str(folder / "state.db"),
     }
@@ -234,7 +294,7 @@ def burn(database: Any, folder: Path, options: Any) -> Figures:
             while process.poll() is None:
                 if events and time.monotonic() - began > moments[0]:
                     moments.pop(0)
-                    strike(events.pop(0), process, database, figures)
+                    strike(events.pop(0), process, fire, figures)
                 time.sleep(0.01)
             finish(process, figures)
     finally:
@@ -243,15 +303,18 @@ def burn(database: Any, folder: Path, options: Any) -> Figures:
     if fire.error is not None:
         raise fire.error
     figures.seconds = round(time.monotonic() - began, 1)
-    for _ in range(3):
-        last = start(order)
-        last.wait()
-        result = finish(last, figures)
+    for _ in range(3):  # the first may still find changes; what it has to read again, the second
+        result = finish(start(order), figures)
+        reads = [stream["read"] for stream in result["streams"].values()] if result is not None else []
+        if result is not None and result["status"] == "succeeded" and not any(reads):
+            break
     if result is None or result["status"] != "succeeded":
         figures.wrong["last sync"] = result or figures.failed[-1:]
-    elif sum(stream["read"] for stream in result["streams"].values()):
+    elif any(reads):
         figures.wrong["last sync"] = "found changes although nothing changed"
     figures.transactions, figures.changes = fire.transactions, dict(fire.kinds)
+    if options.destination == "milvus":
+        count_embeddings(fire.texts, order, figures)
     for table in TABLES:
         compare(table, order, figures)
     return figures
@@ -262,21 +325,80 @@ def start(order: dict[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def strike(event: str, process: subprocess.Popen[str], database: Any, figures: Figures) -> None:
+def vectors_in(folder: Path) -> dict[str, Any]:
+    """The settings of a Milvus Lite folder, with one chunk for each row."""
+    metadata = ["id", "a", "b", "entry", "amount"]
+    return {
+        "processing": {"chunk_size": 8000, "text_fields": ["name"], "metadata_fields": metadata},
+        "embedding": {"mode": "fake"},
+        "indexing": {"host": str(folder / "copies.db"), "collection": "copies"},
+        "shadow_folder": str(folder / "shadows"),
+    }
+
+
+def count_embeddings(texts: int, order: dict[str, Any], figures: Figures) -> None:
+    """Every text is embedded once, but for what was in flight when a sync ended early."""
+    from kitestring.vector.destination import VectorDestination
+
+    figures.texts = texts
+    figures.embedded = Path(order["embedded"]).stat().st_size
+    early = figures.kills + len(figures.failed)
+    if figures.embedded > texts + early * IN_FLIGHT * VectorDestination.batch_rows:
+        figures.wrong["embedded"] = f"{figures.embedded} for {texts} texts, and {early} syncs ended early"
+
+
+class Relay:
+    """A TCP relay to a server; `cut` resets every connection through it."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+        for end in (end for pair in pairs for end in pair):
+            with suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            try:
+                server = socket.create_connection(self._server)
+            except OSError:  # it is down
+                client.close()
+                continue
+            with self._lock:
+                self._pairs.add((client, server))
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._copy, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(256 * 1024):
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def strike(event: str, process: subprocess.Popen[str], fire: Fire, figures: Figures) -> None:
     if event == "kill":
         process.kill()
         figures.kills += 1
     elif event == "cut":
-        database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
-        database.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'kitestring' AND pid <> pg_backend_pid()"
-        )
+        fire.cut()
         figures.cuts += 1
     else:
-        database.kill()
-        time.sleep(0.5)
-        database.start()
+        fire.restart()
         figures.restarts += 1
 
 
@@ -312,10 +434,11 @@ def child(order: dict[str, Any]) -> int:
     from kitestring.engine import Selection, SqliteStates, sync
     from kitestring.errors import TransientError
 
-    source = registry.source("postgres", order["source"])
+    count_texts(order["embedded"])
+    source = registry.source(order["connector"], order["source"])
     destination = registry.destination(*order["destination"])
     selections = [
-        Selection(f"public.{table}", "incremental", "append" if table == "trail" else "append_dedup")
+        Selection(f"{order['namespace']}.{table}", "incremental", "append" if table == "trail" else "append_dedup")
         for table in TABLES
     ]
     try:
@@ -327,16 +450,35 @@ def child(order: dict[str, Any]) -> int:
     return 0 if result.ok else 1
 
 
+def count_texts(path: str) -> None:
+    """Make the trial embedder of this process small, and let it write a byte to a file for every text."""
+    from kitestring.vector.embedders.fake import Fake
+
+    embed = Fake.embed
+
+    def counted(self: Fake, texts: Sequence[str]) -> Any:
+        with open(path, "ab") as file:
+            file.write(b"." * len(texts))
+        return embed(self, texts)
+
+    Fake.embed = counted
+    Fake.dimension = property(lambda self: DIMENSION)
+
+
 def compare(table: str, order: dict[str, Any], figures: Figures) -> None:
     """Compare a table with its copy, row by row."""
     from kitestring import registry
     from kitestring.identity import typed
 
-    source = registry.source("postgres", {**order["source"], "replication_method": "Standard"})
-    expected = rows_of(source, f"public.{table}")
+    namespace = order["namespace"]
+    source = registry.source(order["connector"], {**order["source"], "replication_method": order["no_log"]})
+    expected = rows_of(source, f"{namespace}.{table}")
     kind, place = order["destination"]
     if kind == "postgres":
-        actual = rows_of(registry.source("postgres", {**place, "schemas": []}), f"public.{table}")
+        actual = rows_of(registry.source("postgres", {**place, "schemas": []}), f"{namespace}.{table}")
+    elif kind == "milvus":
+        actual = chunks_of(place, table)
+        expected = [{name: row[name] for name in row if name in CHUNK_FIELDS} for row in expected]
     else:
         import duckdb
 
@@ -344,7 +486,7 @@ def compare(table: str, order: dict[str, Any], figures: Figures) -> None:
             database.execute("SET TimeZone = 'UTC'")
             from kitestring import arrow_values
 
-            actual = arrow_values.rows(database.execute(f"SELECT * FROM public.{table}").to_arrow_table())
+            actual = arrow_values.rows(database.execute(f"SELECT * FROM {namespace}.{table}").to_arrow_table())
     figures.rows[table] = len(expected)
     names = sorted({name for row in expected for name in row})
     key = {"lines": ("a", "b"), "trail": ("entry",)}.get(table, ("id",))
@@ -369,8 +511,29 @@ def compare(table: str, order: dict[str, Any], figures: Figures) -> None:
         figures.wrong[table] = problems[:10]
 
 
+CHUNK_FIELDS = ("id", "a", "b", "entry", "name", "amount")
+
+
+def chunks_of(place: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    """The chunks of a table as rows: each text is short, so that it is one chunk."""
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(place["indexing"]["host"])
+    client.load_collection("copies")
+    pages = client.query_iterator("copies", 1000, filter=f"_ab_stream == 'public_{table}'", output_fields=["*"])
+    rows = []
+    while page := pages.next():
+        for chunk in page:
+            row = {name: chunk.get(f"_{name}" if name == "id" else name) for name in CHUNK_FIELDS}
+            rows.append({**row, "name": chunk["text"]})
+    client.close()
+    return rows
+
+
 def is_same(actual: Any, expected: Any, typed: Callable[[Any], Any]) -> bool:
     """A column that grew to text at the destination has the text of a number."""
+    if isinstance(expected, Decimal) and isinstance(actual, float):  # a vector store has no decimals
+        return actual == float(expected)
     return typed(actual) == typed(expected) or (actual is not None and str(actual) == str(expected))
 
 

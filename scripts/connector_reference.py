@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "connectors.md"
 TABLE = re.compile(r"<!-- (source|destination)s -->\n(?:(?:\|.*)?\n)*")
 MANIFEST = (
-    "| a manifest's path | | what an Airbyte low-code manifest describes; see"
+    "| a manifest | its path | | what an Airbyte low-code manifest describes; see"
     " [Run an Airbyte manifest](../howto/airbyte-manifest.md) | nothing more |\n"
 )
 
@@ -32,10 +32,11 @@ def table(kind: registry.Kind) -> str:
         facts = connector.facts()
         extra = facts.extra or connector.name
         install = f"`kitestring[{extra}]`" if extra in extras else "nothing more"
-        page = f"[`{connector.name}`]({kind}s/{connector.name}.md)"
-        rows.append((facts.category, connector.name, f"| {page} | {facts.category} | {facts.summary} | {install} |\n"))
+        page = f"[{facts.title}]({kind}s/{connector.name}.md)"
+        cells = (page, f"`{connector.name}`", facts.category, facts.summary, install)
+        rows.append((facts.category, connector.name, f"| {' | '.join(cells)} |\n"))
     verb = {"source": "reads", "destination": "writes"}[kind]
-    head = f"| {kind} | category | {verb} | install |\n|---|---|---|---|\n"
+    head = f"| {kind} | name | category | {verb} | install |\n|---|---|---|---|---|\n"
     return head + "".join(row for *_, row in sorted(rows)) + (MANIFEST if kind == "source" else "")
 
 

@@ -49,10 +49,9 @@ from kitestring.types import (
 )
 
 KEYS = 200
-MOMENTS = (
-    *("write", "written", "delete", "deleted", "mark", "marked", "truncate", "truncated"),
-    *("commit", "committed", "save", "saved", "time"),
-)
+CALLS = {"write": "written", "delete": "deleted", "mark": "marked", "truncate": "truncated", "commit": "committed"}
+"""Methods of destinations, and the name of the moment behind each."""
+MOMENTS = (*CALLS, *CALLS.values(), "save", "saved", "time")
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -138,6 +137,10 @@ def place_of(destination: str, folder: Path) -> Iterator[Place]:
         yield Place(destination, {"path": str(folder / f"all.{destination}")})
     elif destination == "files":
         yield Place(destination, {"path": str(folder / "files"), "format": "jsonl"})
+    elif destination == "delta":
+        yield Place(destination, {"path": str(folder / "lake")})
+    elif destination == "iceberg":
+        yield Place(destination, {"warehouse_location": str(folder / "lake")})
     elif destination == "milvus":
         indexing = {"host": str(folder / "all.db"), "collection": "everything", "auth": {"mode": "no_auth"}}
         yield Place(destination, {**VECTORS, "indexing": indexing})
@@ -224,13 +227,7 @@ def child(order: dict[str, Any]) -> int:
 
     destination = registry.destination(order["destination"], order["config"])
     kind: Any = type(destination)
-    for method, behind in (
-        ("write", "written"),
-        ("delete", "deleted"),
-        ("mark", "marked"),
-        ("truncate", "truncated"),
-        ("commit", "committed"),
-    ):
+    for method, behind in CALLS.items():
         death.around(kind, method, method, behind)
     kind.batch_rows = order["batch_rows"]
     source = History(seed=order["seed"], count=order["count"], names=order["names"])
@@ -293,6 +290,15 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
             f"SELECT metadata ->> 'id' AS id, metadata ->> 'v' AS v, {field} FROM everything WHERE stream = '{name}'"  # noqa: S608
         )
         rows = [(int(row["id"]), int(row["v"]), row["mark"]) for row in place.server.run(query)]
+    elif place.destination == "delta":
+        from deltalake import DeltaTable
+
+        table = DeltaTable(f"{config['path']}/default/{name}").to_pyarrow_table()
+        rows = [(row["id"], row["v"], row.get(DELETED_AT)) for row in table.to_pylist()]
+    elif place.destination == "iceberg":
+        with iceberg_catalog(place) as catalog:
+            table = catalog.load_table(("default", name)).scan().to_arrow()
+        rows = [(row["id"], row["v"], row.get(DELETED_AT)) for row in table.to_pylist()]
     elif place.destination == "files":
         lines: list[dict[str, Any]] = []
         for path in sorted((Path(config["path"]) / name).glob("*.jsonl")):
@@ -345,6 +351,16 @@ def connected(place: Place) -> Iterator[Any]:
         connection.close()
 
 
+@contextmanager
+def iceberg_catalog(place: Place) -> Iterator[Any]:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    folder = place.config["warehouse_location"]
+    catalog = SqlCatalog("kitestring", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
+    yield catalog
+    catalog.close()
+
+
 def tables(place: Place) -> list[str] | None:
     """All tables of a database; None where the destination is none."""
     if place.destination == "postgres":
@@ -352,6 +368,11 @@ def tables(place: Place) -> list[str] | None:
             "SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
         )
         return sorted(row["name"] for row in place.server.run(query))
+    if place.destination == "delta":
+        return sorted(log.parent.name for log in Path(place.config["path"]).glob("*/*/_delta_log"))
+    if place.destination == "iceberg":
+        with iceberg_catalog(place) as catalog:
+            return sorted(name[-1] for name in catalog.list_tables(("default",)))
     if place.destination in ("duckdb", "sqlite"):
         listed = {
             "duckdb": "SELECT table_name FROM duckdb_tables()",
@@ -428,10 +449,13 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
             "state": str(folder / "state.db"),
             "names": sorted(name for name, write in WRITES.items() if write in kind.writes),
         }
+        lacking = [call for call in CALLS if not hasattr(kind, call)]
+        possible = [moment for moment in MOMENTS if moment not in (*lacking, *map(CALLS.get, lacking))]
         moments: Counter[str] = Counter()
         began, reached = time.monotonic(), count // 4
         while moments.total() - moments["ran through"] < kills:
-            moment = dice.choice(MOMENTS)
+            truncated = any(isinstance(event, Truncate) for event in events(seed, reached))
+            moment = dice.choice([moment for moment in possible if truncated or not moment.startswith("truncate")])
             after = dice.uniform(0.1, 3) if moment == "time" else dice.randrange(12)
             server = postmaster(place.server) if place.server and dice.random() < 0.5 else None
             pid = start({**order, "count": reached, "die": [moment, after, server]}, folder / "child.log")
@@ -484,7 +508,7 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    places = ("duckdb", "sqlite", "files", "postgres", "pgvector", "milvus")
+    places = ("duckdb", "sqlite", "delta", "iceberg", "files", "postgres", "pgvector", "milvus")
     parser.add_argument("--destination", choices=places, default="duckdb")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--events", type=int, default=4_000)

@@ -14,8 +14,16 @@ from kitestring.airbyte import cdk, environment
 from kitestring.airbyte.connector_process import Local, Process, Program
 from kitestring.airbyte.source import AirbyteSource
 from kitestring.config import secrets_in
-from kitestring.declarative.manifest import connection_specification, load, python_classes
-from kitestring.declarative.python_components import CLASS, FIELD, components_text
+from kitestring.declarative.builder.bundle import bundled_file
+from kitestring.declarative.manifest import (
+    connection_specification,
+    json_values,
+    load,
+    python_classes,
+    read_text,
+    resolve,
+)
+from kitestring.declarative.python_components import CLASS, FIELD, check_scope, components_text
 from kitestring.errors import ConfigError
 
 log = logging.getLogger("kitestring.airbyte")
@@ -51,10 +59,12 @@ class CustomCodeSource(AirbyteSource):
             )
         foreign = [class_name for class_name in classes if not class_name.startswith(OWN)]
         code = path.with_name("components.py")
+        if foreign and components_text(manifest) is not None:
+            return cls._of_carrying_file(path, config)
         if foreign and not code.is_file():
             raise ConfigError(
                 f"the manifest {path.name} needs the Python class {foreign[0]}, and there is no {code}",
-                hint="Put the connector's components.py beside its manifest.",
+                hint=f"Put the connector's components.py beside its manifest, or its text into metadata.{FIELD}.",
                 place=classes[foreign[0]],
             )
         source = cls._with_program(cdk.requirement(path.resolve().parent, manifest), config)
@@ -67,6 +77,18 @@ class CustomCodeSource(AirbyteSource):
             extra={"manifest": str(path), "components": sorted(classes)},
         )
         return source
+
+    @classmethod
+    def _of_carrying_file(cls, path: Path, config: Mapping[str, Any]) -> CustomCodeSource:
+        """The source of a file whose manifest carries its components. `ConfigError` where other code is beside it."""
+        values = json_values(bundled_file(path, read_text(path)).text)
+        check_scope(resolve(values))
+        log.warning(
+            "the manifest %s carries Python components: Airbyte's CDK runs it, not Kitestring's engine",
+            path.name,
+            extra={"manifest": str(path)},
+        )
+        return cls.of_components(values, config)
 
     @classmethod
     def of_components(cls, manifest: Mapping[str, Any], config: Mapping[str, Any]) -> CustomCodeSource:

@@ -36,6 +36,7 @@ class AirbyteDestination(ProgramConfig, Destination):
     """
 
     facts: ClassVar[Facts] = program_facts(
+        "Airbyte connector",
         "any Airbyte destination connector: a Python package, a program, an image",
         "airbyte-destination-pgvector==0.1.13",
         "{}",

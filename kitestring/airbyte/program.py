@@ -322,7 +322,7 @@ def run_check(program: ProgramConfig) -> None:
         raise ConfigError(f"{program.title} refused its configuration: {reason}", hint="Correct `config`.")
 
 
-def program_facts(summary: str, package: str, config: str) -> Facts:
+def program_facts(title: str, summary: str, package: str, config: str) -> Facts:
     """The facts of a kind of foreign connectors, with a package of PyPI and a configuration as an example."""
     text = f"""\
 # A package of PyPI with its version, installed into an environment of its own.
@@ -331,7 +331,7 @@ package: {package}
 # The connector's own configuration.
 config: {config}
 """
-    facts: Facts = replace(ProgramConfig.facts, summary=summary, proposal=Proposal(config=text))
+    facts: Facts = replace(ProgramConfig.facts, title=title, summary=summary, proposal=Proposal(config=text))
     return facts
 
 

@@ -30,7 +30,7 @@ class SingerSource(ProgramSource):
     of streams that are read in full.
     """
 
-    facts: ClassVar[Facts] = program_facts("any Singer tap", "tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
+    facts: ClassVar[Facts] = program_facts("Singer tap", "any Singer tap", "tap-jsonl==0.3.1", '{path: "in/*.jsonl"}')
 
     catalog_option: Literal["--catalog", "--properties"] = option("--catalog", order=10, title="Catalog option")
     """The tap's option for its catalog; old taps use `--properties`."""

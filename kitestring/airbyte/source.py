@@ -30,6 +30,7 @@ class AirbyteSource(ProgramSource):
     """
 
     facts: ClassVar[Facts] = program_facts(
+        "Airbyte connector",
         "any Airbyte source connector: a Python package, a program, an image",
         "airbyte-source-faker==7.2.1",
         "{count: 1000}",

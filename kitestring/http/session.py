@@ -262,8 +262,8 @@ class Session:
             weight = budget.weigh(request) if budget.weigh is not None else 1
             pause_s = budget.reserve(origin(request.url).partition("://")[2], weight)
             if pause_s > 0:
-                allowed = f"budget of {budget.calls} calls per {budget.per_s:g} s"
-                self._wait(pause_s, allowed, request, time.monotonic())
+                limit = f"the limit of {budget.calls} calls per {budget.per_s:g} s is reached"
+                self._wait(pause_s, limit, request, time.monotonic(), planned=True)
         if self._closed.is_set():
             raise self._cancelled(request)
         method, target, content, headers = request.method, request.target(), request.content(), request.headers
@@ -336,16 +336,19 @@ class Session:
             budget.update(response)
         return response
 
-    def _wait(self, seconds: float, reason: str, request: Request, began: float, retry: bool = False) -> None:
+    def _wait(
+        self, seconds: float, reason: str, request: Request, began: float, retry: bool = False, planned: bool = False
+    ) -> None:
         """Pause, unless the session is closed. `began`: the start of the call, in monotonic seconds; `retry`: after a
-        failure, and nobody asked for the pause."""
+        failure, and nobody asked for the pause; `planned`: by the source's own limit, which is no reason to warn."""
         if seconds > 0:
             reason, now, stream = self._redactor.text(reason), time.monotonic(), STREAM.get()
             place = f"{request.method} {self._redactor.text(request.url.partition('?')[0])}"
             facts: dict[str, Any] = {"seconds": round(seconds, 3), "reason": reason, "retry": retry}
             if stream:
                 facts["stream"] = stream
-            if now + seconds - began > QUIET_S and now - self._warned_at.get(stream, -WARN_EVERY_S) > WARN_EVERY_S:
+            overdue = not planned and now + seconds - began > QUIET_S
+            if overdue and now - self._warned_at.get(stream, -WARN_EVERY_S) > WARN_EVERY_S:
                 self._warned_at[stream] = now
                 since, at = time.time() - (now - began), time.time() + seconds
                 log.warning(

@@ -129,6 +129,10 @@ class VectorDestination(ReadsChunks, Destination):
         processing = {"chunk_size": FIRST_CHUNK_SIZE}
         return {"processing": processing, **({"embedding": {"mode": mode_of(ready)}} if ready else {})}
 
+    def declared_fields(self) -> Sequence[str]:
+        renamed = [mapping.to_field for mapping in self.processing.field_name_mappings]
+        return [*self.processing.metadata_fields, *renamed]
+
     def check(self) -> None:
         with at_option("embedding"):
             self.embedding.check()
