@@ -27,6 +27,7 @@ from kitestring.sources.mysql.reader import MysqlReader
 from kitestring.sources.mysql.replication_method import ChangeDataCapture
 from kitestring.sql.changes import Tracked, Window, items
 from kitestring.sql.first_load import FirstLoad, Positions, windows_at
+from kitestring.sql.shared_state import SharedState
 from kitestring.sql.source_table import RowRange, SqlColumn
 from kitestring.types import GLOBAL, Checkpoint, Failed, Partition, Reject, State, States, Stream, SyncMode
 from kitestring.vendors.mysql import MysqlConfig, code_of
@@ -291,18 +292,14 @@ class Capture:
             )
             tracked = {key: follower.tracked for key, follower in followed.items()}
             identity = server.identity()
-            # A stream that is not read, or no longer, keeps the position up to which it has everything.
             reached = {**partition.data["lows"], **{key: window.low for key, window in windows.items()}}
+
+            def log_place(position: int) -> State:
+                place = {"base": binlog.name.base, "gtid": changes.gtid, "server": identity, "position": position}
+                return {"log": place}
 
             def end() -> int | None:
                 return server.end().position if time.monotonic() >= follows_until else None
-
-            def shared_state(position: int) -> State:
-                place = {"base": binlog.name.base, "gtid": changes.gtid, "server": identity, "position": position}
-                reached.update(dict.fromkeys(tracked, position))
-                left = {key: low for key, low in reached.items() if low is not None and key not in tracked}
-                state = {"position": position, "streams": sorted(tracked), "log": place}
-                return {**state, "left": left} if left else state
 
             def events() -> Iterator[Any]:
                 for follower in followed.values():
@@ -311,7 +308,7 @@ class Capture:
                 yield from changes.events(end)
 
             with self._purged_is_lost(server, start):
-                yield from items(events(), tracked, shared_state)
+                yield from items(events(), tracked, SharedState(reached, tracked, log_place))
 
     @contextmanager
     def _purged_is_lost(self, server: LogServer, start: int) -> Iterator[None]:

@@ -25,26 +25,29 @@ from kitestring.schema import Schema
 from kitestring.sources.postgres.beyond_the_log import doubts_of, with_rewrites
 from kitestring.sources.postgres.captured_rows import part_exists, parts_of, rows_in, stream_of_partition
 from kitestring.sources.postgres.captured_table import CapturedTable, captured_tables, named
-from kitestring.sources.postgres.catalog import columns_of, denied_error, page_plan, table_of
+from kitestring.sources.postgres.catalog import columns_of, denied_error, table_of
 from kitestring.sources.postgres.change_log import LSN, ChangeLog, Followed, log_types, schema_of
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.keyed_read import as_before, read_keys
 from kitestring.sources.postgres.load_snapshot import LoadSnapshot
 from kitestring.sources.postgres.log_end import end_of_log, load_limit
+from kitestring.sources.postgres.lost_changes import LostChanges, refusal
+from kitestring.sources.postgres.needed_load import begun, needed_load
 from kitestring.sources.postgres.refreshed_state import RefreshedState
 from kitestring.sources.postgres.replication_method import ChangeDataCapture
 from kitestring.sources.postgres.server_history import lost_history
-from kitestring.sources.postgres.shared_state import SharedState
 from kitestring.sources.postgres.slot import ReplicationObjects, lost_error
 from kitestring.sources.postgres.value_text import converted
 from kitestring.sql.changes import Altered, Tracked, Window, items
-from kitestring.sql.first_load import FirstLoad, Positions
+from kitestring.sql.first_load import FirstLoad, Positions, windows_at
+from kitestring.sql.shared_state import SharedState
 from kitestring.types import (
     GLOBAL,
     Checkpoint,
     Failed,
     Partition,
     Reject,
+    State,
     States,
     Stream,
     Suspicion,
@@ -61,8 +64,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kitestring.postgres")
 
-MOST_PARTS = 1_000
-PART_BYTES = 64 * 1024 * 1024
 LOCK_TIMEOUT_MS = 30_000
 ALTERED = ("42703", "42P01", "42704")
 """Codes for a column, a table or a type that is no longer there: the catalog was read before it was dropped."""
@@ -76,6 +77,7 @@ class Capture:
     def __init__(self, config: PostgresConfig, method: ChangeDataCapture) -> None:
         self._config = config
         self._method = method
+        self._errors = LostChanges(config.place, method)
         self._lock = threading.Lock()
         self._snapshot = LoadSnapshot(config, method)
         self._replication: Replication | None = None
@@ -156,12 +158,12 @@ class Capture:
             objects.check_server()
             self._check_identity(positions)
             tables = self._tables(connection, streams)
-            errors = {stream.key: self._refusal(stream, tables) for stream in streams}
+            errors = {stream.key: refusal(self._config.place, stream, tables) for stream in streams}
             live = [stream for stream in streams if errors[stream.key] is None]
             begun_tables = [tables[stream.key] for stream in live if positions.low(stream.key) is not None]
             unpublished = {table.stream for table in objects.unpublished(begun_tables)}
             for table in begun_tables:
-                errors[table.stream] = self._loss(table, positions, table.stream in unpublished)
+                errors[table.stream] = self._errors.of_table(table, positions, table.stream in unpublished)
             lost = {table.stream for table in begun_tables if errors[table.stream] is not None}
             live = [stream for stream in live if errors[stream.key] is None]
             if live:
@@ -169,7 +171,10 @@ class Capture:
                 tables |= self._tables(connection, live)
             confirmed = self._slot_position(objects, positions, bool(live))
             for stream in live:
-                if errors[stream.key] is None and (gap := self._gap(stream, positions, confirmed)) is not None:
+                if (
+                    errors[stream.key] is None
+                    and (gap := self._errors.of_slot(stream, positions, confirmed)) is not None
+                ):
                     errors[stream.key] = gap
                     lost.add(stream.key)
             positions.lost = lost
@@ -177,7 +182,7 @@ class Capture:
             for stream in live:
                 if errors[stream.key] is not None:
                     continue
-                load = self._load(connection, stream, tables[stream.key], positions, confirmed)
+                load = needed_load(connection, stream, tables[stream.key], positions, confirmed)
                 if load is not None:
                     plans.append((stream, load))
                 else:
@@ -234,26 +239,9 @@ class Capture:
         if what:
             raise lost_error(self._config.place, self._method.replication_slot, what, low)
 
-    def _refusal(self, stream: Stream, tables: Mapping[str, CapturedTable]) -> KitestringError | None:
-        """Why a stream cannot be captured."""
-        place, table = self._config.place, tables.get(stream.key)
-        if table is None:
-            return ConfigError(
-                f"{place} no longer has a table {stream.key}",
-                hint="Take the stream out of the connection, or check the rights of the user.",
-            )
-        if table.obstacle:
-            what, _, statement = table.obstacle.partition(". ")
-            return ConfigError(f"{place}: {what}", hint=statement or "Choose other streams.", stream=stream.key)
-        key = [path[0] for path in stream.primary_key]
-        if key and not table.names_rows_by(key):
-            return ConfigError(
-                f"{stream.key} is to be written by the key {', '.join(key)}, and for a deleted row the log has "
-                f"{', '.join(table.key) or 'nothing'}",
-                hint=f"Take the table's own key, or ALTER TABLE {table.sql} REPLICA IDENTITY FULL;",
-                stream=stream.key,
-            )
-        return None
+    def _identity_state(self, position: int) -> State:
+        """The server whose log has this position."""
+        return {"server": [self._server.system, self._server.timeline]} if self._server is not None else {}
 
     def _slot_position(self, objects: ReplicationObjects, positions: Positions, needed: bool) -> int | None:
         """The position that the slot has confirmed; None where it is still to be created. A slot that is lost, or
@@ -272,49 +260,6 @@ class Capture:
             log.warning("%s: the slot %s is lost; a new one is created", place, slot.name)
             objects.drop_slot()
         return None
-
-    def _gap(self, stream: Stream, positions: Positions, confirmed: int | None) -> KitestringError | None:
-        """Why the log from a stream's position on is not there."""
-        low = positions.low(stream.key)
-        if low is None:
-            return None
-        if confirmed is None or low < confirmed:
-            what = f"the slot {self._method.replication_slot} is ahead of the state of {stream.key}"
-            return lost_error(self._config.place, self._method.replication_slot, what, low)
-        return None
-
-    def _loss(self, table: CapturedTable, positions: Positions, is_unpublished: bool) -> KitestringError | None:
-        """Why the log does not have all changes of a table since its state."""
-        note, what = positions.note(table.stream), ""
-        if note.get("oid", table.oid) != table.oid:
-            what = f"the table {table.stream} was dropped and created anew"
-        elif is_unpublished or not table.is_published_since(note):
-            what = f"the table {table.stream} was taken out of the publication {self._method.publication}"
-        if not what:
-            return None
-        return lost_error(self._config.place, self._method.replication_slot, what, positions.low(table.stream))
-
-    def _load(
-        self, connection: Any, stream: Stream, table: CapturedTable, positions: Positions, confirmed: int | None
-    ) -> FirstLoad | None:
-        """The load that a stream needs; None where it is complete."""
-        load, low = positions.load(stream.key), positions.low(stream.key)
-        if load is not None:
-            return load
-        if low is not None:
-            if stream.write.keep == "all":
-                return None
-            note = positions.note(stream.key)
-            altered, added = table.altered(note), table.added_leaves(note)
-            if altered:
-                log.warning("%s is read again as a whole: %s", stream.key, altered, extra={"stream": stream.key})
-            elif not added:
-                return None
-        plan = page_plan(connection, table_of(stream), PART_BYTES, MOST_PARTS)
-        if low is not None and not altered:  # only the partitions that are new: they may have been filled before
-            plan = [part for part in plan if part[0] in added] or [[name, 1, 1] for name in added]
-        count = sum(pages for _, _, pages in plan) or 1
-        return FirstLoad(low if low is not None else confirmed, count, plan, note=table.note())
 
     # -- the load ------------------------------------------------------------------------------------------------------
 
@@ -350,12 +295,8 @@ class Capture:
         assert positions is not None
         for key, error in partition.data["refused"].items():
             yield Failed(key, error)
-        shared = states.get(GLOBAL, {})
-        windows = {
-            key: Window(max(low, shared["position"]) if key in shared.get("streams", ()) else low, first, last)
-            for key, (low, first, last) in partition.data["windows"].items()
-            if key not in self._failed
-        }
+        planned = {key: bounds for key, bounds in partition.data["windows"].items() if key not in self._failed}
+        windows = windows_at(states.get(GLOBAL, {}), planned)
         with self._connected() as connection:
             run(connection, f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
             objects = self._objects(connection)
@@ -394,7 +335,9 @@ class Capture:
                 self._altered_before(connection, followed, partition.data["planned"]),
                 with_rewrites(changes.events(end), partition.data["rewritten"], partition.data["end"], followed),
             )
-            yield from items(events, tracked, SharedState(self._server, partition.streams, positions, windows, tracked))
+            lows = {stream.key: positions.low(stream.key) for stream in partition.streams}
+            reached = {**lows, **{key: window.low for key, window in windows.items()}}
+            yield from items(events, tracked, SharedState(reached, tracked, self._identity_state))
 
     def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
         """See `source.GoesOnAfterRefresh`."""
@@ -402,7 +345,7 @@ class Capture:
             objects = self._objects(connection)
             objects.check_server()
             tables = self._tables(connection, streams)
-            errors = [self._refusal(stream, tables) for stream in streams]
+            errors = [refusal(self._config.place, stream, tables) for stream in streams]
             errors += objects.publish([tables[stream.key] for stream in streams if stream.key in tables]).values()
             for error in filter(None, errors):
                 raise error
@@ -591,8 +534,3 @@ def chosen(stream: Stream, columns: Sequence[Column]) -> list[Column]:
     """The selected columns, and the key."""
     names = {path[0] for path in [*stream.fields, *stream.primary_key]}
     return [column for column in columns if column.column in names or not stream.fields]
-
-
-def begun(load: FirstLoad, position: int) -> FirstLoad:
-    """A load with a snapshot at this position: it has an id, and its log begins there if nothing else is known."""
-    return replace(load, id=load.id or str(position), low=position if load.low is None else load.low)
