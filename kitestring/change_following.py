@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 from kitestring.errors import ConfigError
 from kitestring.source import Source
 
+FOLLOWING_DELAY_S = 0.4
+"""How long a record waits for others before it is written, while changes are followed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Following:
@@ -36,6 +39,14 @@ def follower(source: Source) -> FollowsChanges:
         raise cannot_follow(type(source).__name__)
     source.refuse_to_follow()
     return source
+
+
+def needs_capture(method: str) -> ConfigError:
+    """The error of a source whose configuration does not capture changes. `method`: its `replication_method`."""
+    return ConfigError(
+        f"the source reads by `replication_method: {method}`, and a continuous connection needs change data capture",
+        hint="Set `replication_method: CDC`, or give the connection a schedule, such as `every 5 minutes`.",
+    )
 
 
 def cannot_follow(name: str) -> ConfigError:

@@ -44,6 +44,9 @@ class Facts:
     """True if it starts programs, or runs code from its configuration."""
     searchable: bool = False
     """True if its data can be searched by meaning."""
+    follows_changes: bool = False
+    """Of a source: True if it can follow its changes without an end (`change_following.FollowsChanges`), with change
+    data capture: a connection from it can be continuous."""
     packages: tuple[str, ...] = ()
     """The modules of other packages that it imports when it works: looked for before it is built."""
     extra: str = ""

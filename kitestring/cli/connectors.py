@@ -203,7 +203,8 @@ def facts_line(facts: Facts) -> str:
     network = {None: "network not declared", "none": "no network", "python": "network by Python's sockets"}
     programs = {None: "programs not declared", True: "runs programs", False: "runs no programs"}
     parts = [facts.category, network.get(facts.network, "network by a driver"), programs[facts.programs]]
-    return ", ".join(part for part in [*parts, "searchable" if facts.searchable else ""] if part)
+    parts += ["searchable" if facts.searchable else "", "follows changes" if facts.follows_changes else ""]
+    return ", ".join(filter(None, parts))
 
 
 def manifest_folder(ctx: typer.Context) -> Path | None:

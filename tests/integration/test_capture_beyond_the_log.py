@@ -10,7 +10,7 @@ from capturing import Captured, plain
 
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import ConfigError
-from kitestring.sources.postgres import capture
+from kitestring.sources.postgres import capture, needed_load
 from kitestring.sources.postgres.slot import ReplicationObjects
 
 
@@ -231,7 +231,7 @@ def test_a_table_that_was_created_anew_during_its_load_fails(captured: Any, monk
         yield from part(self, partition)
 
     with monkeypatch.context() as patch:
-        patch.setattr(capture, "PART_BYTES", 8192)
+        patch.setattr(needed_load, "PART_BYTES", 8192)
         patch.setattr(capture.Capture, "read_part", interrupted)
         assert copy.attempt().status is Status.failed
     assert copy.states.load("default")["public.t"]["parts"]

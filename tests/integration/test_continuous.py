@@ -4,64 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from capturing import Captured, plain
+from capturing import Captured
+from following_sync import Running, wait_for
 
-from kitestring.engine import Continuous, Progress, Result, Selection, Status, WindowEnd, sync
+from kitestring.engine import Continuous, Progress, Status, sync
 from kitestring.errors import ConfigError
-from kitestring.sources.postgres import capture, log_end
-
-
-def wait_for(look: Callable[[], Any]) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + 120
-    while not (answer := look()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-    return answer
-
-
-class Running:
-    """A continuous sync in a thread."""
-
-    def __init__(self, copy: Captured, *streams: str, **settings: Any) -> None:
-        self.copy = copy
-        self.progress = Progress()
-        self.windows: list[WindowEnd] = []
-        self.results: list[Result] = []
-        self.stop = threading.Event()
-        self.continuous = Continuous(self.stop, on_window=self.windows.append, **{"window_s": 3600, **settings})
-        self.selections = [Selection(stream, "incremental") for stream in streams] or None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        source, copy = self.copy.source(), self.copy
-
-        def window() -> Result:
-            return sync(
-                source,
-                copy.destination,
-                self.selections,
-                states=copy.states,
-                progress=self.progress,
-                only_incremental=True,
-            )
-
-        self.results.append(self.continuous.run(source, self.progress, window))
-
-    def stored(self, stream: str = "public.t") -> list[dict[str, Any]]:
-        return [plain(row) for row in self.copy.destination.stored.get(stream, [])]
-
-    def end(self) -> Result:
-        self.stop.set()
-        self.thread.join(120)
-        assert not self.thread.is_alive()
-        return self.results[0]
+from kitestring.sources.postgres import capture, needed_load
+from kitestring.sql import log_end
 
 
 def test_changes_arrive_while_it_runs_and_a_stop_is_reconciled_and_loses_nothing(captured: Any) -> None:
@@ -121,7 +74,7 @@ def limit_of_four_parts(following: Any, follows_others: bool) -> Callable[[], bo
 def test_a_table_that_is_added_is_loaded_in_parts_while_the_changes_of_others_flow(
     captured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "PART_BYTES", 8192)
+    monkeypatch.setattr(needed_load, "PART_BYTES", 8192)
     monkeypatch.setattr(log_end, "LOG_S", 0.2)
     monkeypatch.setattr(capture, "load_limit", limit_of_four_parts)
     captured.run(

@@ -20,6 +20,7 @@ pytest.importorskip("pymongo")
 
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
+from following_sync import Running, wait_for
 from integration.mongodb_server import MongoDatabase
 
 from kitestring.sources.mongodb import Mongodb, collection
@@ -47,8 +48,11 @@ class World:
         self.states = MemoryStates()
         self.destination: MemoryDestination = MemoryDestination()
 
+    def source(self, **options: Any) -> Mongodb:
+        return Mongodb.load({**self.database.config, **self.options, **options})
+
     def sync(self, *names: str, write_mode: str = "append_dedup", **options: Any) -> Result:
-        source = Mongodb.load({**self.database.config, **self.options, **options})
+        source = self.source(**options)
         selections = [Selection(f"{self.database.name}.{name}", "incremental", write_mode=write_mode) for name in names]
         try:
             return sync(source, self.destination, selections, states=self.states)
@@ -107,6 +111,36 @@ def test_many_changes_in_one_second_arrive_over_several_checkpoints(
     assert world.sync("orders").total("read") == 119
     world.assert_equal("orders")
     assert world.sync("orders").total("read") == 0
+
+
+def test_a_continuous_sync_writes_changes_as_they_come_and_a_stop_loses_nothing(world: World) -> None:
+    orders = world.database["orders"]
+    orders.insert_many([{"_id": n} for n in range(3)])
+    running = Running(world)
+    wait_for(lambda: len(world.stored("orders")) == 3)
+    orders.insert_one({"_id": 3})
+    orders.update_one({"_id": 0}, {"$set": {"name": "changed"}})
+    orders.delete_one({"_id": 1})
+    wait_for(lambda: sorted(row["_id"] for row in world.stored("orders")) == [0, 2, 3])
+    assert running.windows == [], "the window is still open"
+    result = running.end()
+    assert result.status is Status.succeeded, result.as_dict()
+    assert (result.total("read"), result.total("deleted")) == (6, 1)
+    orders.insert_one({"_id": 4})
+    assert world.sync("orders").total("read") == 1
+    world.assert_equal("orders")
+    with pytest.raises(ConfigError, match="reads by `replication_method: STANDARD`"):
+        world.source(replication_method="STANDARD").refuse_to_follow()
+
+
+def test_a_continuous_sync_ends_at_once_when_its_collection_is_dropped(world: World) -> None:
+    world.database["orders"].insert_one({"_id": 1})
+    running = Running(world)
+    wait_for(lambda: len(world.stored("orders")) == 1)
+    world.database["orders"].drop()
+    running.thread.join(60)
+    assert running.results, "it goes on"
+    assert "was dropped" in str(running.results[0].streams[f"{world.database.name}.orders"].error)
 
 
 def test_a_load_that_was_interrupted_goes_on_with_the_ranges_that_are_missing(

@@ -3,72 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import replace
 
 import pytest
+from mysql_capturing import MysqlCaptured
 
-from kitestring.engine import MemoryStates, Rejects, Selection, Status, sync
+from kitestring.engine import Rejects, Status
 from kitestring.errors import ConfigError, TransientError
-from kitestring.identity import typed
 from kitestring.sources.mysql import Mysql
-from kitestring.testing.memory import MemoryDestination
 from kitestring.types import GLOBAL, SyncMode, Write
 
 pytestmark = pytest.mark.slow
 
 
-class Captured:
-    """One connection: its source (made anew for each sync), its destination and its states."""
-
-    def __init__(self, database, **settings):
-        self.database = database
-        self.settings = settings
-        self.destination = MemoryDestination()
-        self.states = MemoryStates()
-
-    def source(self, **method):
-        method = {"method": "CDC", **method}
-        return Mysql.load({**self.database.config, **self.settings, "connections": 2, "replication_method": method})
-
-    def attempt(self, *tables, write_mode="append_dedup", **options):
-        streams = [f"{self.database.name}.{table}" for table in tables]
-        selections = [Selection(stream, "incremental", write_mode) for stream in streams]
-        return sync(self.source(), self.destination, selections, states=self.states, **options)
-
-    def sync(self, *tables, **options):
-        result = self.attempt(*tables, **options)
-        assert result.status is Status.succeeded, json.dumps(result.as_dict(), default=str, indent=1)
-        return {row["id"]: row for row in self.stored(tables[0])}
-
-    def stored(self, table):
-        rows = self.destination.stored.get(f"{self.database.name}.{table}", [])
-        return [{name: value for name, value in row.items() if not name.startswith("_ab_cdc_")} for row in rows]
-
-    def assert_equal(self, table):
-        copy = MemoryDestination()
-        selection = Selection(f"{self.database.name}.{table}", "full_refresh", "overwrite")
-        result = sync(self.source(), copy, [selection], allow_empty=True)
-        assert result.status is Status.succeeded, result.as_dict()
-        expected = {row["id"]: row for row in copy.stored[f"{self.database.name}.{table}"]}
-        actual = {row["id"]: row for row in self.stored(table)}
-        assert actual.keys() == expected.keys()
-        for key, row in expected.items():
-            values = {n: v for n, v in row.items() if not n.startswith("_ab_cdc_")}
-            different = {n: (actual[key].get(n), v) for n, v in values.items() if typed(actual[key].get(n)) != typed(v)}
-            assert not different, (key, different)
-
-    def failure(self, *tables):
-        """The error of a stream, or what is suspicious of it."""
-        result = self.attempt(*tables)
-        assert result.status in (Status.failed, Status.suspicious), result.as_dict()
-        stream = result.streams[f"{self.database.name}.{tables[0]}"]
-        return f"{result.error or stream.error or ''} {stream.suspicions}"
-
-
 @pytest.fixture
 def captured(mysql_database):
-    return Captured(mysql_database)
+    return MysqlCaptured(mysql_database)
 
 
 COLUMNS = {
@@ -207,6 +157,28 @@ def test_a_row_that_is_read_again_with_a_value_that_arrow_has_not_is_rejected(ca
         database.run(*statements)
         assert rejected(captured, rejects) == expected
     assert captured.stored("odd") == [{"id": "a", "day": dt.date(2026, 1, 1), "n": 2, "more": 7}]
+
+
+def test_values_that_arrow_has_not_are_null_where_that_is_the_setting(mysql_database):
+    captured = MysqlCaptured(mysql_database, unfit_values="null")
+    filled = [
+        "SET SESSION sql_mode = ''",
+        "INSERT INTO odd VALUES (1, '2026-01-01', '0000-00-00', '01:00:00', 1), "
+        "(2, '0000-00-00', '2026-01-02', '-30:00:00', 2), (3, '2026-01-00', NULL, '838:59:59', 1)",
+    ]
+    table = "(id int, day date, at datetime, clock time, flag tinyint(1), PRIMARY KEY (id, day))"
+    mysql_database.run(f"CREATE TABLE odd {table}", *filled)
+    for statements in ([], ["TRUNCATE TABLE odd", *filled], ["UPDATE odd SET flag = 0"]):
+        mysql_database.run(*statements)
+        result = captured.attempt("odd")  # by the load, by the log, by updates
+        assert result.streams[f"{mysql_database.name}.odd"].rejected == 2  # those with such a value in the key
+        (row,) = captured.stored("odd")
+        assert (row["day"], row["at"], row["clock"]) == (dt.date(2026, 1, 1), None, dt.time(1))
+    mysql_database.run("DROP TABLE odd", "CREATE TABLE odd2 (id int PRIMARY KEY, day date, flag tinyint(1))")
+    mysql_database.run("SET SESSION sql_mode = ''", "INSERT INTO odd2 VALUES (1, '0000-00-00', 2)")
+    assert captured.sync("odd2") == {1: {"id": 1, "day": None, "flag": None}}
+    mysql_database.run("SET SESSION binlog_row_image = 'MINIMAL'", "UPDATE odd2 SET flag = 1")
+    assert captured.sync("odd2") == {1: {"id": 1, "day": None, "flag": True}}
 
 
 def rejected(captured, rejects):

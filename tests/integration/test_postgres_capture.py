@@ -22,7 +22,7 @@ from test_postgres import CUSTOM_TYPES, VALUES
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.engine import reader as engine_reader
 from kitestring.errors import ConfigError, ConnectorError, KitestringError, TransientError
-from kitestring.sources.postgres import capture
+from kitestring.sources.postgres import capture, needed_load
 from kitestring.testing.memory import MemoryDestination
 from kitestring.types import GLOBAL
 from kitestring.vendors.postgres import replication
@@ -612,7 +612,7 @@ def test_a_sync_says_how_much_of_the_log_its_slot_retains(captured: Any, caplog:
 
 
 def test_a_load_whose_snapshot_is_lost_says_so_and_goes_on(captured: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(capture, "PART_BYTES", 8192)
+    monkeypatch.setattr(needed_load, "PART_BYTES", 8192)
     monkeypatch.setattr(engine_reader, "backoff_s", lambda *_, **__: 0.01)
     captured.run(
         "CREATE TABLE t (id int PRIMARY KEY, body text)",

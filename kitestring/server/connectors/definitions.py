@@ -52,6 +52,7 @@ class Definition:
     docs: str = ""
     native: bool = False
     searchable: bool = False
+    follows_changes: bool = False
     browsable: bool = False
     """The data that it wrote can be read back (`destination.Browses`)."""
     category: str = ""
@@ -95,6 +96,7 @@ def _built_in(kind: Kind, index: connector_index.ConnectorIndex) -> dict[str, De
             docs=facts.docs or f"{DOCS}/{kind}s/{connector.name}.md",
             native=True,
             searchable=facts.searchable,
+            follows_changes=facts.follows_changes,
             browsable=browsable,
             category=facts.category,
             summary=facts.summary,

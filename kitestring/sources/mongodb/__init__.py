@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import PrivateAttr, field_validator, model_validator
 
+from kitestring.change_following import FOLLOWING_DELAY_S, Following, needs_capture
 from kitestring.config import option, secret
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.facts import Facts, Proposal
@@ -20,6 +21,7 @@ from kitestring.sources.mongodb.change_stream import ChangeStream, Followed, cur
 from kitestring.sources.mongodb.collection import Collection, Records
 from kitestring.sources.mongodb.connection import address_of, client_of, problem_of, translated
 from kitestring.sql.first_load import FirstLoad, Positions, merged
+from kitestring.sql.log_end import following_limit, load_limit
 from kitestring.types import (
     CHANGED_AT,
     DELETED_AT,
@@ -60,6 +62,7 @@ class Mongodb(Source):
         title="MongoDB",
         network="python",
         programs=False,
+        follows_changes=True,
         packages=("pymongo",),
         category="database",
         summary="collections of MongoDB, with their changes",
@@ -102,6 +105,7 @@ class Mongodb(Source):
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
     _client: Any = PrivateAttr(default=None)
     _failed: set[str] = PrivateAttr(default_factory=set)
+    _following: Following | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -223,15 +227,27 @@ class Mongodb(Source):
             low: Any = load.low if load is not None else positions.low(stream.key)
             lows[stream.key] = low
         self._failed.update(refused)
+        is_over = load_limit(self._following, follows_others=len(lows) > len(loads))
         for stream, load in loads:
             for number, (start, stop) in enumerate(ranges_of(load.plan)):
-                if str(number) not in load.parts:
-                    data = {"load": load.begun(), "part": str(number), "at": now, "start": start, "stop": stop}
-                    yield Partition((stream,), key=f"load {number}", data=data)
+                if str(number) in load.parts:
+                    continue
+                if is_over():
+                    lows.pop(stream.key)
+                    break
+                part = {"load": load.begun(), "part": str(number), "at": now, "start": start, "stop": stop}
+                yield Partition((stream,), key=f"load {number}", data=part)
         loaded = {stream.key for stream, _ in loads}
         known = sorted(set(positions.shared.get("streams", ())) & set(lows) - loaded)
         own = translated_states(states, lows)
-        data = {"lows": lows, "refused": refused, "shared": positions.shared, "known": known, "own": own}
+        data: dict[str, Any] = {
+            "lows": lows,
+            "refused": refused,
+            "shared": positions.shared,
+            "known": known,
+            "own": own,
+        }
+        data["loads_wait"] = any(stream.key not in lows for stream, _ in loads)
         yield Partition(tuple(streams), key="log", data=data, order=1)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -302,7 +318,9 @@ class Mongodb(Source):
         log = ChangeStream(
             self._connected(), self._address, databases, followed, self.update_capture_mode == "Post Image"
         )
-        yield from log.items(token, start, keys)
+        following = self._following
+        is_over = None if following is None else following_limit(following, data["loads_wait"])
+        yield from log.items(token, start, keys, is_over)
 
     def _read_by_cursor(self, stream: Stream, state: State) -> Iterator[Item]:
         """The documents from the state's cursor value on, in its order."""
@@ -345,6 +363,17 @@ class Mongodb(Source):
 
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         return merged(state, checkpoint) if self._captures and stream != GLOBAL else checkpoint
+
+    def refuse_to_follow(self) -> None:
+        if not self._captures:
+            raise needs_capture(self.replication_method)
+
+    def follow(self, following: Following) -> None:
+        self.refuse_to_follow()
+        self._following = following
+
+    def max_delay_s(self) -> float | None:
+        return FOLLOWING_DELAY_S if self._following is not None else None
 
     def concurrency(self) -> int:
         return self.connections

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,11 @@ BEHIND_S = 60.0
 """How long to wait where the server has not yet shown the changes up to the position that it named itself."""
 BATCH_EVENTS = 1_000
 BATCH_S = 2.0
+FOLLOWING_BATCH_S = 0.2
+FOLLOWING_AWAIT_MS = 100
+"""The same while changes are followed."""
+IDLE_S = 10.0
+"""How often the position of a stream that is followed moves while nothing changes."""
 
 ENDS = {"drop": "dropped", "rename": "renamed", "dropDatabase": "dropped with its database"}
 
@@ -96,25 +101,35 @@ class ChangeStream:
         self.followed = followed
         self.post_images = post_images
 
-    def items(self, token: Mapping[str, Any] | None, position: Position, streams: Sequence[str]) -> Iterator[Item]:
-        """The changes after a token, or without one from a position on, up to the end of the log as it is now; with
-        states of all streams."""
+    def items(
+        self,
+        token: Mapping[str, Any] | None,
+        position: Position,
+        streams: Sequence[str],
+        is_over: Callable[[], bool] | None = None,
+    ) -> Iterator[Item]:
+        """The changes after a token, or without one from a position on; with states of all streams. Up to the end of
+        the log as it is now, or, as they come, until `is_over`."""
         from pymongo.errors import OperationFailure
 
-        end = current_position(self.client, self.address)
+        end = current_position(self.client, self.address) if is_over is None else None
         try:
-            with translated(self.address), self._open(token, position) as changes:
-                yield from self._items(changes, position, end, streams)
+            with translated(self.address), self._open(token, position, follows=is_over is not None) as changes:
+                if end is not None:
+                    yield from self._items(changes, position, end, streams)
+                elif is_over is not None:
+                    yield from self._followed(changes, position, is_over, streams)
         except ConfigError as error:
             if isinstance(error.__cause__, OperationFailure) and is_lost(error.__cause__):
                 raise lost_error(self.address, streams, error.message) from error
             raise
 
-    def _open(self, token: Mapping[str, Any] | None, position: Position) -> Any:
+    def _open(self, token: Mapping[str, Any] | None, position: Position, follows: bool) -> Any:
         from bson import Timestamp
 
         version = self.client.server_info()["versionArray"]
-        options: dict[str, Any] = {"max_await_time_ms": AWAIT_MS, "batch_size": BATCH_EVENTS}
+        options: dict[str, Any] = {"batch_size": BATCH_EVENTS}
+        options["max_await_time_ms"] = FOLLOWING_AWAIT_MS if follows else AWAIT_MS
         options["full_document"] = "required" if self.post_images else "updateLookup"
         if version[0] >= 6:
             options["full_document_before_change"] = "whenAvailable"
@@ -143,13 +158,42 @@ class ChangeStream:
                 count += 1
                 yield from self._taken(event)
             if is_last or count >= BATCH_EVENTS or (count and time.monotonic() - flushed > BATCH_S):
-                for follower in self.followed.values():
-                    yield from follower.flush()
-                if token is not None:
-                    yield Checkpoint(state_of(token, position, streams), stream=GLOBAL)
+                yield from self._flushed(token, position, streams)
                 count, flushed = 0, time.monotonic()
             if is_last:
                 return
+
+    def _followed(
+        self, changes: Any, position: Position, is_over: Callable[[], bool], streams: Sequence[str]
+    ) -> Iterator[Item]:
+        """Changes as they come: they wait for others for a moment at most."""
+        count, flushed = 0, time.monotonic()
+        token: Mapping[str, Any] | None = None
+        while True:
+            is_last = is_over() or not changes.alive or all(follower.ended for follower in self.followed.values())
+            event = None if is_last else changes.try_next()
+            age_s = time.monotonic() - flushed
+            if event is not None:
+                token, position = event["_id"], position_of(event)
+                count += 1
+                yield from self._taken(event)
+                is_due = count >= BATCH_EVENTS or age_s > FOLLOWING_BATCH_S
+            else:
+                if not count:
+                    token = changes.resume_token or token
+                    position = max(position, position_of_token(token) or position)
+                is_due = is_last or bool(count) or age_s > IDLE_S
+            if is_due:
+                yield from self._flushed(token, position, streams)
+                count, flushed = 0, time.monotonic()
+            if is_last:
+                return
+
+    def _flushed(self, token: Mapping[str, Any] | None, position: Position, streams: Sequence[str]) -> Iterator[Item]:
+        for follower in self.followed.values():
+            yield from follower.flush()
+        if token is not None:
+            yield Checkpoint(state_of(token, position, streams), stream=GLOBAL)
 
     def _taken(self, event: Mapping[str, Any]) -> Iterator[Item]:
         """The end of streams whose collection an event ends; notes other changes."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import PrivateAttr, model_validator
 
+from kitestring.change_following import FOLLOWING_DELAY_S, Following, needs_capture
 from kitestring.config import choice, option
 from kitestring.facts import Facts, Proposal
 from kitestring.source import Item, Source
@@ -18,8 +19,6 @@ from kitestring.sql.source import SqlSource, TableReader
 from kitestring.types import GLOBAL, Catalog, Partition, State, States, Stream
 from kitestring.vendors.mysql import PROPOSAL, MysqlConfig
 from kitestring.vendors.ssh_tunnel import asks_for_no_tunnel
-
-FOLLOWING_DELAY_S = 0.4
 
 AIRBYTES: dict[str, Callable[[Any], bool]] = {
     "tunnel_method": asks_for_no_tunnel,
@@ -42,6 +41,7 @@ class Mysql(MysqlConfig, SqlSource, Source):
         title="MySQL",
         network="python",
         programs=False,
+        follows_changes=True,
         packages=("numpy", "pyarrow", "pymysql"),
         preload=("numpy", "pyarrow", "pymysql"),
         category="database",
@@ -62,6 +62,10 @@ class Mysql(MysqlConfig, SqlSource, Source):
     connections: int = option(4, ge=1, le=64, order=7, group="advanced", alias="concurrency")
     """How many connections read at the same time."""
 
+    unfit_values: Literal["reject", "null"] = option("reject", order=8, group="advanced", title="Unfit values")
+    """What becomes of a row with a value that its type does not hold, such as the date 0000-00-00 or a time of 30
+    hours: it is rejected, or the value is null. A row with such a value in its key is always rejected."""
+
     _capture: Capture | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
@@ -75,6 +79,10 @@ class Mysql(MysqlConfig, SqlSource, Source):
         super().model_post_init(context)
         if isinstance(self.replication_method, ChangeDataCapture):
             self._capture = Capture(self, self.replication_method, self.connections)
+
+    @property
+    def nulls_unfit(self) -> bool:
+        return self.unfit_values == "null"
 
     def check(self) -> None:
         super().check()
@@ -104,9 +112,24 @@ class Mysql(MysqlConfig, SqlSource, Source):
     def merge(self, stream: str, state: State, checkpoint: State) -> State:
         return checkpoint if self._capture is None or stream == GLOBAL else merged(state, checkpoint)
 
+    def leave_out(self, stream: str) -> bool:
+        return self._capture is not None and self._capture.leave_out(stream)
+
+    def refuse_to_follow(self) -> None:
+        if self._capture is None:
+            raise needs_capture(self.replication_method.method)
+
+    def follow(self, following: Following) -> None:
+        self.refuse_to_follow()
+        assert self._capture is not None
+        self._capture.following = following
+
     def max_delay_s(self) -> float | None:
         method = self.replication_method
-        return FOLLOWING_DELAY_S if isinstance(method, ChangeDataCapture) and method.follow_seconds else None
+        follows = self._capture is not None and self._capture.following is not None
+        if follows or (isinstance(method, ChangeDataCapture) and method.follow_seconds):
+            return FOLLOWING_DELAY_S
+        return None
 
     def close(self) -> None:
         if self._capture is not None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kitestring.batch import Batch
+from kitestring.change_following import Following
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.sources.mysql.captured_table import CapturedColumn, CapturedTable, altered, captured_tables
-from kitestring.sources.mysql.change_log import ChangeLog, Followed, Refreshed
+from kitestring.sources.mysql.change_log import ChangeLog
+from kitestring.sources.mysql.failover import states_at
+from kitestring.sources.mysql.followed_table import Followed, Refreshed
 from kitestring.sources.mysql.keyed_read import as_before, read_keys
 from kitestring.sources.mysql.load_snapshot import LoadSnapshot, Moment
 from kitestring.sources.mysql.log_server import LogServer
@@ -27,6 +29,7 @@ from kitestring.sources.mysql.reader import MysqlReader
 from kitestring.sources.mysql.replication_method import ChangeDataCapture
 from kitestring.sql.changes import Tracked, Window, items
 from kitestring.sql.first_load import FirstLoad, Positions, windows_at
+from kitestring.sql.log_end import end_of_log, load_limit
 from kitestring.sql.shared_state import SharedState
 from kitestring.sql.source_table import RowRange, SqlColumn
 from kitestring.types import GLOBAL, Checkpoint, Failed, Partition, Reject, State, States, Stream, SyncMode
@@ -60,6 +63,9 @@ class Capture:
         self._snapshot: LoadSnapshot | None = None
         self._binlog: Binlog | None = None
         self._failed: set[str] = set()
+        self._tracked: dict[str, Tracked] = {}
+        self._log_place: State = {}  # what the state keeps of the server beside positions, since a failover
+        self.following: Following | None = None  # None: up to the end of the log, or as `follow_seconds` says
 
     # -- the catalog and the check -------------------------------------------------------------------------------------
 
@@ -127,7 +133,6 @@ class Capture:
 
     def partitions(self, streams: Sequence[Stream], states: States) -> Iterator[Partition]:
         """The parts of tables that are still to be loaded, then the log."""
-        positions = Positions([stream.key for stream in streams], states)
         self._failed = set()
         windows: dict[str, list[int]] = {}
         notes: dict[str, State] = {}
@@ -136,6 +141,9 @@ class Capture:
         with self._connected() as session:
             server = LogServer(self._config, session)
             server.check_settings()
+            positions = Positions([stream.key for stream in streams], states_at(server, states))
+            shared_place = positions.shared.get("log", {})
+            self._log_place = {name: shared_place[name] for name in ("shift", "floor") if name in shared_place}
             tables = self._tables(session, streams)
             for stream in streams:
                 error = self._refusal(stream, tables.get(stream.key)) or self._gap(server, stream, positions)
@@ -167,15 +175,21 @@ class Capture:
                 window = load.window(at)
                 windows[stream.key] = [window.low, window.first, window.last]
             place = {"at": at, "seconds": moment.seconds, "file": moment.end.file}
+            is_over = load_limit(self.following, follows_others=len(windows) > len(plans))
             for stream, load in plans:
                 for part, start, stop in parts_of(stream, load):
-                    if part not in load.parts and stream.key not in self._failed:
-                        data = {**place, "load": load.begun(), "part": part, "start": start, "stop": stop}
-                        yield Partition((stream,), key=f"load {part}", data=data)
+                    if part in load.parts or stream.key in self._failed:
+                        continue
+                    if is_over():
+                        windows.pop(stream.key, None)
+                        break
+                    data = {**place, "load": load.begun(), "part": part, "start": start, "stop": stop}
+                    yield Partition((stream,), key=f"load {part}", data=data)
         data = {
             "windows": windows,
             "notes": notes,
             "refused": errors,
+            "loading": [stream.key for stream, _ in plans if stream.key not in windows],
             "lows": {stream.key: positions.low(stream.key) for stream in streams},
             "moment": [moment.position, moment.end.gtid] if moment is not None else None,
         }
@@ -275,12 +289,11 @@ class Capture:
         if not windows:
             return
         with self._connected() as session:
-            server = LogServer(self._config, session)
+            server = self._server(session)
             streams = [stream for stream in partition.streams if stream.key in windows]
             followed = self._followed(session, streams, windows, partition.data["notes"])
             start = min(window.low for window in windows.values())
             binlog = self._open_binlog(server, start)
-            follows_until = time.monotonic() + self._method.follow_seconds
             changes = ChangeLog(
                 binlog,
                 followed.values(),
@@ -290,25 +303,33 @@ class Capture:
                 folds_names=server.folds_names,
                 gtid=server.gtid_at(binlog.name.file(start), offset_of(start)),
             )
-            tracked = {key: follower.tracked for key, follower in followed.items()}
+            self._tracked = tracked = {key: follower.tracked for key, follower in followed.items()}
             identity = server.identity()
             reached = {**partition.data["lows"], **{key: window.low for key, window in windows.items()}}
 
             def log_place(position: int) -> State:
                 place = {"base": binlog.name.base, "gtid": changes.gtid, "server": identity, "position": position}
-                return {"log": place}
+                return {"log": {**place, **self._log_place}}
 
-            def end() -> int | None:
-                return server.end().position if time.monotonic() >= follows_until else None
+            loads_wait, follow_seconds = bool(partition.data["loading"]), self._method.follow_seconds
+            end = end_of_log(lambda: server.end().position, self.following, follow_seconds, loads_wait)
 
             def events() -> Iterator[Any]:
                 for follower in followed.values():
                     if not follower.is_certain:
                         yield from changes.alter(follower)
-                yield from changes.events(end)
+                for event in changes.events(end):
+                    # What is noted of a stream that failed meanwhile would be ahead of its position.
+                    is_late = isinstance(event, Checkpoint) and event.stream in followed and event.stream not in tracked
+                    if not is_late:
+                        yield event
 
             with self._purged_is_lost(server, start):
                 yield from items(events(), tracked, SharedState(reached, tracked, log_place))
+
+    def leave_out(self, stream: str) -> bool:
+        """Read the log on without a stream. True where it is being read."""
+        return self._tracked.pop(stream, None) is not None
 
     @contextmanager
     def _purged_is_lost(self, server: LogServer, start: int) -> Iterator[None]:
@@ -320,16 +341,14 @@ class Capture:
             if code_of(error) == PURGED:
                 with closing(self._config.open()) as session:
                     text = " ".join(str(error.args[-1]).split())[:200]
-                    raise LogServer(self._config, session).lost(
-                        f"it does not send its binary log ({text})", start
-                    ) from error
+                    raise self._server(session).lost(f"it does not send its binary log ({text})", start) from error
             if code_of(error) in (1227, 1045, 1142):
                 raise server.denied("read the binary log") from error
             raise
 
     def _open_binlog(self, server: LogServer, start: int) -> Binlog:
-        name = LogName.of(next(iter(server.files())))
-        binlog = Binlog(self._config)
+        name = LogName.of(next(iter(server.files())), server.shift)
+        binlog = Binlog(self._config, server.shift)
         with self._lock:
             previous, self._binlog = self._binlog, binlog
         if previous is not None:
@@ -382,7 +401,7 @@ class Capture:
     def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
         def read() -> Iterator[Batch | Reject]:
             with closing(MysqlReader(self._config)) as reader:
-                server = LogServer(self._config, reader.session)
+                server = self._server(reader.session)
                 end = server.end()
                 ((seconds,),) = server.rows("SELECT unix_timestamp(now(6))")
                 columns = [column.sql for column in follower.columns]
@@ -407,8 +426,12 @@ class Capture:
 
     # -- connecting ----------------------------------------------------------------------------------------------------
 
+    def _server(self, session: Session) -> LogServer:
+        return LogServer(self._config, session, self._log_place.get("shift", 0))
+
     def _tables(self, session: Session, streams: Sequence[Stream]) -> dict[str, CapturedTable]:
-        return captured_tables(session, self._config.database, [stream.name for stream in streams])
+        tables = captured_tables(session, self._config.database, [stream.name for stream in streams])
+        return {key: replace(table, nulls_unfit=self._config.nulls_unfit) for key, table in tables.items()}
 
     @contextmanager
     def _connected(self) -> Iterator[Session]:

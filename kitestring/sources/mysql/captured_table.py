@@ -72,7 +72,7 @@ class Cascade:
 @dataclass(frozen=True, slots=True)
 class CapturedTable:
     """A table. `obstacle`: why its changes cannot be captured; empty where they can. The columns are those of the log
-    in its order, hidden ones too."""
+    in its order, hidden ones too. `nulls_unfit`: a value that its type does not hold is null, but in the key."""
 
     database: str
     name: str
@@ -80,6 +80,12 @@ class CapturedTable:
     key: tuple[str, ...]
     obstacle: str = ""
     cascades: tuple[Cascade, ...] = ()
+    nulls_unfit: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...] | None:
+        """The columns in which a value that does not fit rejects its row; None for all."""
+        return self.key if self.nulls_unfit else None
 
     @property
     def stream(self) -> str:

@@ -8,22 +8,20 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kitestring.errors import ConfigError
-from kitestring.sources.mysql.captured_table import CapturedTable
+from kitestring.sources.mysql.followed_table import Followed, Refreshed, Run
+from kitestring.sources.mysql.gtid_position import BEGINS, GtidPosition
 from kitestring.sources.mysql.logged_rows import LoggedChange, changed_keys, rows_of, schema_of
 from kitestring.sources.mysql.logged_statement import Effect, effect_of
-from kitestring.sql.changes import Altered, Event, Reached, Tracked, Truncated, Window
-from kitestring.types import Checkpoint, Failed, State, Suspicion
+from kitestring.sql.changes import Altered, Event, Reached, Truncated, Window
+from kitestring.types import Checkpoint, Failed, Suspicion
 from kitestring.vendors.mysql import binlog_event
 from kitestring.vendors.mysql.binlog import Binlog
 from kitestring.vendors.mysql.binlog import Event as LogEvent
 from kitestring.vendors.mysql.binlog_event import Statement, TableMap
 from kitestring.vendors.mysql.binlog_values import kind_of
-
-if TYPE_CHECKING:
-    from kitestring.sources.mysql.captured_table import CapturedColumn
 
 log = logging.getLogger("kitestring.mysql")
 
@@ -34,52 +32,10 @@ FOLLOWING_AGE_S = 0.3
 IDLE_S = 10.0
 """How often the position moves while no table changes that is followed."""
 
-BEGINS = frozenset({binlog_event.GTID, binlog_event.ANONYMOUS_GTID, binlog_event.GTID_TAGGED})
 XA = re.compile(r"XA\s+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK)\s+(.+)", re.I | re.S)
 STANDALONE, PREPARED = 1, 64
 """Flags of a GTID event of MariaDB: its statement ends without a commit; it begins a distributed transaction that is
 only prepared."""
-
-
-@dataclass(slots=True)
-class Followed:
-    """A stream in the log: its table and columns as they are now, and the stream's bookkeeping. `note`: what its state
-    says of the table."""
-
-    tracked: Tracked
-    table: CapturedTable
-    columns: list[CapturedColumn]
-    note: State
-    is_certain: bool = True
-    """False where the columns of a log without names may be others than those of the catalog."""
-
-    @property
-    def key(self) -> str:
-        return self.tracked.stream.key
-
-
-@dataclass(slots=True)
-class Run:
-    """Changes of one table that wait to be decoded together."""
-
-    table: TableMap
-    followed: Followed
-    changes: list[LoggedChange] = field(default_factory=list)
-    position: int = -1
-    """The beginning of the last transaction with one."""
-    first: int = -1
-    """The beginning of the first transaction with one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """A table as it is now, with the columns to read. `reason`: why all rows have to be read again. `since`: the end of
-    the log after the catalog was read."""
-
-    table: CapturedTable
-    columns: list[CapturedColumn]
-    reason: str
-    since: int
 
 
 @dataclass(slots=True)
@@ -117,9 +73,7 @@ class ChangeLog:
         self._tables: dict[int, TableMap] = {}
         self._runs: dict[int, Run | None] = {}
         self._bytes = self._events = 0
-        self._gtids = {part.partition("-")[0]: part for part in gtid.split(",") if part} if of_mariadb else {}
-        self._last_gtid = "" if of_mariadb else gtid
-        self._pending_gtid = ""
+        self._gtids = GtidPosition(of_mariadb, gtid)
         self._prepared: dict[str, Prepared] = {}
         self._preparing: Prepared | None = None
         self._begin = 0
@@ -152,7 +106,7 @@ class ChangeLog:
                 is_open = yield from self._take_payload(event, is_open)
             elif kind == binlog_event.XID:
                 is_open = False
-                self._committed()
+                self._gtids.commit()
             elif kind == binlog_event.XA_PREPARE:
                 is_open = False
                 yield from self._end_prepared(event)
@@ -229,35 +183,17 @@ class ChangeLog:
         self._preparing = None
         self._has_begun = False
         self._touched.clear()
-        body = event.body
         if event.kind == binlog_event.MARIADB_GTID:
-            self._has_begun = not body[12] & STANDALONE
-            if body[12] & PREPARED:
-                self._preparing = Prepared(event.begin, self._gtid_text())
-            sequence, domain = int.from_bytes(body[:8], "little"), int.from_bytes(body[8:12], "little")
-            self._pending_gtid = f"{domain}-?-{sequence}"
-        elif event.kind == binlog_event.GTID:
-            text = body[1:17].hex()
-            uuid = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-            self._pending_gtid = f"{uuid}:{int.from_bytes(body[17:25], 'little')}"
-
-    def _committed(self) -> None:
-        if not self._pending_gtid:
-            return
-        if self._of_mariadb:
-            domain = self._pending_gtid.partition("-")[0]
-            self._gtids[domain] = self._pending_gtid
-        else:
-            self._last_gtid = self._pending_gtid
-        self._pending_gtid = ""
-
-    def _gtid_text(self) -> str:
-        return ",".join(self._gtids[domain] for domain in sorted(self._gtids)) if self._of_mariadb else self._last_gtid
+            flags = event.body[12]
+            self._has_begun = not flags & STANDALONE
+            if flags & PREPARED:
+                self._preparing = Prepared(event.begin, self._gtids.text)
+        self._gtids.begin(event)
 
     def _reach(self, position: int) -> int:
         """The position from which the log is read again: before the first transaction that is only prepared."""
         first = min(self._prepared.values(), key=lambda prepared: prepared.position, default=None)
-        self.gtid = self._gtid_text() if first is None else first.gtid
+        self.gtid = self._gtids.text if first is None else first.gtid
         return position if first is None else first.position
 
     def _take_statement(self, event: LogEvent, is_open: bool) -> Generator[Event, None, bool]:
@@ -271,7 +207,7 @@ class ChangeLog:
             self._has_begun = True
             return True
         if word == "COMMIT":
-            self._committed()
+            self._gtids.commit()
             return False
         if word.startswith("ROLLBACK"):
             for key in self._touched:
@@ -282,7 +218,7 @@ class ChangeLog:
                 )
             is_part = bool(re.match(r"ROLLBACK\s+(WORK\s+)?TO\b", text, re.I))
             if not is_part:
-                self._committed()
+                self._gtids.commit()
             return is_part
         if word.startswith("SAVEPOIN"):
             return is_open
@@ -317,13 +253,13 @@ class ChangeLog:
             self._has_begun = True
         if is_open and self._has_begun:
             return True
-        self._committed()
+        self._gtids.commit()
         return False
 
     def _take_xa(self, verb: str, xid: str, event: LogEvent) -> Generator[Event, None, bool]:
         name = "".join(xid.split()).casefold().removesuffix("onephase")
         if verb in ("START", "BEGIN"):
-            self._preparing = Prepared(self._begin or event.begin, self._gtid_text())
+            self._preparing = Prepared(self._begin or event.begin, self._gtids.text)
             self._prepared[name] = self._preparing
             return True
         if verb in ("END", "PREPARE"):
@@ -332,7 +268,7 @@ class ChangeLog:
             return verb == "END"
         prepared = self._prepared.pop(name, None)
         self._preparing = None
-        self._committed()
+        self._gtids.commit()
         if verb == "COMMIT" and prepared is None:
             yield from self._doubt_all(
                 "a distributed transaction (XA) was committed that had been prepared before the log is read"
@@ -344,7 +280,7 @@ class ChangeLog:
     def _end_prepared(self, event: LogEvent) -> Iterator[Event]:
         """The end of the changes of a distributed transaction; with the first byte set, it is committed too."""
         prepared, self._preparing = self._preparing, None
-        self._committed()
+        self._gtids.commit()
         if event.body[0] and prepared is not None:
             self._prepared = {name: each for name, each in self._prepared.items() if each is not prepared}
             yield from self._take_prepared(prepared)
@@ -371,7 +307,7 @@ class ChangeLog:
                 is_open = yield from self._take_statement(inner, is_open)
             elif kind == binlog_event.XID:
                 is_open = False
-                self._committed()
+                self._gtids.commit()
             elif kind == binlog_event.PARTIAL_UPDATE_ROWS:
                 yield from self._refuse_partial(inner)
         return is_open

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kitestring.sql.source_table import SqlColumn
@@ -12,6 +13,8 @@ from kitestring.vendors.sql_quoting import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger("kitestring.mysql")
 
 INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
 BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
@@ -63,14 +66,22 @@ def selected(column: SqlColumn) -> str:
     return column.expression or quoted(column.name)
 
 
-def as_table(columns: Sequence[SqlColumn], arrays: Sequence[pa.Array]) -> tuple[pa.Table, list[Reject]]:
+def as_table(
+    columns: Sequence[SqlColumn], arrays: Sequence[pa.Array], needed: Collection[str] | None = None
+) -> tuple[pa.Table, list[Reject]]:
     """The texts of a result as values of their columns; and those rows that have one which its type does not hold (the
-    date 0000-00-00, a time of 30 hours), as texts."""
+    date 0000-00-00, a time of 30 hours), as texts. `needed`: the columns in which such a value rejects its row, in
+    others it is null; None for all columns."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     misfits: dict[int, str] = {}
-    values = [values_of(column, array, misfits) for column, array in zip(columns, arrays, strict=True)]
+    values = []
+    for column, array in zip(columns, arrays, strict=True):
+        unfit = misfits if needed is None or column.name in needed else {}
+        values.append(values_of(column, array, unfit))
+        if unfit is not misfits:
+            note_nulls(column.name, len(unfit))
     table = pa.table(values, [column.name for column in columns])
     if not misfits:
         return table, []
@@ -86,6 +97,11 @@ def as_table(columns: Sequence[SqlColumn], arrays: Sequence[pa.Array]) -> tuple[
         rejects.append(Reject(record, misfits[place]))
     is_kept = pc.invert(pc.is_in(pa.array(range(table.num_rows)), pa.array(places)))
     return table.filter(is_kept), rejects
+
+
+def note_nulls(column: str, count: int) -> None:
+    if count:
+        log.warning("%d values of the column %s do not fit its type: they are null", count, column)
 
 
 def values_of(column: SqlColumn, texts: pa.Array, misfits: dict[int, str]) -> pa.Array:

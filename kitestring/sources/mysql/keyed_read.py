@@ -48,7 +48,7 @@ def read_keys(
         listed = ", ".join(f"({', '.join(map(spelled, key))})" for key in distinct[start : start + KEYS])
         query = f"SELECT {chosen} FROM {table.sql} WHERE ({', '.join(map(quoted, names))}) IN ({listed})"  # noqa: S608 - quoted
         for arrays in columns_of(session, query, BATCH_BYTES, KEYS):
-            read, rejected = as_table([column.sql for column in columns], arrays)
+            read, rejected = as_table([column.sql for column in columns], arrays, table.needed)
             # The collation of a column may take keys for equal that are not.
             for reject in rejected:
                 if tuple(reject.record[name] for name in names) in numbers:

@@ -78,7 +78,7 @@ class LoadSnapshot:
                 reader.close()
                 self._readers.remove(reader)
         file, offset = last
-        return LogEnd(file, offset, server.gtid_at(file, offset))
+        return LogEnd(file, offset, server.gtid_at(file, offset), server.shift)
 
     def _locked(self, server: LogServer, timeout_s: int) -> LogEnd:
         """With a lock against commits while the snapshots begin: MySQL does not say where they are."""

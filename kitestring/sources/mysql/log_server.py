@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitestring.errors import ConfigError
-from kitestring.types import State
 from kitestring.vendors.mysql import MysqlConfig, server_of
-from kitestring.vendors.mysql.binlog import LogName, offset_of, position_of
+from kitestring.vendors.mysql.binlog import Binlog, LogName, offset_of, position_of
 from kitestring.vendors.sql_quoting import literal
 
 if TYPE_CHECKING:
@@ -24,23 +24,25 @@ DENIED = frozenset({1045, 1142, 1227, 1044})
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """The end of the log. `gtid`: of everything before it."""
+    """The end of the log. `gtid`: of everything before it. `shift`: see `LogName`."""
 
     file: str
     offset: int
     gtid: str
+    shift: int = 0
 
     @property
     def position(self) -> int:
-        return position_of(self.file, self.offset)
+        return position_of(self.file, self.offset, self.shift)
 
 
 class LogServer:
-    """Answers from one session. Nothing is changed there."""
+    """Answers from one session. Nothing is changed there. `shift`: see `LogName`."""
 
-    def __init__(self, config: MysqlConfig, session: Session) -> None:
+    def __init__(self, config: MysqlConfig, session: Session, shift: int = 0) -> None:
         self.config = config
         self.session = session
+        self.shift = shift
         title, self.version = server_of(session)
         self.is_mariadb = title == "MariaDB"
 
@@ -149,14 +151,14 @@ class LogServer:
 
     def end(self) -> LogEnd:
         file, offset, _, _ = self._status()
-        return LogEnd(file, offset, self.gtid_at(file, offset))
+        return LogEnd(file, offset, self.gtid_at(file, offset), self.shift)
 
     def gtid_at(self, file: str, offset: int) -> str:
         """The GTIDs of everything before a position of MariaDB; for MySQL nothing, since it does not say."""
         if not self.is_mariadb:
             return ""
         ((gtid,),) = self.rows(f"SELECT binlog_gtid_pos({literal(file)}, {offset})")
-        return sequences(gtid)
+        return ",".join(sorted(names(gtid)))
 
     def identity(self) -> str:
         """What names the server, whatever its address; empty where it has no such name."""
@@ -175,9 +177,11 @@ class LogServer:
 
     def loss(self, position: int, state: Mapping[str, Any]) -> str:
         """Why the log from a position on is not there; empty where it is. `state`: what is kept of the server."""
+        if position < state.get("floor", 0):
+            return "it is another server than the changes were read from"
         files = self.files()
         base = next(iter(files), "")
-        name = LogName.of(base) if base else LogName("", 6)
+        name = LogName.of(base, self.shift) if base else LogName("", 6)
         if state.get("base", name.base) != name.base:
             return f"the files of its binary log are called {name.base}, and were {state['base']}"
         if (known := state.get("server", "")) and known != self.identity():
@@ -188,7 +192,8 @@ class LogServer:
         if offset_of(position) > files[file]:
             return f"its binary log {file} is shorter than it was: it was reset, or it is another server"
         gtid = state.get("gtid", "")
-        if self.is_mariadb and state.get("position") == position and gtid != self.gtid_at(file, offset_of(position)):
+        is_known = state.get("position") != position
+        if self.is_mariadb and not is_known and sequences(gtid) != sequences(self.gtid_at(file, offset_of(position))):
             return "its binary log has other transactions than it had: it was reset, or it is another server"
         if not self.is_mariadb and gtid:
             ((is_known,),) = self.rows(f"SELECT gtid_subset({literal(gtid)}, @@global.gtid_executed)")
@@ -196,10 +201,17 @@ class LogServer:
                 return f"it does not know the transaction {gtid}: it was reset, or it is another server"
         return ""
 
+    def find(self, gtid: str) -> tuple[str, int] | None:
+        """The file of MariaDB's log and the offset in it with exactly these transactions before it; None where there
+        is none."""
+        with closing(Binlog(self.config)) as binlog:
+            end = binlog.find(gtid)
+        return end if end is not None and sequences(self.gtid_at(*end)) == sequences(gtid) else None
+
     def lost(self, what: str, position: int, stream: str = "") -> ConfigError:
         """The log that a connection needs is gone. Nothing is loaded again before the user decides."""
         files: Sequence[str] = list(self.files())
-        since = LogName.of(files[0]).text(position) if files else str(position)
+        since = LogName.of(files[0], self.shift).text(position) if files else str(position)
         fields = {"stream": stream} if stream else {}
         return ConfigError(
             f"{self.config.server_address}: {what}, so the changes from {since} on are lost",
@@ -209,9 +221,6 @@ class LogServer:
             **fields,
         )
 
-    def state(self, position: int, gtid: str, base: str) -> State:
-        return {"base": base, "gtid": gtid, "server": self.identity(), "position": position}
-
 
 def names(text: Any) -> list[str]:
     return [name.strip() for name in str(text or "").split(",") if name.strip()]
@@ -219,5 +228,5 @@ def names(text: Any) -> list[str]:
 
 def sequences(gtid: Any) -> str:
     """The GTIDs of MariaDB by domain, without the number of the server that wrote them: `0-?-12,1-?-3`."""
-    parts = [part.split("-") for part in str(gtid or "").split(",") if part]
+    parts = [part.split("-") for part in names(gtid)]
     return ",".join(sorted(f"{domain}-?-{sequence}" for domain, _, sequence in parts))

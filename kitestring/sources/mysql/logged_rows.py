@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from kitestring import arrow_values
 from kitestring.errors import ConfigError
 from kitestring.schema import Schema
 from kitestring.sources.mysql.captured_table import CapturedColumn, CapturedTable
+from kitestring.sources.mysql.columns import note_nulls
 from kitestring.sql.changes import Event, Rows, Tracked
 from kitestring.sql.source_table import JSON_TEXT
 from kitestring.types import CHANGED_AT, DELETED_AT, Failed, Reject
@@ -124,7 +125,8 @@ def is_moved(rows: LoggedRows, column: int) -> Any:
 
 
 class Part:
-    """Changes of one kind with the same columns, as columns of the stream. `order`: places in the log."""
+    """Changes of one kind with the same columns, as columns of the stream. `order`: places in the log. `needed`: the
+    columns in which a value that does not fit rejects its row; None for all."""
 
     def __init__(
         self,
@@ -133,6 +135,7 @@ class Part:
         table: TableMap,
         numbered: Sequence[tuple[int, LoggedChange]],
         places: Mapping[str, int],
+        needed: Collection[str] | None,
     ) -> None:
         import numpy as np
 
@@ -166,7 +169,7 @@ class Part:
         self.misfits: dict[int, tuple[str, str]] = {}
         self.unknown: dict[str, Any] = {}
         self.arrays = {
-            column.name: self._column(column, followed_key, table, rows, places.get(column.name, -1), old, new)
+            column.name: self._column(column, followed_key, table, rows, places.get(column.name, -1), old, new, needed)
             for column in columns
         }
 
@@ -179,6 +182,7 @@ class Part:
         place: int,
         old: Any,
         new: Any,
+        needed: Collection[str] | None,
     ) -> pa.Array:
         import numpy as np
         import pyarrow as pa
@@ -201,6 +205,9 @@ class Part:
             if len(chosen) < len(rows):
                 spans = Spans(spans.data, spans.bytes, spans.starts[chosen], spans.ends[chosen], spans.nulls[chosen])
             arrays.append(values(table.columns[place], column.kind, spans, type_))
+            if needed is not None and column.name not in needed:
+                note_nulls(column.name, len(spans.misfits))
+                continue
             offset = len(old) if side == "after" else 0
             for row, text in spans.misfits.items():
                 self.misfits.setdefault(offset + row, (column.name, text))
@@ -244,7 +251,8 @@ def rows_of(
     groups: dict[tuple[Any, ...], list[tuple[int, LoggedChange]]] = {}
     for number, change in enumerate(changes):
         groups.setdefault((change.rows.kind, change.rows.present, change.rows.updated), []).append((number, change))
-    parts = [Part(tracked.key, columns, table, numbered, places) for numbered in groups.values()]
+    needed = None if captured.needed is None else {*captured.needed, *tracked.key}
+    parts = [Part(tracked.key, columns, table, numbered, places, needed) for numbered in groups.values()]
     arrays = {c.name: joined([part.arrays[c.name] for part in parts]) for c in columns}
     deleted = np.concatenate([part.deleted for part in parts])
     times = np.concatenate([part.times for part in parts]) * 1_000_000

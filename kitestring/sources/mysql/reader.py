@@ -64,9 +64,10 @@ class MysqlReader(TableReader):
 
         names = ", ".join(map(selected, columns))
         query = f"SELECT {names} FROM {self._reference(table)}{self._condition(table, rows)}"  # noqa: S608 - quoted
+        needed = {*table.primary_key, rows.column} if self.config.nulls_unfit else None
         with self.config.translated():
             for arrays in columns_of(self.session, query, BATCH_BYTES, BATCH_ROWS):
-                yield as_table(columns, arrays)
+                yield as_table(columns, arrays, needed)
 
     def bounds(self, table: SqlTable, column: str) -> tuple[int, int] | None:
         name = quoted(column)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import PrivateAttr, model_validator
 
 from kitestring.batch import Batch
-from kitestring.change_following import Following
+from kitestring.change_following import FOLLOWING_DELAY_S, Following, needs_capture
 from kitestring.config import choice, option
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
@@ -47,7 +47,6 @@ from kitestring.vendors.sql_quoting import literal, quoted
 log = logging.getLogger("kitestring.postgres")
 
 BATCH_BYTES = 2 * 1024 * 1024
-FOLLOWING_DELAY_S = 0.4
 
 AIRBYTES: dict[str, Callable[[Any], bool]] = {
     "jdbc_url_params": lambda value: not value,
@@ -72,6 +71,7 @@ class Postgres(PostgresConfig, Source):
         title="PostgreSQL",
         network="native",
         programs=False,
+        follows_changes=True,
         packages=("adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"),
         preload=("pyarrow", "adbc_driver_manager"),
         category="database",
@@ -220,13 +220,8 @@ class Postgres(PostgresConfig, Source):
         return [] if self._capture is None else self._capture.drop_slot()
 
     def refuse_to_follow(self) -> None:
-        method = self.replication_method
         if self._capture is None:
-            raise ConfigError(
-                f"the source reads by `replication_method: {method.method}`, and a continuous connection needs change "
-                "data capture",
-                hint="Set `replication_method: CDC`, or give the connection a schedule, such as `every 5 minutes`.",
-            )
+            raise needs_capture(self.replication_method.method)
 
     def follow(self, following: Following) -> None:
         self.refuse_to_follow()

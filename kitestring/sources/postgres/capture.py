@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,14 +23,14 @@ from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.replication_slot import SlotReport
 from kitestring.schema import Schema
 from kitestring.sources.postgres.beyond_the_log import doubts_of, with_rewrites
+from kitestring.sources.postgres.captured_database import ALTERED, CapturedDatabase, chosen
 from kitestring.sources.postgres.captured_rows import part_exists, parts_of, rows_in, stream_of_partition
-from kitestring.sources.postgres.captured_table import CapturedTable, captured_tables, named
-from kitestring.sources.postgres.catalog import columns_of, denied_error, table_of
+from kitestring.sources.postgres.captured_table import CapturedTable, named
+from kitestring.sources.postgres.catalog import columns_of, table_of
 from kitestring.sources.postgres.change_log import LSN, ChangeLog, Followed, log_types, schema_of
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.keyed_read import as_before, read_keys
 from kitestring.sources.postgres.load_snapshot import LoadSnapshot
-from kitestring.sources.postgres.log_end import end_of_log, load_limit
 from kitestring.sources.postgres.lost_changes import LostChanges, refusal
 from kitestring.sources.postgres.needed_load import begun, needed_load
 from kitestring.sources.postgres.refreshed_state import RefreshedState
@@ -40,6 +40,7 @@ from kitestring.sources.postgres.slot import ReplicationObjects, lost_error
 from kitestring.sources.postgres.value_text import converted
 from kitestring.sql.changes import Altered, Tracked, Window, items
 from kitestring.sql.first_load import FirstLoad, Positions, windows_at
+from kitestring.sql.log_end import end_of_log, load_limit
 from kitestring.sql.shared_state import SharedState
 from kitestring.types import (
     GLOBAL,
@@ -53,7 +54,7 @@ from kitestring.types import (
     Suspicion,
     SyncMode,
 )
-from kitestring.vendors.postgres import PostgresConfig, close, rows, run
+from kitestring.vendors.postgres import PostgresConfig, rows, run
 from kitestring.vendors.postgres.replication import Replication, ServerIdentity, SlotInUseError
 from kitestring.vendors.sql_quoting import literal
 
@@ -65,8 +66,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.postgres")
 
 LOCK_TIMEOUT_MS = 30_000
-ALTERED = ("42703", "42P01", "42704")
-"""Codes for a column, a table or a type that is no longer there: the catalog was read before it was dropped."""
 SLOT_FREE_S = 30.0
 """How long it waits for a process that still reads the slot: one that was killed is noticed by the server."""
 
@@ -78,6 +77,7 @@ class Capture:
         self._config = config
         self._method = method
         self._errors = LostChanges(config.place, method)
+        self._database = CapturedDatabase(config, method)
         self._lock = threading.Lock()
         self._snapshot = LoadSnapshot(config, method)
         self._replication: Replication | None = None
@@ -90,14 +90,14 @@ class Capture:
     # -- the slot, for those who watch it ------------------------------------------------------------------------------
 
     def slot_report(self) -> SlotReport:
-        with self._connected() as connection:
-            return self._objects(connection).report(self._snapshot.created_slot)
+        with self._database.connected() as connection:
+            return self._database.objects(connection).report(self._snapshot.created_slot)
 
     def drop_slot(self) -> list[str]:
         """Drop the slot and our own publication; what was dropped. The hint of an error has the SQL."""
         try:
-            with self._connected() as connection:
-                return self._objects(connection).drop_all(SLOT_FREE_S)
+            with self._database.connected() as connection:
+                return self._database.objects(connection).drop_all(SLOT_FREE_S)
         except TransientError:
             raise
         except KitestringError as error:
@@ -111,8 +111,8 @@ class Capture:
 
     def check(self, tables: Mapping[str, CapturedTable]) -> None:
         """`ConfigError` where changes cannot be captured; what is only risky is logged. Nothing is created."""
-        with self._connected() as connection:
-            objects = self._objects(connection)
+        with self._database.connected() as connection:
+            objects = self._database.objects(connection)
             objects.check_server()
             objects.warn_of_unlimited_log()
             refused = objects.publish([table for table in tables.values() if not table.obstacle], create=False)
@@ -153,11 +153,11 @@ class Capture:
         self._failed = set()
         windows: dict[str, list[int]] = {}
         planned: dict[str, Mapping[str, Any]] = {}
-        with self._connected() as connection:
-            objects = self._objects(connection)
+        with self._database.connected() as connection:
+            objects = self._database.objects(connection)
             objects.check_server()
             self._check_identity(positions)
-            tables = self._tables(connection, streams)
+            tables = self._database.tables(connection, streams)
             errors = {stream.key: refusal(self._config.place, stream, tables) for stream in streams}
             live = [stream for stream in streams if errors[stream.key] is None]
             begun_tables = [tables[stream.key] for stream in live if positions.low(stream.key) is not None]
@@ -168,7 +168,7 @@ class Capture:
             live = [stream for stream in live if errors[stream.key] is None]
             if live:
                 errors |= objects.publish([tables[stream.key] for stream in live])
-                tables |= self._tables(connection, live)
+                tables |= self._database.tables(connection, live)
             confirmed = self._slot_position(objects, positions, bool(live))
             for stream in live:
                 if (
@@ -272,11 +272,11 @@ class Capture:
         if stream.key in self._failed:
             return
         try:
-            with self._connected() as connection:
+            with self._database.connected() as connection:
                 run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
                 if data["from"] is None or part_exists(connection, data["part"]):
-                    columns = self._columns(connection, stream)
+                    columns = self._database.columns(connection, stream)
                     yield from rows_in(connection, stream, columns, data["from"] or f"{table_of(stream)} AS t", data)
         except TransientError:
             raise
@@ -297,9 +297,9 @@ class Capture:
             yield Failed(key, error)
         planned = {key: bounds for key, bounds in partition.data["windows"].items() if key not in self._failed}
         windows = windows_at(states.get(GLOBAL, {}), planned)
-        with self._connected() as connection:
+        with self._database.connected() as connection:
             run(connection, f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
-            objects = self._objects(connection)
+            objects = self._database.objects(connection)
             streams = [stream for stream in partition.streams if stream.key in windows]
             followed: dict[str, Followed] = {}
             for stream in streams:
@@ -321,7 +321,7 @@ class Capture:
                 convert=lambda table, column, texts: converted(
                     connection, column, table.columns[column.column].type, texts
                 ),
-                translated=self._translated,
+                translated=self._database.translated,
             )
             self._tracked = tracked = {key: follower.tracked for key, follower in followed.items()}
             for key, sentences in partition.data["doubts"].items():
@@ -341,15 +341,15 @@ class Capture:
 
     def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
         """See `source.GoesOnAfterRefresh`."""
-        with self._connected() as connection:
-            objects = self._objects(connection)
+        with self._database.connected() as connection:
+            objects = self._database.objects(connection)
             objects.check_server()
-            tables = self._tables(connection, streams)
+            tables = self._database.tables(connection, streams)
             errors = [refusal(self._config.place, stream, tables) for stream in streams]
             errors += objects.publish([tables[stream.key] for stream in streams if stream.key in tables]).values()
             for error in filter(None, errors):
                 raise error
-            tables = self._tables(connection, streams)
+            tables = self._database.tables(connection, streams)
             slot = objects.status()
             if slot is not None and slot.is_lost:
                 log.warning("%s: the slot %s is lost; a new one is created", self._config.place, slot.name)
@@ -361,8 +361,8 @@ class Capture:
             refreshed = RefreshedState(low, tables, replication.identity(), states)
 
         def after(complete: Collection[str]) -> States:
-            with self._connected() as connection:
-                return refreshed.after(self._objects(connection).written(), complete)
+            with self._database.connected() as connection:
+                return refreshed.after(self._database.objects(connection).written(), complete)
 
         return after
 
@@ -386,11 +386,11 @@ class Capture:
                 yield Altered(key, schema, reason, table.note())
 
     def _follow(self, connection: Any, stream: Stream, window: Window) -> Followed:
-        table = self._tables(connection, [stream]).get(stream.key)
+        table = self._database.tables(connection, [stream]).get(stream.key)
         if table is None:
             raise ConfigError(f"the table {stream.key} was dropped while it was loaded", hint="Sync again.")
         tracked = Tracked(stream, window, lambda keys: keys, lambda: ())
-        follower = Followed(tracked, table, self._columns(connection, stream))
+        follower = Followed(tracked, table, self._database.columns(connection, stream))
         tracked.read_keys = self._reader(connection, follower)
         tracked.read_all = self._whole_table(follower)
         return follower
@@ -400,7 +400,7 @@ class Capture:
         from adbc_driver_manager import dbapi
 
         def read(keys: pa.Table) -> pa.Table:
-            with self._translated():
+            with self._database.translated():
                 try:
                     present, rejects = read_keys(connection, follower.table, follower.columns, keys)
                 except dbapi.Error as error:
@@ -420,7 +420,7 @@ class Capture:
     def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
         def read() -> Iterator[Batch | Reject]:
             stream = follower.tracked.stream
-            with self._connected() as connection:
+            with self._database.connected() as connection:
                 run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 (now,) = rows(
                     connection,
@@ -439,7 +439,7 @@ class Capture:
         """The table as it is now, all its columns, and those that are read."""
         stream = follower.tracked.stream
         place = named([(stream.namespace or "public", stream.name)])
-        tables, columns = self._tables(connection, [stream]), columns_of(connection, place)
+        tables, columns = self._database.tables(connection, [stream]), columns_of(connection, place)
         if stream.key not in tables:
             return follower.table, follower.columns, follower.columns
         readable = [column for column in columns[stream.key] if column.readable]
@@ -486,51 +486,3 @@ class Capture:
             replication, self._replication = self._replication, None
         if replication is not None:
             replication.close()
-
-    # -- connecting ----------------------------------------------------------------------------------------------------
-
-    def _tables(self, connection: Any, streams: Iterable[Stream]) -> dict[str, CapturedTable]:
-        place = named((stream.namespace or "public", stream.name) for stream in streams)
-        return captured_tables(connection, place, self._method.publication)
-
-    def _objects(self, connection: Any) -> ReplicationObjects:
-        return ReplicationObjects(connection, self._config, self._method.replication_slot, self._method.publication)
-
-    @contextmanager
-    def _connected(self) -> Iterator[Any]:
-        """A connection in autocommit mode; errors of PostgreSQL become ours."""
-        connection = self._config.connect()
-        try:
-            with self._translated():
-                yield connection
-        finally:
-            close(connection)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Errors of PostgreSQL become ours; a table that is altered while it is read is read again."""
-        try:
-            with self._config.translated():
-                yield
-        except ConfigError as error:
-            if error.fields.get("code") in ALTERED and "snapshot" in str(error):
-                raise TransientError(
-                    f"{self._config.place} lost the snapshot of the load: the connection that held it was cut",
-                    hint="Sync again: the load goes on with the parts that are missing.",
-                ) from error
-            if error.fields.get("code") in ALTERED:
-                raise TransientError(f"a table was altered while it was read: {error}", hint="Try again.") from error
-            raise
-
-    def _columns(self, connection: Any, stream: Stream) -> list[Column]:
-        tables = columns_of(connection, named([(stream.namespace or "public", stream.name)]))
-        columns = chosen(stream, [column for column in tables.get(stream.key, []) if column.readable])
-        if not columns:
-            raise denied_error(self._config.place, stream.key)
-        return columns
-
-
-def chosen(stream: Stream, columns: Sequence[Column]) -> list[Column]:
-    """The selected columns, and the key."""
-    names = {path[0] for path in [*stream.fields, *stream.primary_key]}
-    return [column for column in columns if column.column in names or not stream.fields]

@@ -20,6 +20,7 @@ from kitestring.errors import ConnectorError
 from kitestring.vendors.mysql import binlog_event
 from kitestring.vendors.mysql.connection import MysqlConfig
 from kitestring.vendors.mysql.session import Session
+from kitestring.vendors.sql_quoting import literal
 
 OFFSET_BITS = 40
 READ_BYTES = 1 << 20
@@ -37,8 +38,13 @@ PURGED = 1236
 """The code of the server for a place in the log that it has not."""
 
 
-def position_of(file: str, offset: int) -> int:
-    return int(file.rpartition(".")[2]) << OFFSET_BITS | offset
+def position_of(file: str, offset: int, shift: int = 0) -> int:
+    """`shift`: see `LogName`."""
+    return number_of(file) + shift << OFFSET_BITS | offset
+
+
+def number_of(file: str) -> int:
+    return int(file.rpartition(".")[2])
 
 
 def offset_of(position: int) -> int:
@@ -47,38 +53,43 @@ def offset_of(position: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LogName:
-    """The name of the log's files without their numbers. `digits`: of those."""
+    """The name of the log's files without their numbers. `digits`: of those. `shift`: what positions have in addition
+    to the numbers, so that they rise when the log is read on at another server, whose files have lower numbers."""
 
     base: str
     digits: int
+    shift: int = 0
 
     @classmethod
-    def of(cls, file: str) -> LogName:
+    def of(cls, file: str, shift: int = 0) -> LogName:
         base, _, number = file.rpartition(".")
-        return cls(base, len(number))
+        return cls(base, len(number), shift)
 
     def file(self, position: int) -> str:
-        return f"{self.base}.{position >> OFFSET_BITS:0{self.digits}}"
+        return f"{self.base}.{(position >> OFFSET_BITS) - self.shift:0{self.digits}}"
 
     def text(self, position: int) -> str:
         return f"{self.file(position)}:{offset_of(position)}"
 
 
 class Event(NamedTuple):
-    """An event. `begin` and `end`: its positions; `time`: in seconds since 1970."""
+    """An event. `begin` and `end`: its positions; `time`: in seconds since 1970; `server`: the number of the server
+    that wrote it first."""
 
     kind: int
     begin: int
     end: int
     time: int
     body: bytes
+    server: int = 0
 
 
 class Binlog:
-    """A session in which the server sends its log. Raises the errors of PyMySQL."""
+    """A session in which the server sends its log. Raises the errors of PyMySQL. `shift`: see `LogName`."""
 
-    def __init__(self, config: MysqlConfig) -> None:
+    def __init__(self, config: MysqlConfig, shift: int = 0) -> None:
         self._session: Session = config.open()
+        self._shift = shift
         self.name = LogName("", 6)
         try:
             # Both the names of MySQL 8.0.26 and later, and those of before and of MariaDB.
@@ -102,8 +113,31 @@ class Binlog:
 
     def start(self, file: str, offset: int) -> None:
         """Ask for the log from here on."""
-        self.name = LogName.of(file)
-        self._position = position_of(file, offset)
+        self.name = LogName.of(file, self._shift)
+        self._position = position_of(file, offset, self._shift)
+        self._dump(file, offset)
+
+    def find(self, gtid: str) -> tuple[str, int] | None:
+        """The file of MariaDB and the offset in it behind these transactions; None where its log does not have them.
+        No events can be read by this session after that."""
+        self._session.query(f"SET @slave_connect_state = {literal(gtid)}, @slave_gtid_strict_mode = 0")
+        try:
+            self._dump("", FIRST_OFFSET)
+            file = ""
+            for packet in self._packets():
+                _, kind, _, size, log_position, _ = binlog_event.HEADER.unpack_from(packet)
+                if kind == binlog_event.ROTATE:
+                    file, _ = binlog_event.rotation(packet[binlog_event.HEADER.size :])
+                elif kind == binlog_event.MARIADB_GTID:
+                    return file, log_position - size
+                elif kind == binlog_event.HEARTBEAT:  # there is nothing behind them yet
+                    return file, log_position
+        except pymysql.Error as error:
+            if error.args[0] != PURGED:
+                raise
+        return None
+
+    def _dump(self, file: str, offset: int) -> None:
         # Two replicas of one number would throw each other out.
         server_id = secrets.randbelow(2**31) + 2**31
         command = struct.pack("<IHI", offset, 0, server_id) + file.encode()
@@ -113,7 +147,7 @@ class Binlog:
         """The events from the start on. Heartbeats come while there is nothing else."""
         header, position = binlog_event.HEADER, self._position
         for packet in self._packets():
-            time, kind, _, size, log_position, flags = header.unpack_from(packet)
+            time, kind, server, size, log_position, flags = header.unpack_from(packet)
             if size != len(packet):
                 raise ConnectorError(f"the server sent an event of {len(packet)} bytes for one of {size}")
             if kind == binlog_event.FORMAT:
@@ -128,8 +162,8 @@ class Binlog:
             begin = position
             if kind == binlog_event.ROTATE:
                 file, offset = binlog_event.rotation(body)
-                self.name = LogName.of(file)
-                position = max(position, position_of(file, offset))
+                self.name = LogName.of(file, self._shift)
+                position = max(position, position_of(file, offset, self._shift))
             elif (
                 kind not in OUTSIDE
                 and log_position
@@ -137,7 +171,7 @@ class Binlog:
                 and (kind != binlog_event.FORMAT or offset_of(position) == FIRST_OFFSET)
             ):
                 position = moved(position, log_position)
-            yield Event(kind, begin, position, time, body)
+            yield Event(kind, begin, position, time, body, server)
 
     def _packets(self) -> Iterator[bytes]:
         """The events as they are sent, each without the mark before it."""

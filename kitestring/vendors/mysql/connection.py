@@ -30,10 +30,12 @@ SESSION = {
     "sql_mode": f"'{SQL_MODE}'",
     "time_zone": "'+00:00'",
     "lock_wait_timeout": "60",
+    "wait_timeout": "86400",
     "net_write_timeout": "3600",
     "net_read_timeout": "3600",
 }
-"""The settings of every session, whatever those of the server are."""
+"""The settings of every session, whatever those of the server are. A session may be idle for long: while the log is
+followed, rows are read by their keys at times only."""
 
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0, 23)}
 """The first versions in which a rename of tables survives a crash, and a column can be invisible."""
@@ -100,6 +102,11 @@ class MysqlConfig(Config):
         if isinstance(options.get("ssl_mode"), str):
             options["ssl_mode"] = {"mode": options["ssl_mode"]}
         return options
+
+    @property
+    def nulls_unfit(self) -> bool:
+        """Whether a value that its type does not hold is read as null, but in the key: else its row is rejected."""
+        return False
 
     @property
     def server_address(self) -> Place:

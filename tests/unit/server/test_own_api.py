@@ -231,6 +231,7 @@ def test_lists_of_connectors_show_what_each_declares_of_itself(client: TestClien
         facts = registry.connector(row["kind"], row["connector"]).facts()
         assert (row["category"], row["summary"], row["searchable"]) == (facts.category, facts.summary, facts.searchable)
     assert {row["connector"] for row in listed if row["searchable"]} >= {"milvus", "pgvector"}
+    assert {row["connector"] for row in listed if row["followsChanges"]} == {"mongodb", "mysql", "postgres"}
     definitions = client.post("/api/v1/source_definitions/list").json()["sourceDefinitions"]
     kinds = {definition["name"]: definition["sourceType"] for definition in definitions}
     assert (kinds["PostgreSQL"], kinds["Zendesk Support"]) == ("database", "api")

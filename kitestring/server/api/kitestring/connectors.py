@@ -36,6 +36,7 @@ def summary_of(definition: Definition, used: int = 0) -> dict[str, Any]:
         "icon": definition.icon,
         "searchable": definition.searchable,
         "browsable": definition.browsable,
+        "followsChanges": definition.follows_changes,
         "used": used,
     }
 

@@ -236,6 +236,7 @@ class ConnectorSummary(ResponseModel):
     icon: str
     searchable: bool
     browsable: bool
+    followsChanges: bool
     used: int
 
 

@@ -1,4 +1,4 @@
-"""Where a read of the log ends, and how a read that goes on shares its time between the log and loads of tables."""
+"""Where a read of a log ends, and how a read that goes on shares its time between the log and loads of tables."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ AT_ONCE = 0
 
 
 def end_of_log(
-    heartbeat: Callable[[], int], following: Following | None, follow_seconds: float, loads_wait: bool
+    end: Callable[[], int], following: Following | None, follow_seconds: float, loads_wait: bool
 ) -> Callable[[], int | None]:
-    """The position at which a read ends, None while it goes on. `heartbeat` writes into the log and returns its end."""
+    """The position at which a read ends, None while it goes on. `end` returns the end of the log; it may write a
+    message there first, so that an idle database confirms a new position once per read."""
     if following is None:
         follows_until = time.monotonic() + follow_seconds
-        return lambda: heartbeat() if time.monotonic() >= follows_until else None
+        return lambda: end() if time.monotonic() >= follows_until else None
+    is_over = following_limit(following, loads_wait)
+    end()
+    return lambda: AT_ONCE if is_over() else None
+
+
+def following_limit(following: Following, loads_wait: bool) -> Callable[[], bool]:
+    """Whether a read that follows a log is to end now. `loads_wait`: parts of a load come after it."""
     stop, until = following.stop, time.monotonic() + (LOG_S if loads_wait else following.seconds)
-    heartbeat()  # an idle database confirms a new position once per read
-    return lambda: AT_ONCE if stop.is_set() or time.monotonic() >= until else None
+    return lambda: stop.is_set() or time.monotonic() >= until
 
 
 def load_limit(following: Following | None, follows_others: bool) -> Callable[[], bool]:
