@@ -28,9 +28,11 @@ class FollowsChanges(Protocol):
     def refuse_to_follow(self) -> None:
         """`ConfigError` if it cannot with this configuration. Nothing is connected."""
 
-    def follow(self, following: Following) -> None:
+    def follow(self, following: Following | None) -> None:
         """The next read gives each change soon after it was committed. At its end it stops at the first place where
-        the next read can continue, however many changes wait behind that."""
+        the next read can continue, however many changes wait behind that.
+
+        None: no read follows. Until then `close` may leave open what the next read needs; now it is closed."""
 
 
 def follower(source: Source) -> FollowsChanges:

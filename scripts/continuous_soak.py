@@ -111,7 +111,10 @@ def soak(database: Database, folder: Path, minutes: float, changes: int, window_
     show(f"exit code {code}, rows that differ: {differ}, the last change after {last:.2f} s")
     show(f"PSS: first half median {statistics.median(early):.1f} MB, second half {statistics.median(half):.1f} MB")
     quantiles = statistics.quantiles(delays, n=20)
-    show(f"delay of {len(delays)} changes: median {statistics.median(delays):.2f} s, 95 % {quantiles[18]:.2f} s")
+    show(
+        f"delay of {len(delays)} changes: median {statistics.median(delays):.2f} s, 95 % {quantiles[18]:.2f} s, "
+        f"longest {max(delays):.2f} s"
+    )
     show((folder / "result").read_text()[-1500:])
     return 1 if differ or code else 0
 

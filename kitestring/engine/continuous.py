@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kitestring.backoff import backoff_s
-from kitestring.change_following import Following, follower
+from kitestring.change_following import Following, FollowsChanges, follower
 from kitestring.engine.progress import Progress
 from kitestring.engine.result import COUNTS, Result, Status, StreamResult
 from kitestring.errors import KitestringError, TransientError
@@ -54,12 +54,18 @@ class Continuous:
     def run(self, source: Source, progress: Progress, sync: Callable[[], Result]) -> Result:
         """Run windows of the source; `sync` runs one. Returns the sums. `ConfigError` if the source cannot follow."""
         source_of_changes = follower(source)
+        try:
+            return self._windows(source_of_changes, progress, sync)
+        finally:
+            source_of_changes.follow(None)
+
+    def _windows(self, source: FollowsChanges, progress: Progress, sync: Callable[[], Result]) -> Result:
         began, number, failures = time.monotonic(), 0, 0
         total: Result | None = None
         while True:
             at = time.monotonic()
             left_s = self.window_s if self.lasts_s is None else self.lasts_s - (at - began)
-            source_of_changes.follow(Following(max(0.0, min(self.window_s, left_s)), self.stop))
+            source.follow(Following(max(0.0, min(self.window_s, left_s)), self.stop))
             result = sync()
             number += 1
             total = Result(result.connection, {}, started_at=result.started_at) if total is None else total

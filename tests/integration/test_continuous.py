@@ -65,6 +65,30 @@ def test_it_ends_by_itself_after_its_time(captured: Any) -> None:
     assert running.windows
 
 
+SESSIONS = "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+
+
+def test_windows_use_one_connection_which_is_replaced_when_it_is_cut_and_closed_at_the_end(captured: Any) -> None:
+    def sessions() -> set[int]:
+        return {row["pid"] for row in captured.run(f"SELECT pid::int8 AS pid {SESSIONS} AND pid <> pg_backend_pid()")}
+
+    captured.run("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    running = Running(Captured(captured), window_s=0.5)
+    wait_for(lambda: len(running.windows) >= 2)
+    kept = wait_for(sessions)
+    number = len(running.windows)
+    wait_for(lambda: len(running.windows) >= number + 2)
+    assert kept & sessions(), "windows later, it is the same"
+    captured.run(f"SELECT pg_terminate_backend(pid) {SESSIONS} AND pid <> pg_backend_pid()")
+    captured.run("INSERT INTO t VALUES (2)")
+    wait_for(lambda: len(running.stored()) == 2)
+    number = len(running.windows)
+    wait_for(lambda: len(running.windows) >= number + 2)
+    result = running.end()
+    assert result.status is Status.succeeded, result.as_dict()
+    wait_for(lambda: not sessions())
+
+
 def limit_of_four_parts(following: Any, follows_others: bool) -> Callable[[], bool]:
     """By count and not by time."""
     parts = itertools.count()

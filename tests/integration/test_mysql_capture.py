@@ -398,6 +398,23 @@ def test_the_state_names_the_server_and_a_reset_log_is_lost(captured):
     assert sorted(row["id"] for row in captured.stored("kept")) == [1, 2]
 
 
+def test_the_log_of_a_sync_says_how_far_it_is_behind(captured, caplog):
+    database = captured.database
+    database.run("CREATE TABLE kept (id int PRIMARY KEY, body longtext)")
+    captured.sync("kept")
+    database.run(
+        "INSERT INTO kept VALUES (1, repeat('x', 500000))",
+        "FLUSH BINARY LOGS",
+        "INSERT INTO kept VALUES (2, repeat('x', 300000))",
+    )
+    with caplog.at_level("INFO", logger="kitestring.mysql"):
+        captured.sync("kept")
+        captured.sync("kept")
+    sizes = [record.behind_bytes for record in caplog.records if hasattr(record, "behind_bytes")]
+    assert 800_000 < sizes[0] < 900_000
+    assert sizes[1] < 10_000
+
+
 def followed(captured, table, seconds):
     """A source that follows the log, its partition for that, and the states."""
     states = captured.states.load("default")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ from mariadb_server import PASSWORD, USER, running
 from mysql_capturing import MysqlCaptured
 
 from kitestring.engine import Status
+from kitestring.sources.mysql.failover import states_at
+from kitestring.sources.mysql.log_server import LogServer
 from kitestring.types import GLOBAL
 
 pytestmark = pytest.mark.slow
@@ -52,6 +55,13 @@ def test_a_sync_goes_on_at_a_replica_and_not_at_a_primary_that_lacks_its_changes
     caught_up(primary, replica)
     replica.run("STOP SLAVE", "INSERT INTO t VALUES (4, 4)", "DELETE FROM t WHERE id = 2")
     captured.database = replica
+    # A transaction of another time is another one, though it has the same GTID: after a reset they are given again.
+    source, states = captured.source(), captured.states.load("default")
+    gtid, seconds = before["log"]["last"]
+    other = {**states, GLOBAL: {**before, "log": {**before["log"], "last": [gtid, seconds + 1]}}}
+    with closing(source.open()) as session:
+        assert states_at(LogServer(source, session), other) is other
+        assert states_at(LogServer(source, session), states) is not states
     result = captured.attempt("t")
     assert (result.status, result.streams[f"{primary.name}.t"].read) == (Status.succeeded, 3)
     captured.assert_equal("t")

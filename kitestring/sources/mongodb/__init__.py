@@ -368,7 +368,7 @@ class Mongodb(Source):
         if not self._captures:
             raise needs_capture(self.replication_method)
 
-    def follow(self, following: Following) -> None:
+    def follow(self, following: Following | None) -> None:
         self.refuse_to_follow()
         self._following = following
 

@@ -119,7 +119,7 @@ class Mysql(MysqlConfig, SqlSource, Source):
         if self._capture is None:
             raise needs_capture(self.replication_method.method)
 
-    def follow(self, following: Following) -> None:
+    def follow(self, following: Following | None) -> None:
         self.refuse_to_follow()
         assert self._capture is not None
         self._capture.following = following

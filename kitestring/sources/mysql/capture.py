@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -160,6 +160,9 @@ class Capture:
                     window = positions.window(stream.key)
                     windows[stream.key] = [window.low, window.first, window.last]
                     notes[stream.key] = positions.note(stream.key)
+            if (low := positions.least()) is not None and not errors:
+                size = server.bytes_after(low)
+                log.info("the log has %.1f MB since the last sync", size / 1e6, extra={"behind_bytes": size})
             moment = self._snapshot_at(server) if plans else None
         self._failed.update(errors)
         if moment is not None:
@@ -191,7 +194,7 @@ class Capture:
             "refused": errors,
             "loading": [stream.key for stream, _ in plans if stream.key not in windows],
             "lows": {stream.key: positions.low(stream.key) for stream in streams},
-            "moment": [moment.position, moment.end.gtid] if moment is not None else None,
+            "shared": positions.shared,
         }
         yield Partition(tuple(streams), key="log", data=data, order=1)
 
@@ -302,6 +305,7 @@ class Capture:
                 charsets=server.charsets(),
                 folds_names=server.folds_names,
                 gtid=server.gtid_at(binlog.name.file(start), offset_of(start)),
+                last=last_transaction(start, [states.get(GLOBAL, {}), partition.data["shared"]]),
             )
             self._tracked = tracked = {key: follower.tracked for key, follower in followed.items()}
             identity = server.identity()
@@ -309,6 +313,7 @@ class Capture:
 
             def log_place(position: int) -> State:
                 place = {"base": binlog.name.base, "gtid": changes.gtid, "server": identity, "position": position}
+                place |= {"last": changes.last} if changes.last else {}
                 return {"log": {**place, **self._log_place}}
 
             loads_wait, follow_seconds = bool(partition.data["loading"]), self._method.follow_seconds
@@ -455,6 +460,12 @@ class Capture:
             binlog, self._binlog = self._binlog, None
         if binlog is not None:
             binlog.close()
+
+
+def last_transaction(position: int, states: Iterable[State]) -> Sequence[Any]:
+    """The last transaction before a position, if one of these states of the log has it."""
+    logs = [state["log"] for state in states if state.get("position") == position and "log" in state]
+    return next((log["last"] for log in logs if "last" in log), ())
 
 
 def altered_meanwhile(stream: str, error: KitestringError) -> TransientError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -49,7 +49,7 @@ class Prepared:
 
 class ChangeLog:
     """Reads the log of a server. `refresh` gives a stream's table as it is now. `gtid`: those of everything before the
-    start."""
+    start; `last`: the last transaction before it."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class ChangeLog:
         charsets: Mapping[int, str],
         folds_names: bool,
         gtid: str = "",
+        last: Sequence[Any] = (),
     ) -> None:
         self._binlog = binlog
         self._refresh = refresh
@@ -73,7 +74,7 @@ class ChangeLog:
         self._tables: dict[int, TableMap] = {}
         self._runs: dict[int, Run | None] = {}
         self._bytes = self._events = 0
-        self._gtids = GtidPosition(of_mariadb, gtid)
+        self._gtids = GtidPosition(of_mariadb, gtid, last)
         self._prepared: dict[str, Prepared] = {}
         self._preparing: Prepared | None = None
         self._begin = 0
@@ -81,6 +82,8 @@ class ChangeLog:
         self._touched: set[str] = set()
         self.gtid = gtid
         """The GTIDs of everything before the position that was reached last."""
+        self.last = list(last)
+        """The last transaction before that position, see `GtidPosition`."""
 
     def events(self, end: Callable[[], int | None]) -> Iterator[Event]:
         """All events up to a position: `end` gives it as soon as it is known, None before that. While it is not known,
@@ -194,6 +197,7 @@ class ChangeLog:
         """The position from which the log is read again: before the first transaction that is only prepared."""
         first = min(self._prepared.values(), key=lambda prepared: prepared.position, default=None)
         self.gtid = self._gtids.text if first is None else first.gtid
+        self.last = self._gtids.last if first is None else []
         return position if first is None else first.position
 
     def _take_statement(self, event: LogEvent, is_open: bool) -> Generator[Event, None, bool]:

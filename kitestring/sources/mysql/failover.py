@@ -15,18 +15,21 @@ def states_at(server: LogServer, states: States) -> States:
     """The states with the position that they have in the log of this server, which gets its `shift`.
 
     As they are, where the server has their position. Also where it has not, and cannot go on from their GTIDs: it is
-    MySQL, its log does not have them, or a load was not complete. Then the streams are lost. A stream that failed
+    MySQL, its log does not have them (the last of them with its time), a load was not complete, or it is the same
+    server, whose log was reset. Then the streams are lost. A stream that failed
     before is lost, too: only the position that all streams share has its GTIDs.
     """
     shared = states.get(GLOBAL, {})
     position, place = shared.get("position"), shared.get("log", {})
     server.shift = place.get("shift", 0)
-    gtid = place.get("gtid", "")
-    if position is None or not server.is_mariadb or "-?-" in gtid or not gtid or not server.loss(position, place):
+    gtid, last = place.get("gtid", ""), place.get("last", ())
+    if position is None or not server.is_mariadb or not gtid or not last or not server.loss(position, place):
+        return states
+    if place.get("server", "") in ("", server.identity()):
         return states
     if any(states.get(key, {}).get("last", 0) > position for key in shared.get("streams", ())):
         return states
-    behind = server.find(gtid)
+    behind = server.find(gtid, last)
     if behind is None:
         return states
     file, offset = behind
@@ -40,5 +43,6 @@ def states_at(server: LogServer, states: States) -> States:
         offset,
         gtid,
     )
-    place = {**place, "base": LogName.of(file).base, "position": position, "shift": server.shift, "floor": position}
+    moved = {"base": LogName.of(file).base, "server": server.identity(), "position": position}
+    place = {**place, **moved, "shift": server.shift, "floor": position}
     return {**states, GLOBAL: {**shared, "position": position, "log": place}}

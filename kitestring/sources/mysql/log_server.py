@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitestring.errors import ConfigError
+from kitestring.sources.mysql.gtid_position import GtidPosition
 from kitestring.vendors.mysql import MysqlConfig, server_of
-from kitestring.vendors.mysql.binlog import Binlog, LogName, offset_of, position_of
+from kitestring.vendors.mysql.binlog import FIRST_OFFSET, Binlog, LogName, offset_of, position_of
+from kitestring.vendors.mysql.binlog_event import MARIADB_GTID
 from kitestring.vendors.sql_quoting import literal
 
 if TYPE_CHECKING:
@@ -161,8 +163,9 @@ class LogServer:
         return ",".join(sorted(names(gtid)))
 
     def identity(self) -> str:
-        """What names the server, whatever its address; empty where it has no such name."""
-        return "" if self.is_mariadb else self.variable("server_uuid")
+        """What names the server, whatever its address. MariaDB has only a number, which is unique among a server and
+        its replicas."""
+        return self.variable("server_id" if self.is_mariadb else "server_uuid")
 
     def files(self) -> dict[str, int]:
         """The files of the log with their sizes."""
@@ -174,6 +177,15 @@ class LogServer:
             if error.args and error.args[0] in DENIED:
                 raise self.denied("see the files of the binary log") from error
             raise
+
+    def bytes_after(self, position: int) -> int:
+        """The size of the log from a position on."""
+        files = self.files()
+        return sum(
+            size - (offset_of(position) if position_of(file, 0, self.shift) <= position else 0)
+            for file, size in files.items()
+            if position_of(file, size, self.shift) >= position
+        )
 
     def loss(self, position: int, state: Mapping[str, Any]) -> str:
         """Why the log from a position on is not there; empty where it is. `state`: what is kept of the server."""
@@ -201,12 +213,27 @@ class LogServer:
                 return f"it does not know the transaction {gtid}: it was reset, or it is another server"
         return ""
 
-    def find(self, gtid: str) -> tuple[str, int] | None:
+    def find(self, gtid: str, last: Sequence[Any]) -> tuple[str, int] | None:
         """The file of MariaDB's log and the offset in it with exactly these transactions before it; None where there
-        is none."""
+        is none. `last`: the last of them, see `GtidPosition`."""
         with closing(Binlog(self.config)) as binlog:
             end = binlog.find(gtid)
-        return end if end is not None and sequences(self.gtid_at(*end)) == sequences(gtid) else None
+        if end is None or sequences(self.gtid_at(*end)) != sequences(gtid):
+            return None
+        files = list(self.files())
+        before = files[max(0, files.index(end[0]) - 1)]
+        with closing(Binlog(self.config)) as binlog:  # where the file of the end begins with it
+            binlog.start(before, FIRST_OFFSET)
+            gtids = GtidPosition(True, "")
+            for event in binlog.events():
+                if event.kind == MARIADB_GTID:
+                    gtids.begin(event)
+                    gtids.commit()
+                    if gtids.last == list(last):
+                        return end
+                if event.end >= position_of(*end):
+                    return None
+        return None
 
     def lost(self, what: str, position: int, stream: str = "") -> ConfigError:
         """The log that a connection needs is gone. Nothing is loaded again before the user decides."""

@@ -125,7 +125,7 @@ class Postgres(PostgresConfig, Source):
 
     def discover(self) -> Catalog:
         """Tables, views, materialized views and foreign tables that the user may read."""
-        with self._connected() as connection:
+        with self._connected() if self._capture is None else self._capture.database.in_transaction() as connection:
             tables = columns_of(connection, in_schemas(self.schemas))
             values = existing_values(connection, [c for columns in tables.values() for c in columns])
             by_xmin = readable_tables(connection, in_schemas(self.schemas)) if self._by_xmin else set()
@@ -223,10 +223,10 @@ class Postgres(PostgresConfig, Source):
         if self._capture is None:
             raise needs_capture(self.replication_method.method)
 
-    def follow(self, following: Following) -> None:
+    def follow(self, following: Following | None) -> None:
         self.refuse_to_follow()
         assert self._capture is not None
-        self._capture.following = following
+        self._capture.follow(following)
 
     def max_delay_s(self) -> float | None:
         method = self.replication_method

@@ -77,7 +77,7 @@ class Capture:
         self._config = config
         self._method = method
         self._errors = LostChanges(config.place, method)
-        self._database = CapturedDatabase(config, method)
+        self.database = CapturedDatabase(config, method)
         self._lock = threading.Lock()
         self._snapshot = LoadSnapshot(config, method)
         self._replication: Replication | None = None
@@ -90,14 +90,14 @@ class Capture:
     # -- the slot, for those who watch it ------------------------------------------------------------------------------
 
     def slot_report(self) -> SlotReport:
-        with self._database.connected() as connection:
-            return self._database.objects(connection).report(self._snapshot.created_slot)
+        with self.database.connected() as connection:
+            return self.database.objects(connection).report(self._snapshot.created_slot)
 
     def drop_slot(self) -> list[str]:
         """Drop the slot and our own publication; what was dropped. The hint of an error has the SQL."""
         try:
-            with self._database.connected() as connection:
-                return self._database.objects(connection).drop_all(SLOT_FREE_S)
+            with self.database.connected() as connection:
+                return self.database.objects(connection).drop_all(SLOT_FREE_S)
         except TransientError:
             raise
         except KitestringError as error:
@@ -111,8 +111,8 @@ class Capture:
 
     def check(self, tables: Mapping[str, CapturedTable]) -> None:
         """`ConfigError` where changes cannot be captured; what is only risky is logged. Nothing is created."""
-        with self._database.connected() as connection:
-            objects = self._database.objects(connection)
+        with self.database.connected() as connection:
+            objects = self.database.objects(connection)
             objects.check_server()
             objects.warn_of_unlimited_log()
             refused = objects.publish([table for table in tables.values() if not table.obstacle], create=False)
@@ -153,11 +153,11 @@ class Capture:
         self._failed = set()
         windows: dict[str, list[int]] = {}
         planned: dict[str, Mapping[str, Any]] = {}
-        with self._database.connected() as connection:
-            objects = self._database.objects(connection)
+        with self.database.connected() as connection:
+            objects = self.database.objects(connection)
             objects.check_server()
             self._check_identity(positions)
-            tables = self._database.tables(connection, streams)
+            tables = self.database.tables(connection, streams)
             errors = {stream.key: refusal(self._config.place, stream, tables) for stream in streams}
             live = [stream for stream in streams if errors[stream.key] is None]
             begun_tables = [tables[stream.key] for stream in live if positions.low(stream.key) is not None]
@@ -168,7 +168,7 @@ class Capture:
             live = [stream for stream in live if errors[stream.key] is None]
             if live:
                 errors |= objects.publish([tables[stream.key] for stream in live])
-                tables |= self._database.tables(connection, live)
+                tables |= self.database.tables(connection, live)
             confirmed = self._slot_position(objects, positions, bool(live))
             for stream in live:
                 if (
@@ -272,11 +272,10 @@ class Capture:
         if stream.key in self._failed:
             return
         try:
-            with self._database.connected() as connection:
-                run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with self.database.in_transaction() as connection:
                 run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
                 if data["from"] is None or part_exists(connection, data["part"]):
-                    columns = self._database.columns(connection, stream)
+                    columns = self.database.columns(connection, stream)
                     yield from rows_in(connection, stream, columns, data["from"] or f"{table_of(stream)} AS t", data)
         except TransientError:
             raise
@@ -297,9 +296,9 @@ class Capture:
             yield Failed(key, error)
         planned = {key: bounds for key, bounds in partition.data["windows"].items() if key not in self._failed}
         windows = windows_at(states.get(GLOBAL, {}), planned)
-        with self._database.connected() as connection:
+        with self.database.connected() as connection:
             run(connection, f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
-            objects = self._database.objects(connection)
+            objects = self.database.objects(connection)
             streams = [stream for stream in partition.streams if stream.key in windows]
             followed: dict[str, Followed] = {}
             for stream in streams:
@@ -321,7 +320,7 @@ class Capture:
                 convert=lambda table, column, texts: converted(
                     connection, column, table.columns[column.column].type, texts
                 ),
-                translated=self._database.translated,
+                translated=self.database.translated,
             )
             self._tracked = tracked = {key: follower.tracked for key, follower in followed.items()}
             for key, sentences in partition.data["doubts"].items():
@@ -341,15 +340,15 @@ class Capture:
 
     def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
         """See `source.GoesOnAfterRefresh`."""
-        with self._database.connected() as connection:
-            objects = self._database.objects(connection)
+        with self.database.connected() as connection:
+            objects = self.database.objects(connection)
             objects.check_server()
-            tables = self._database.tables(connection, streams)
+            tables = self.database.tables(connection, streams)
             errors = [refusal(self._config.place, stream, tables) for stream in streams]
             errors += objects.publish([tables[stream.key] for stream in streams if stream.key in tables]).values()
             for error in filter(None, errors):
                 raise error
-            tables = self._database.tables(connection, streams)
+            tables = self.database.tables(connection, streams)
             slot = objects.status()
             if slot is not None and slot.is_lost:
                 log.warning("%s: the slot %s is lost; a new one is created", self._config.place, slot.name)
@@ -361,8 +360,8 @@ class Capture:
             refreshed = RefreshedState(low, tables, replication.identity(), states)
 
         def after(complete: Collection[str]) -> States:
-            with self._database.connected() as connection:
-                return refreshed.after(self._database.objects(connection).written(), complete)
+            with self.database.connected() as connection:
+                return refreshed.after(self.database.objects(connection).written(), complete)
 
         return after
 
@@ -386,11 +385,11 @@ class Capture:
                 yield Altered(key, schema, reason, table.note())
 
     def _follow(self, connection: Any, stream: Stream, window: Window) -> Followed:
-        table = self._database.tables(connection, [stream]).get(stream.key)
+        table = self.database.tables(connection, [stream]).get(stream.key)
         if table is None:
             raise ConfigError(f"the table {stream.key} was dropped while it was loaded", hint="Sync again.")
         tracked = Tracked(stream, window, lambda keys: keys, lambda: ())
-        follower = Followed(tracked, table, self._database.columns(connection, stream))
+        follower = Followed(tracked, table, self.database.columns(connection, stream))
         tracked.read_keys = self._reader(connection, follower)
         tracked.read_all = self._whole_table(follower)
         return follower
@@ -400,7 +399,7 @@ class Capture:
         from adbc_driver_manager import dbapi
 
         def read(keys: pa.Table) -> pa.Table:
-            with self._database.translated():
+            with self.database.translated():
                 try:
                     present, rejects = read_keys(connection, follower.table, follower.columns, keys)
                 except dbapi.Error as error:
@@ -420,8 +419,7 @@ class Capture:
     def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
         def read() -> Iterator[Batch | Reject]:
             stream = follower.tracked.stream
-            with self._database.connected() as connection:
-                run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with self.database.in_transaction() as connection:
                 (now,) = rows(
                     connection,
                     "SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now, "
@@ -439,7 +437,7 @@ class Capture:
         """The table as it is now, all its columns, and those that are read."""
         stream = follower.tracked.stream
         place = named([(stream.namespace or "public", stream.name)])
-        tables, columns = self._database.tables(connection, [stream]), columns_of(connection, place)
+        tables, columns = self.database.tables(connection, [stream]), columns_of(connection, place)
         if stream.key not in tables:
             return follower.table, follower.columns, follower.columns
         readable = [column for column in columns[stream.key] if column.readable]
@@ -479,6 +477,12 @@ class Capture:
             replication = self._replication
         if replication is not None and position is not None and GLOBAL in states:
             replication.confirm(position)
+
+    def follow(self, following: Following | None) -> None:
+        """See `FollowsChanges`."""
+        self.following, self.database.idle.keeps = following, following is not None
+        if following is None:
+            self.database.idle.close()
 
     def close(self) -> None:
         self._snapshot.close()

@@ -10,10 +10,11 @@ from kitestring.errors import ConfigError, TransientError
 from kitestring.sources.postgres.captured_table import CapturedTable, captured_tables, named
 from kitestring.sources.postgres.catalog import columns_of, denied_error
 from kitestring.sources.postgres.columns import Column
+from kitestring.sources.postgres.idle_connection import IdleConnection
 from kitestring.sources.postgres.replication_method import ChangeDataCapture
 from kitestring.sources.postgres.slot import ReplicationObjects
 from kitestring.types import Stream
-from kitestring.vendors.postgres import PostgresConfig, close
+from kitestring.vendors.postgres import PostgresConfig, close, run
 
 ALTERED = ("42703", "42P01", "42704")
 """Codes for a column, a table or a type that is no longer there: the catalog was read before it was dropped."""
@@ -25,6 +26,7 @@ class CapturedDatabase:
     def __init__(self, config: PostgresConfig, method: ChangeDataCapture) -> None:
         self._config = config
         self._method = method
+        self.idle = IdleConnection(config.connect)
 
     def tables(self, connection: Any, streams: Iterable[Stream]) -> dict[str, CapturedTable]:
         place = named((stream.namespace or "public", stream.name) for stream in streams)
@@ -36,12 +38,22 @@ class CapturedDatabase:
     @contextmanager
     def connected(self) -> Iterator[Any]:
         """A connection in autocommit mode; errors of PostgreSQL become ours."""
-        connection = self._config.connect()
+        connection = self.idle.take()
         try:
             with self.translated():
                 yield connection
-        finally:
+        except BaseException:
             close(connection)
+            raise
+        self.idle.give_back(connection)
+
+    @contextmanager
+    def in_transaction(self) -> Iterator[Any]:
+        """The same in a transaction that only reads, with one snapshot."""
+        with self.connected() as connection:
+            run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+            run(connection, "COMMIT")
 
     @contextmanager
     def translated(self) -> Iterator[None]:
