@@ -12,7 +12,7 @@ import pytest
 
 from kitestring.server.auth import password
 
-pytest_plugins = ["integration.mariadb_server", "integration.mongodb_server", "integration.postgres_server"]
+pytest_plugins = [f"integration.{name}_server" for name in ("clickhouse", "mariadb", "mongodb", "postgres")]
 TESTS = Path(__file__).parent
 SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
 PRODUCTION_HASH = (password.PASSES, password.MEMORY_KIB, password.LANES)

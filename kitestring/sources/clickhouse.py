@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,18 +16,15 @@ from kitestring.source import Source
 from kitestring.sql.source import SqlSource, TableReader
 from kitestring.sql.source_table import RowRange, SqlColumn, SqlTable
 from kitestring.types import Reject
+from kitestring.vendors.clickhouse import ArrowBody, quoted
 from kitestring.vendors.ssh_tunnel import asks_for_no_tunnel
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from kitestring.http import Session
-    from kitestring.http.message import Response
 
 BATCH_ROWS = 50_000
-END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-"""The last bytes of a complete Arrow stream. https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format"""
-
 COLUMNS = """
 SELECT c.table, c.name, c.type FROM system.columns c
 JOIN system.tables t ON t.database = c.database AND t.name = c.table
@@ -169,7 +165,7 @@ class ClickhouseReader(TableReader):
         response = self.http.request(
             "POST", self.url, params=settings, headers=self.headers, body=query.encode(), stream=True
         )
-        body = ResponseBody(response)
+        body = ArrowBody(response)
         try:
             with pa.ipc.open_stream(body) as stream:
                 for batch in stream:
@@ -180,38 +176,6 @@ class ClickhouseReader(TableReader):
             raise TransientError(f"{self.url} answered no complete Arrow stream: {error}") from error
         finally:
             response.close()
-
-
-class ResponseBody(io.RawIOBase):
-    """The body of a response as a file."""
-
-    def __init__(self, response: Response) -> None:
-        self._response = response
-        self._chunks = response.chunks()
-        self._rest = b""
-        self._tail = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk
-            self._tail = (self._tail + chunk)[-len(END_OF_STREAM) :]
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def require_end(self) -> None:
-        """`TransientError` if the answer ended before the end of its Arrow stream."""
-        for chunk in self._chunks:
-            self._tail = (self._tail + chunk)[-len(END_OF_STREAM) :]
-        if self._tail != END_OF_STREAM:
-            raise TransientError(f"{self._response.request_line} broke off before the end of its rows")
 
 
 def column_of(name: str, type_: str) -> SqlColumn:
@@ -254,8 +218,3 @@ def text_of(value: Any) -> str:
         moment = value.astimezone(dt.UTC) if value.tzinfo else value
         return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
     return str(value)
-
-
-def quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
-    return f"`{escaped}`"

@@ -163,6 +163,34 @@ class Connection(ABC):
         """Create the index that a search of rows by these parts of a key needs, if the vendor needs one (`Part.key` has
         the expressions). Called before such a search. Default: do nothing."""
 
+    def delete_rows(self, table: StoredTable, incoming: str, conditions: Sequence[str]) -> int:
+        """Delete the rows for which any staged row meets one of these disjoint conditions; returns how many. In a
+        transaction."""
+        return sum(self.changed(self.dialect.delete(table.reference, incoming, test)) for test in conditions)
+
+    def update_rows(self, table: StoredTable, column: str, value: str, incoming: str, conditions: Sequence[str]) -> int:
+        """Set a column in these rows to an expression over `incoming`; returns how many. In a transaction."""
+        assignment = f"{self.dialect.quoted(column)} = {value}"
+        updates = (self.dialect.update(table.reference, assignment, incoming, test) for test in conditions)
+        return sum(map(self.changed, updates))
+
+    def fill_rows(self, table: StoredTable, column: str, value: str, incoming: str) -> int:
+        """Set a column in every row that has null there, to an expression over the one staged row; returns in how many.
+        In a transaction."""
+        return self.update_rows(table, column, value, incoming, [f"kept.{self.dialect.quoted(column)} IS NULL"])
+
+    def set_column(self, table: StoredTable, column: str, value: str) -> None:
+        """Set a column in every row to an expression over the columns of the row."""
+        self.rows(f"UPDATE {table.reference} SET {self.dialect.quoted(column)} = {value}")  # noqa: S608 - quoted
+
+    def delete_all(self, table: StoredTable) -> int:
+        """Delete every row; returns how many there were."""
+        return self.changed(f"DELETE FROM {table.reference}")  # noqa: S608 - quoted
+
+    def create_temporary(self, name: str, query: str) -> None:
+        """Create a table with the rows of a query, which lasts as long as the connection at most."""
+        self.rows(f"CREATE TEMPORARY TABLE {name} AS {query}")
+
     def merge(self, merge: Merge) -> MergeCounts:
         """Write the staged rows into a table and replace the rows with the same keys. In a transaction.
 

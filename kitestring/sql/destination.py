@@ -227,9 +227,7 @@ class SqlDestination(ReadsTables, Destination):
             filled = table.fit(rows, (), {})
             with connection.staged(columns_of(rows.columns)) as incoming, connection.transaction():
                 for column, filling in filled.items():
-                    name = self.dialect.quoted(column)
-                    assignment, empty = f"{name} = {filling.value}", f"kept.{name} IS NULL"
-                    connection.changed(self.dialect.update(table.reference, assignment, incoming, empty))
+                    connection.fill_rows(table, column, filling.value, incoming)
 
     # -- deletions -----------------------------------------------------------------------------------------------------
 
@@ -246,8 +244,7 @@ class SqlDestination(ReadsTables, Destination):
             connection.index(table, key_rows.parts)
             with connection.staged(key_rows.rows) as incoming, connection.transaction():
                 matched, rows = self._matched(table, incoming, key_rows, mark)
-                for condition in conditions(key_rows.parts):
-                    connection.changed(self.dialect.delete(table.reference, incoming, condition))
+                connection.delete_rows(table, incoming, conditions(key_rows.parts))
         return receipt_of(len(keys), matched, rows)
 
     def mark(self, stream: Stream, keys: Mapping[tuple[Any, ...], Any]) -> Receipt:
@@ -269,9 +266,8 @@ class SqlDestination(ReadsTables, Destination):
             connection.index(table, key_rows.parts)
             with connection.staged(staged) as incoming, connection.transaction():
                 matched, rows = self._matched(table, incoming, key_rows, column)
-                for condition in conditions(key_rows.parts):
-                    unmarked = f"{condition} AND kept.{name} IS NULL"
-                    connection.changed(self.dialect.update(table.reference, f"{name} = {value}", incoming, unmarked))
+                unmarked = [f"{condition} AND kept.{name} IS NULL" for condition in conditions(key_rows.parts)]
+                connection.update_rows(table, column, value, incoming, unmarked)
         return receipt_of(len(keys), matched, rows)
 
     def _marks(self, stream: Stream, times: Sequence[Any]) -> pa.Table:
@@ -302,15 +298,12 @@ class SqlDestination(ReadsTables, Destination):
             if not table.exists:
                 return Receipt()
             if stream.write.deletes != "mark":
-                return Receipt(deleted=connection.changed(f"DELETE FROM {table.reference}"))  # noqa: S608 - quoted
+                return Receipt(deleted=connection.delete_all(table))
             marks = self._marks(stream, [deleted_at])
             (filling,) = table.fit(marks, (), {}).values()
-            name = self.dialect.quoted(table.fields[DELETED_AT])
+            column = table.fields[DELETED_AT]
             with connection.staged(columns_of(marks.columns)) as incoming, connection.transaction():
-                update = self.dialect.update(
-                    table.reference, f"{name} = {filling.value}", incoming, f"kept.{name} IS NULL"
-                )
-                return Receipt(deleted=connection.changed(update))
+                return Receipt(deleted=connection.fill_rows(table, column, filling.value, incoming))
 
     def key_listing(self, stream: Stream) -> KeyListing:
         return TableListing(

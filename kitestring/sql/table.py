@@ -280,7 +280,7 @@ class Table(StoredTable):
         """Create and fill the column with the kinds of a key's values, for the existing rows. It is valid once the note
         says so; if this is interrupted, it is repeated."""
         key_column = self.dialect.key_column(column)
-        name, value = self.dialect.quoted(key_column), self.dialect.quoted(column)
+        value = self.dialect.quoted(column)
         if key_column not in self.columns:
             self.connection.grow(self, {key_column: TEXT}, {})
             self.columns[key_column] = TEXT
@@ -293,11 +293,11 @@ class Table(StoredTable):
         elif before <= PLAIN_KINDS:
             filling = self.dialect.converted(value, present, TEXT)
         else:
-            self._fill_by_value(column, name)
+            self._fill_by_value(column, key_column)
             return
-        self.connection.rows(f"UPDATE {self.reference} SET {name} = {filling}")  # noqa: S608 - quoted
+        self.connection.set_column(self, key_column, filling)
 
-    def _fill_by_value(self, column: str, name: str) -> None:
+    def _fill_by_value(self, column: str, key_column: str) -> None:
         """The same for types whose text in SQL differs from `entry`."""
         import pyarrow as pa
 
@@ -306,7 +306,7 @@ class Table(StoredTable):
         key_value = f"kept.{self.dialect.quoted(column)}"
         with self.connection.staged(pa.table({"c0": values, "c1": entries})) as incoming, self.connection.transaction():
             same = self.dialect.same(key_value, "incoming.c0", nullable=False)
-            self.connection.rows(self.dialect.update(self.reference, f"{name} = incoming.c1", incoming, same))
+            self.connection.update_rows(self, key_column, "incoming.c1", incoming, [same])
 
     def part(self, path: tuple[str, ...], incoming: str, nullable: bool, entries: str | None, kind: str = "") -> Part:
         """A part of the primary key with this incoming side."""

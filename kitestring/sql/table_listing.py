@@ -74,9 +74,10 @@ class TableListing(KeyListing):
         held = int(self.connection.rows(f"SELECT count(*) FROM {table.reference} AS kept WHERE {live}")[0][0])  # noqa: S608 - quoted
         values = ", ".join(f"{part.key()} AS c{n}" for n, part in enumerate(parts))
         same = " AND ".join(f"listed.c{n} = {part.key()}" for n, part in enumerate(parts))
-        self.connection.rows(
-            f"CREATE TEMPORARY TABLE {self.missing} AS SELECT DISTINCT {values} FROM {table.reference} AS kept "  # noqa: S608 - quoted
-            f"LEFT JOIN {self.listed} AS listed ON {same} WHERE listed.c0 IS NULL AND {live}"
+        self.connection.create_temporary(
+            self.missing,
+            f"SELECT DISTINCT {values} FROM {table.reference} AS kept "  # noqa: S608 - quoted
+            f"LEFT JOIN {self.listed} AS listed ON {same} WHERE listed.c0 IS NULL AND {live}",
         )
         self.missing_count = int(self.connection.rows(f"SELECT count(*) FROM {self.missing}")[0][0])  # noqa: S608 - ours
         return held, self.missing_count
@@ -100,23 +101,23 @@ class TableListing(KeyListing):
         )
         if self.stream.write.deletes != "mark":
             with connection.transaction():
-                rows = connection.changed(dialect.delete(table.reference, self.missing, same))
+                rows = connection.delete_rows(table, self.missing, [same])
         else:
             marks = self.mark_times(deleted_at)
             (filling,) = table.fit(marks, (), {}).values()
-            name = quoted(table.fields[DELETED_AT])
+            column = table.fields[DELETED_AT]
+            name = quoted(column)
             with connection.staged(marks.rename_columns(["c0"])) as incoming:
                 connection.rows(f"DROP TABLE IF EXISTS {self.timed}")
-                connection.rows(
-                    f"CREATE TEMPORARY TABLE {self.timed} AS SELECT missing.*, incoming.c0 AS deleted_at "  # noqa: S608 - ours
-                    f"FROM {self.missing} AS missing, {incoming} AS incoming"
+                connection.create_temporary(
+                    self.timed,
+                    "SELECT missing.*, incoming.c0 AS deleted_at "  # noqa: S608 - ours
+                    f"FROM {self.missing} AS missing, {incoming} AS incoming",
                 )
             value = filling._replace(source="incoming.deleted_at").value
             with connection.transaction():
-                update = dialect.update(
-                    table.reference, f"{name} = {value}", self.timed, f"{same} AND kept.{name} IS NULL"
-                )
-                rows = connection.changed(update)
+                unmarked = f"{same} AND kept.{name} IS NULL"
+                rows = connection.update_rows(table, column, value, self.timed, [unmarked])
         deleted = min(rows, self.missing_count)
         return Receipt(deleted=deleted, unchanged=self.missing_count - deleted, replaced=rows - deleted)
 
@@ -145,8 +146,9 @@ class TableListing(KeyListing):
         kinds = tuple(f"{part.kind} {bool(part.entries)}" for part in parts)
         if self.kinds is None:
             values = ", ".join(f"{part.key()} AS c{n}" for n, part in enumerate(parts))
-            self.connection.rows(
-                f"CREATE TEMPORARY TABLE {self.listed} AS SELECT {values} FROM {table.reference} AS kept WHERE 1 = 0"  # noqa: S608 - quoted
+            self.connection.create_temporary(
+                self.listed,
+                f"SELECT {values} FROM {table.reference} AS kept WHERE 1 = 0",  # noqa: S608 - quoted
             )
             self.kinds = kinds
         elif self.kinds != kinds:

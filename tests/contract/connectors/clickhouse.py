@@ -1,8 +1,10 @@
-"""ClickHouse keeps the contract of sources: the real engine behind a stand-in of its HTTP interface."""
+"""ClickHouse keeps the contracts of sources and of SQL destinations: the real engine behind a stand-in of its HTTP
+interface."""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +12,20 @@ from typing import Any, ClassVar
 
 import pytest
 
+from kitestring import json_codec
 from kitestring.batch import Batch
+from kitestring.destination import Destination
 from kitestring.errors import KitestringError, TransientError
 from kitestring.source import Source
 from kitestring.sources.clickhouse import Clickhouse
-from kitestring.testing.contract import SourceContract
-from kitestring.types import Stream
+from kitestring.testing.contract import SourceContract, SqlContract
+from kitestring.types import Record, Stream
+
+numbers = itertools.count()
+SYSTEM = {"system", "information_schema", "INFORMATION_SCHEMA", "default"}
 
 
-class TestClickhouse(SourceContract):
+class TestClickhouseSource(SourceContract):
     server: ClassVar[Any]
 
     @pytest.fixture(autouse=True, scope="class")
@@ -75,3 +82,58 @@ class TestClickhouse(SourceContract):
         with pytest.raises(KitestringError, match="Authentication failed") as caught:
             source.check()
         assert "not the secret" not in str(caught.value)
+
+
+class TestClickhouse(SqlContract):
+    types: ClassVar[dict[str, str]] = {
+        "id": "Nullable(Int64)",
+        "text": "Nullable(String)",
+        "number": "Nullable(Float64)",
+        "flag": "Nullable(Bool)",
+        "at": "Nullable(DateTime64(6, 'UTC'))",
+        "nested": "Nullable(String)",
+        "tags": "Nullable(String)",
+    }
+    widened = ("Nullable(Int64)", "Nullable(Float64)", "Nullable(String)")
+
+    @pytest.fixture(autouse=True)
+    def _databases(self, clickhouse_server: Any) -> Iterator[None]:
+        self.server = clickhouse_server
+        self.schemas: dict[Path, str] = {}
+        yield
+        for row in clickhouse_server.run("SELECT name FROM system.databases"):
+            if row["name"] not in SYSTEM:
+                clickhouse_server.run(f"DROP DATABASE {quoted(row['name'])} SYNC")
+
+    def make_with(self, folder: Path, **options: Any) -> Destination:
+        """Each folder is a database."""
+        from kitestring.destinations.clickhouse import Clickhouse
+
+        self.schema = self.schemas.setdefault(folder, f"kept_{next(numbers)}")  # type: ignore[misc]
+        return Clickhouse.load({**self.server.config, "database": self.schema, **options})
+
+    def execute(self, destination: Destination, statement: str) -> list[Record]:
+        rows: list[Record] = self.server.run(statement)
+        return rows
+
+    def column_types(self, destination: Destination, stream: Stream) -> dict[str, str]:
+        rows = self.server.run(f"DESCRIBE TABLE {self.table(stream)}")
+        return {row["name"]: row["type"] for row in rows if row["default_type"] != "MATERIALIZED"}
+
+    def tables(self, destination: Destination) -> set[str]:
+        rows = self.server.run(f"SELECT name FROM system.tables WHERE database = '{self.schema}'")
+        return {row["name"] for row in rows}
+
+    def stored(self, destination: Destination, stream: Stream) -> list[Record]:
+        """The comment of a column says that its texts are JSON."""
+        rows = super().stored(destination, stream)
+        documents = [
+            row["name"] for row in self.server.run(f"DESCRIBE TABLE {self.table(stream)}") if row["comment"] == "JSON"
+        ]
+        return [
+            row | {name: json_codec.loads(row[name]) for name in documents if row.get(name) is not None} for row in rows
+        ]
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
