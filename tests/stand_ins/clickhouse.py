@@ -52,6 +52,7 @@ class ClickhouseStandIn:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body are one packet
 
             def log_message(self, *_: Any) -> None: ...
 

@@ -154,7 +154,7 @@ class Clickhouse(SqlDestination):
             if int(readonly) == 1:
                 raise ConfigError(f"{self.place} lets {self.username} only read", hint="Use a user that may write.")
             schema = self.dialect.safe_schema(self.database)
-            connection.require_exchange(schema)
+            connection.required_engine(schema)
             self._require_rights(connection, schema)
         finally:
             connection.close()

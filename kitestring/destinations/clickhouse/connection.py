@@ -60,6 +60,7 @@ class ClickhouseConnection(Connection):
         self._sorted: dict[tuple[str, str], tuple[str, frozenset[str]]] = {}
         """Of each table the mark of its key, and the columns in it."""
         self._engines: dict[str, str] = {}
+        """Of each schema, what the engines of its tables begin with."""
         self._creates: tuple[StoredTable, Mapping[str, str]] | None = None
         """A table that is created as soon as its note is known."""
         self._drops: list[tuple[str, str]] = []
@@ -191,7 +192,7 @@ class ClickhouseConnection(Connection):
         # IF NOT EXISTS alone would need the right to create one.
         if self.database_engine(schema) is None:
             self.rows(f"CREATE DATABASE IF NOT EXISTS {self.reference(schema)}")
-        self.require_exchange(schema)
+        self._engines[schema] = self.required_engine(schema)
         self._drop_forgotten(schema)
 
     def database_engine(self, schema: str) -> str | None:
@@ -200,14 +201,16 @@ class ClickhouseConnection(Connection):
         rows = self.rows(f"SELECT engine FROM system.databases WHERE {place}")  # noqa: S608 - quoted
         return str(rows[0][0]) if rows else None
 
-    def require_exchange(self, schema: str) -> None:
-        """Refuse a database whose tables cannot be exchanged in one step."""
+    def required_engine(self, schema: str) -> str:
+        """What the engines of a database's tables begin with. Refuses one whose tables cannot be exchanged in one
+        step."""
         engine = self.database_engine(schema)
         if engine is not None and engine not in ENGINES:
             raise ConfigError(
                 f"the database {schema} has the engine {engine}, in which a table cannot be exchanged for another",
                 hint="Choose a database with the engine Atomic.",
             )
+        return ENGINES.get(engine or "", "")
 
     def _drop_forgotten(self, schema: str) -> None:
         """Drop the staged rows of processes that were killed more than a day ago."""
@@ -222,7 +225,7 @@ class ClickhouseConnection(Connection):
     def _engine(self, name: str) -> str:
         """The engine of a table in the schema that was looked at last."""
         if self._schema not in self._engines:
-            self._engines[self._schema] = ENGINES.get(self.database_engine(self._schema) or "", "")
+            self._engines[self._schema] = self.required_engine(self._schema)
         return f"{self._engines[self._schema]}{name}"
 
     def create(self, table: StoredTable, columns: Mapping[str, str]) -> None:
