@@ -4,7 +4,7 @@
 
 One sync moves a stream for each way to write at once. Its process kills itself (SIGKILL) before or behind a write, a
 deletion, a commit or a save, or at a random time; then it is started again, and has more events to read whenever it
-ran through. PostgreSQL itself is killed at such moments too, all of its processes at once; it is started again at once
+ran through. PostgreSQL itself, and the engine of ClickHouse, is killed at such moments too, all of its processes at once; it is started again at once
 or a while later, and that sync may fail. At the end nothing may be missing, nothing may stand twice, what
 was deleted or emptied is gone or marked, and a database holds no other tables. Only where all versions are added to
 what is there (`append`) a record may come again that was written behind the last saved checkpoint: delivery is at least
@@ -144,6 +144,12 @@ def place_of(destination: str, folder: Path) -> Iterator[Place]:
     elif destination == "milvus":
         indexing = {"host": str(folder / "all.db"), "collection": "everything", "auth": {"mode": "no_auth"}}
         yield Place(destination, {**VECTORS, "indexing": indexing})
+    elif destination == "clickhouse":
+        sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration"))
+        from clickhouse_server import running as clickhouse
+
+        with clickhouse() as server:
+            yield Place(destination, {**server.config, "database": "fire"}, server)
     else:
         sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration"))
         from postgres_server import running
@@ -157,8 +163,11 @@ def place_of(destination: str, folder: Path) -> Iterator[Place]:
                 yield Place(destination, {**VECTORS, "indexing": indexing, "shadow_folder": staging}, server)
 
 
-def postmaster(server: Any) -> int:
-    """The first process of a PostgreSQL server."""
+def postmaster(place: Place) -> int:
+    """The first process of a server."""
+    server = place.server
+    if place.destination == "clickhouse":
+        return int(server.pid)
     rows = server.run("SELECT current_setting('data_directory') AS folder")
     return int((Path(rows[0]["folder"]) / "postmaster.pid").read_text().split()[0])
 
@@ -284,6 +293,13 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
     elif place.destination == "postgres":
         query = f"SELECT id, v, to_jsonb(t) ->> '{DELETED_AT}' AS mark FROM {name} AS t"  # noqa: S608
         rows = [(row["id"], row["v"], row["mark"]) for row in place.server.run(query)]
+    elif place.destination == "clickhouse":
+        columns = [row["name"] for row in place.server.run(f"DESCRIBE TABLE fire.{name}")]
+        mark = DELETED_AT if DELETED_AT in columns else "NULL"
+        rows = [
+            (row["id"], row["v"], row["mark"])
+            for row in place.server.run(f"SELECT id, v, {mark} AS mark FROM fire.{name}")
+        ]  # noqa: S608
     elif place.destination == "pgvector":
         field = f"metadata ->> '{DELETED_AT}' AS mark"
         query = (
@@ -368,6 +384,9 @@ def tables(place: Place) -> list[str] | None:
             "SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
         )
         return sorted(row["name"] for row in place.server.run(query))
+    if place.destination == "clickhouse":
+        listed = place.server.run("SELECT name FROM system.tables WHERE database = 'fire'")
+        return sorted(row["name"] for row in listed)
     if place.destination == "delta":
         return sorted(log.parent.name for log in Path(place.config["path"]).glob("*/*/_delta_log"))
     if place.destination == "iceberg":
@@ -457,11 +476,13 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
             truncated = any(isinstance(event, Truncate) for event in events(seed, reached))
             moment = dice.choice([moment for moment in possible if truncated or not moment.startswith("truncate")])
             after = dice.uniform(0.1, 3) if moment == "time" else dice.randrange(12)
-            server = postmaster(place.server) if place.server and dice.random() < 0.5 else None
+            server = postmaster(place) if place.server and dice.random() < 0.5 else None
             pid = start({**order, "count": reached, "die": [moment, after, server]}, folder / "child.log")
             killed = server is not None and ends_first(server, pid)
             if killed:
                 time.sleep(dice.choice([0, 0, 1, 3]) if kills > 10 else 0)
+                if isinstance(getattr(place.server, "process", None), subprocess.Popen):
+                    place.server.process.wait()
                 while Path(f"/proc/{server}").exists():  # a zombie holds its locks
                     time.sleep(0.02)
                 place.server.start()
@@ -508,7 +529,7 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    places = ("duckdb", "sqlite", "delta", "iceberg", "files", "postgres", "pgvector", "milvus")
+    places = ("duckdb", "sqlite", "delta", "iceberg", "files", "postgres", "clickhouse", "pgvector", "milvus")
     parser.add_argument("--destination", choices=places, default="duckdb")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--events", type=int, default=4_000)

@@ -32,6 +32,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that was killed is no error of the server."""
+
 
 class ClickhouseStandIn:
     """A server on 127.0.0.1 with the user `reader`.

@@ -383,13 +383,13 @@ class ClickhouseConnection(Connection):
     def delete_rows(self, table: StoredTable, incoming: str, conditions: Sequence[str]) -> int:
         """Each deletion is a row with the key alone."""
         columns = {column: f"kept.{self.dialect.quoted(column)}" for column in self.sorted_columns(table)}
-        return self._write_again(table, columns, 1, incoming, conditions)
+        return self._write_versions(table, columns, 1, incoming, conditions)
 
     def update_rows(self, table: StoredTable, column: str, value: str, incoming: str, conditions: Sequence[str]) -> int:
         columns = {name: f"kept.{self.dialect.quoted(name)}" for name in table.columns}
-        return self._write_again(table, {**columns, column: value}, 0, incoming, conditions)
+        return self._write_versions(table, {**columns, column: value}, 0, incoming, conditions)
 
-    def _write_again(
+    def _write_versions(
         self, table: StoredTable, columns: Mapping[str, str], deleted: int, incoming: str, conditions: Sequence[str]
     ) -> int:
         """Write a new version of the rows for which a staged row meets a condition; returns how many these are."""

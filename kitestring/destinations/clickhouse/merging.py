@@ -95,12 +95,12 @@ def pairs_of(connection: Statements, merge: Merge) -> str:
     is_same = " AND ".join(same) or "1"
     selected = f"SELECT incoming.n AS number, {is_same} AS same, {is_unmarked} AS unmarked, kept.{COPY} AS copy"
     # By the sorted columns, parts of the table are left out.
-    found = [
+    searches = [
         f"{part.key()} IN (SELECT {part.incoming_key} FROM {merge.incoming} AS incoming)"  # noqa: S608 - quoted
         for part in merge.parts
         if len(part.path) == 1 and not part.unknown
     ]
-    where = f" WHERE {' AND '.join(found)}" if found else ""
+    where = f" WHERE {' AND '.join(searches)}" if searches else ""
     return " UNION ALL ".join(
         f"{selected} FROM {table.reference} AS kept INNER JOIN {merge.incoming} AS incoming ON {match}{where}"
         for match in conditions(merge.parts)

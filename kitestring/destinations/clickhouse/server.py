@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kitestring.errors import KitestringError, TransientError
@@ -43,7 +43,7 @@ SETTINGS: Mapping[str, Any] = {
 }
 
 
-class OneAttempt:
+class SingleAttempt:
     """The policy of statements: every answer is judged by `translated`, and nothing is sent again."""
 
     def judge(self, attempt: int, response: Response | None, error: Exception | None) -> Verdict:
@@ -61,7 +61,9 @@ class Server:
         self.place = place
         self.settings = dict(SETTINGS) | ({"max_execution_time": limit_s} if limit_s else {})
         self._headers = {"X-ClickHouse-User": place.user, "X-ClickHouse-Key": password}
-        self._session = Session(timeout_s=READ_TIMEOUT_S, policy=OneAttempt(), secrets=[password] if password else [])
+        self._session = Session(
+            timeout_s=READ_TIMEOUT_S, policy=SingleAttempt(), secrets=[password] if password else []
+        )
 
     def close(self) -> None:
         self._session.close()
@@ -106,10 +108,5 @@ def arrow_stream(rows: pa.Table) -> bytes:
 
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
-        for batch in one_batch(rows):
-            writer.write_batch(batch)
+        writer.write_table(rows.combine_chunks())
     return sink.getvalue()
-
-
-def one_batch(rows: pa.Table) -> Iterable[pa.RecordBatch]:
-    return rows.combine_chunks().to_batches()

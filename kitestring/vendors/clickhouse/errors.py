@@ -68,17 +68,17 @@ def translated(status: int, text: str, place: Place) -> KitestringError:
     """The error of an answer that is none. `RecordError` is a value that the server does not accept."""
     match = CODE.search(text)
     code = int(match[1]) if match else 0
-    said = VERSION.sub("", " ".join((match[2] if match else text).split()))[:300]
+    message = VERSION.sub("", " ".join((match[2] if match else text).split()))[:300]
     if code in RULES:
         kind, what, hint = RULES[code]
-        detail = f": {said}" if code in (164, 452, 497) else ""
-        return kind(f"{place} {what.format(user=place.user)}{detail}", hint=hint, detail=said, code=code)
-    if "No space left on device" in said:
-        return ConfigError(f"{place} has no disk space left", hint="Free space there, then sync again.", detail=said)
+        detail = f": {message}" if code in (164, 452, 497) else ""
+        return kind(f"{place} {what.format(user=place.user)}{detail}", hint=hint, detail=message, code=code)
+    if "No space left on device" in message:
+        return ConfigError(f"{place} has no disk space left", hint="Free space there, then sync again.", detail=message)
     if code in VALUES:
-        return RecordError(f"ClickHouse cannot take a value: {said}", code=code)
+        return RecordError(f"ClickHouse cannot take a value: {message}", code=code)
     if code in LOST or (not code and (status in (408, 429) or status >= 500)):
-        what = f"could not run the statement: {said}" if code else f"answered with status {status}"
+        what = f"could not run the statement: {message}" if code else f"answered with status {status}"
         return TransientError(f"{place} {what}", hint="Try again later.", code=code)
     if not code and status in (401, 403):
         return AuthError(f"{place} answered with status {status}", hint="Check `username` and `password`.")
@@ -88,5 +88,5 @@ def translated(status: int, text: str, place: Place) -> KitestringError:
             hint="Check `host`, `port` and `ssl`: the port is that of the HTTP interface.",
         )
     return ConfigError(
-        f"{place} refused a statement: {said}", hint="Check the table and the rights of the user.", code=code
+        f"{place} refused a statement: {message}", hint="Check the table and the rights of the user.", code=code
     )
