@@ -4,11 +4,11 @@
 
 One sync moves a stream for each way to write at once. Its process kills itself (SIGKILL) before or behind a write, a
 deletion, a commit or a save, or at a random time; then it is started again, and has more events to read whenever it
-ran through. PostgreSQL itself, and the engine of ClickHouse, is killed at such moments too, all of its processes at once; it is started again at once
-or a while later, and that sync may fail. At the end nothing may be missing, nothing may stand twice, what
-was deleted or emptied is gone or marked, and a database holds no other tables. Only where all versions are added to
-what is there (`append`) a record may come again that was written behind the last saved checkpoint: delivery is at least
-once there, and the figures say how many did.
+ran through. PostgreSQL itself, or the engine of ClickHouse, is killed at such moments too, all of its processes at once;
+it is started again at once or a while later, and that sync may fail. At the end nothing may be missing, nothing may
+stand twice, what was deleted or emptied is gone or marked, and a database holds no other tables. Only where all
+versions are added to what is there (`append`) a record may come again that was written behind the last saved
+checkpoint: delivery is at least once there, and the figures say how many did.
 """
 
 from __future__ import annotations
@@ -296,10 +296,8 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
     elif place.destination == "clickhouse":
         columns = [row["name"] for row in place.server.run(f"DESCRIBE TABLE fire.{name}")]
         mark = DELETED_AT if DELETED_AT in columns else "NULL"
-        rows = [
-            (row["id"], row["v"], row["mark"])
-            for row in place.server.run(f"SELECT id, v, {mark} AS mark FROM fire.{name}")
-        ]  # noqa: S608
+        query = f"SELECT id, v, {mark} AS mark FROM fire.{name}"  # noqa: S608
+        rows = [(row["id"], row["v"], row["mark"]) for row in place.server.run(query)]
     elif place.destination == "pgvector":
         field = f"metadata ->> '{DELETED_AT}' AS mark"
         query = (

@@ -22,12 +22,13 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_writes.py"
         ("files", 5, 400),
         ("iceberg", 1, 40),
         ("postgres", 3, 200),
+        ("clickhouse", 2, 60),
         ("pgvector", 2, 120),
         ("milvus", 5, 100),
     ],
 )
 def test_a_killed_sync_of_all_writes_is_completed_by_the_next(destination: str, kills: int, events: int) -> None:
-    """PostgreSQL itself is killed too."""
+    """PostgreSQL itself, and the engine of ClickHouse, is killed too."""
     options = ["--destination", destination, "--kills", str(kills), "--events", str(events), "--seed", "18"]
     done = subprocess.run([sys.executable, str(SCRIPT), *options], capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
