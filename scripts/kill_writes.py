@@ -4,9 +4,9 @@
 
 One sync moves a stream for each way to write at once. Its process kills itself (SIGKILL) before or behind a write, a
 deletion, a commit or a save, or at a random time; then it is started again, and has more events to read whenever it
-ran through. PostgreSQL itself, or the engine of ClickHouse, is killed at such moments too, all of its processes at once;
-it is started again at once or a while later, and that sync may fail. At the end nothing may be missing, nothing may
-stand twice, what was deleted or emptied is gone or marked, and a database holds no other tables. Only where all
+ran through. PostgreSQL itself, or the engine of ClickHouse, is killed at such moments too, all of its processes at
+once; it is started again at once or a while later, and that sync may fail. At the end nothing may be missing, nothing
+may stand twice, what was deleted or emptied is gone or marked, and a database holds no other tables. Only where all
 versions are added to what is there (`append`) a record may come again that was written behind the last saved
 checkpoint: delivery is at least once there, and the figures say how many did.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import Any
@@ -72,4 +73,4 @@ def test_a_version_is_above_all_of_the_table_and_of_other_threads() -> None:
     for thread in threads:
         thread.join()
     ordered = sorted(numbers)
-    assert all(after > before + 10 for before, after in zip(ordered, ordered[1:], strict=False))
+    assert all(after > before + 10 for before, after in itertools.pairwise(ordered))
