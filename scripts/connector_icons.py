@@ -69,7 +69,7 @@ BRANDS = {
     "wikipedia-pageviews": "wikipedia",
     "zapier-supported-storage": "zapier",
     # Icons of the same name that are of another vendor.
-    **dict.fromkeys(("astra", "files", "katana"), ""),
+    **dict.fromkeys(("astra", "delta", "files", "iceberg", "katana"), ""),
 }
 """Connectors whose brand is not their name; an empty text: no icon."""
 
@@ -86,6 +86,7 @@ COLOURS = {
     "chroma": "327EFF",
     "dbt": "FF694B",
     "deepset": "1AB3A6",
+    "delta": "00ADD4",
     "drift": "0176FF",
     "dynamodb": "4053D6",
     "eventbrite": "F05537",
@@ -98,6 +99,7 @@ COLOURS = {
     "front": "A857F1",
     "gong": "8039DF",
     "gorgias": "161616",
+    "iceberg": "277ABE",
     "instagram": "FF0069",
     "klaviyo": "232426",
     "launchdarkly": "405BFF",
@@ -128,6 +130,7 @@ COLOURS = {
     "singer": "5B4FE9",
     "slack": "4A154B",
     "smartsheets": "003059",
+    "sql": "44546A",
     "twilio": "F22F46",
     "twitter": "000000",
     "typesense": "D90368",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from kitestring.server.app import create_app
+from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http import web_interface
 
@@ -137,3 +139,15 @@ def test_the_interface_can_be_turned_off(context: Context, dist: Path) -> None:
     answer = TestClient(create_app(without)).get("/", headers=BROWSER)
     assert answer.status_code == 404
     assert answer.json()["title"] == "resource-not-found"
+
+
+def test_each_connector_has_the_icon_or_the_colour_of_its_vendor() -> None:
+    """Otherwise its monogram has a colour made of its name: run scripts/connector_icons.py."""
+    catalog = web_interface.DIST.parent / "src" / "catalog"
+    parts = [json.loads((catalog / f"icons.{name}.json").read_text("utf-8")) for name in ("ours", "airbyte")]
+    known = {name for part in parts for name in (*part["connectors"], *part["colours"])}
+    ours = [*definitions.built_in("source").values(), *definitions.built_in("destination").values()]
+    ours = [connector for connector in ours if connector.native]
+    assert {connector.type for connector in ours} - known == set()
+    # The two that run programs of others are in no category of their own.
+    assert {connector.type for connector in ours if not connector.category} <= {"airbyte", "singer"}
