@@ -102,13 +102,15 @@ def conditions(where: Mapping[str, Any], level: int) -> Filter:
     for name, value in where.items():
         if not isinstance(name, str):
             raise ConfigError(
-                f"the names of fields in a filter are texts, not {type(name).__name__}", hint="Correct `where`."
+                f"the names of fields in a filter are texts, not {type(name).__name__}",
+                hint="Correct the filter (`where`).",
             )
         keyword = operator_name(name)
         if keyword in LISTS and is_list(value) and any(isinstance(item, Mapping) for item in value):
             if not all(isinstance(item, Mapping) for item in value):
                 raise ConfigError(
-                    f"`{name}` takes a list of mappings, and some items are not mappings", hint="Correct `where`."
+                    f"`{name}` takes a list of mappings, and some items are not mappings",
+                    hint="Correct the filter (`where`).",
                 )
             inner = tuple(conditions(item, level + 1) for item in value)
             parts.append(And(inner) if keyword == "and" else Or(inner))
@@ -133,18 +135,24 @@ def comparison(field: str, keyword: str, value: Any, level: int) -> Filter:
     name = operator_name(keyword)
     if name in ("eq", "in"):
         if name == "in" and not is_list(value):
-            raise ConfigError(f"`in` takes a list, {field} is compared with {value!r}", hint="Correct `where`.")
+            raise ConfigError(
+                f"`in` takes a list, {field} is compared with {value!r}", hint="Correct the filter (`where`)."
+            )
         return equals_any(field, value)
     if name in ("ne", "not_in"):
         if name == "not_in" and not is_list(value):
-            raise ConfigError(f"`not_in` takes a list, {field} is compared with {value!r}", hint="Correct `where`.")
+            raise ConfigError(
+                f"`not_in` takes a list, {field} is compared with {value!r}", hint="Correct the filter (`where`)."
+            )
         equal = equals_any(field, value)
         return Exists(field) if equal == Not(Exists(field)) else And((Exists(field), Not(equal)))
     if name == "not":
         return Not(field_filter(field, value, level + 1))
     if name == "exists":
         if not isinstance(value, bool):
-            raise ConfigError(f"`exists` is true or false, for {field} it is {value!r}", hint="Correct `where`.")
+            raise ConfigError(
+                f"`exists` is true or false, for {field} it is {value!r}", hint="Correct the filter (`where`)."
+            )
         return Exists(field) if value else Not(Exists(field))
     if name == "contains":
         return Contains(field, scalar(field, value))
@@ -180,7 +188,7 @@ def scalar(field: str, value: Any) -> Scalar:
         return without_surrogates(stored) if isinstance(stored, str) else stored
     raise ConfigError(
         f"a filter compares with texts, numbers and booleans, {field} is compared with {type(value).__name__}",
-        hint="Correct `where`; `and`, `or` and `not` combine conditions.",
+        hint="Correct the filter (`where`); `and`, `or` and `not` combine conditions.",
         field=field,
     )
 

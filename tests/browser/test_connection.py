@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -197,17 +198,9 @@ def test_the_overview_shows_how_old_the_data_is_what_ran_and_who_changed_what(
     visit: Callable[..., Any], people: People
 ) -> None:
     page = visit(f"/connections/{people.connection}?tab=settings")
-    # A source that cannot follow its changes is refused with the reason.
-    page.get_by_text("Continuous", exact=True).click()
-    page.get_by_label("Reconcile every … minutes").fill("2")
-    accessible(page)
-    page.get_by_role("button", name="Save").click()
-    page.get_by_role("alert").filter(has_text="cannot follow changes").wait_for()
-    for width in (1440, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        fits(page)
-        picture(page, f"connection-continuous-{width}")
-    page.set_viewport_size({"width": 1280, "height": 900})
+    # A source that cannot follow its changes is not offered to be followed, and the reason is said.
+    page.get_by_text("The source Sample data cannot follow changes").wait_for()
+    assert page.get_by_text("Continuous", exact=True).count() == 0
     # What is wrong with a schedule is said at its field, and a usual one needs no typing.
     page.get_by_text("Cron", exact=True).click()
     expression = page.get_by_label("Expression", exact=True)
@@ -233,6 +226,83 @@ def test_the_overview_shows_how_old_the_data_is_what_ran_and_who_changed_what(
         fits(page)
         accessible(page)
         picture(page, f"connection-overview-{width}")
+
+
+def test_a_database_is_followed_and_its_replication_slot_shown_until_both_are_deleted(
+    visit: Callable[..., Any], server: Running, captured: Any, tmp_path: Path
+) -> None:
+    captured.run("CREATE TABLE orders (id int PRIMARY KEY, name text)", "INSERT INTO orders VALUES (1, 'a'), (2, 'b')")
+    method = {"method": "CDC", "replication_slot": captured.name, "publication": "changes"}
+    source = server.make("source", "postgres", "Shop", {**captured.config, "replication_method": method})
+    destination = server.make("destination", "sqlite", "Copy", {"path": str(tmp_path / "copy.sqlite")})
+    streams = [{"name": "orders", "namespace": "public", "syncMode": "incremental_deduped_history"}]
+    body = {"name": "Orders", "sourceId": source, "destinationId": destination, "configurations": {"streams": streams}}
+    connection: str = server.call("POST", f"{PUBLIC}/connections", body)["connectionId"]
+    page = visit(f"/connections/{connection}?tab=settings")
+    page.get_by_text("Continuous", exact=True).click()
+    page.get_by_label("Reconcile every … minutes").fill("2")
+    accessible(page)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The settings were saved").wait_for()
+    page.get_by_role("tab", name="Overview").click()
+    for state in ("read by a job", "waits for the next sync"):
+        page.get_by_text(f"Replication slot {captured.name}: {state}").wait_for()
+        page.get_by_text("of log retained in PostgreSQL at 127.0.0.1").wait_for()
+        for width, dark in ((390, True), (1440, False)):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme="dark" if dark else "light")
+            fits(page)
+            accessible(page)
+            picture(page, f"connection-slot-{state.split()[0]}-{width}")
+        if state == "read by a job":
+            # A job without an end does not go on to its end.
+            page.get_by_role("button", name="Pause").click()
+            dialog = page.get_by_role("dialog", name="Pause Orders?")
+            dialog.get_by_text("The running job stops at its next checkpoint").wait_for()
+            dialog.get_by_role("button", name="Pause further syncs").click()
+    with sqlite3.connect(tmp_path / "copy.sqlite") as copy:
+        assert copy.execute("SELECT id, name FROM orders ORDER BY id").fetchall() == [(1, "a"), (2, "b")]
+
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_role("button", name="Delete …").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text(f"The replication slot {captured.name} of PostgreSQL at 127.0.0.1").wait_for()
+    dialog.get_by_label("Type “Orders”").fill("Orders")
+    dialog.get_by_role("button", name="Delete the connection").click()
+    page.get_by_text("Dropped: ").wait_for()
+    assert captured.run("SELECT 1 FROM pg_replication_slots WHERE database = current_database()") == []
+
+
+def test_another_prefix_is_saved_once_the_viewer_knows_what_becomes_of_the_data(
+    visit: Callable[..., Any], people: People
+) -> None:
+    def stored() -> tuple[str, bool]:
+        connection = people.server.call("GET", f"{PUBLIC}/connections/{people.connection}")
+        state = people.server.call("GET", f"{OWN}/connections/{people.connection}/state")
+        return connection["prefix"], bool(state["states"])
+
+    assert stored() == ("", True)
+    page = visit(f"/connections/{people.connection}?tab=settings")
+    page.get_by_label("Prefix of the streams").fill("eu_")
+    page.get_by_role("button", name="Save", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Write the streams under other names?")
+    dialog.get_by_text("the stream users is written as eu_users in Vectors, no longer as users").wait_for()
+    dialog.get_by_text("What is stored under the present names stays").wait_for()
+    accessible(page)
+    picture(page, "connection-prefix")
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="detached")
+    assert stored() == ("", True)
+    page.get_by_role("button", name="Save", exact=True).click()
+    dialog.get_by_role("button", name="Save and reset the state").click()
+    page.get_by_text("The settings were saved").wait_for()
+    assert stored() == ("eu_", False)
+    # The next sync reads everything, and the data of before stays.
+    people.server.call("POST", f"{OWN}/connections/{people.connection}/sync")
+    assert people.ended()["records"] == 40
+    held = people.server.call("GET", f"{OWN}/destinations/{people.destination}/data/streams")["data"]
+    assert {stream["name"]: stream["records"] for stream in held} == {"users": 40, "eu_users": 40}
+    people.server.call("PATCH", f"{PUBLIC}/connections/{people.connection}", {"prefix": ""})
 
 
 def test_a_large_loss_at_the_source_waits_for_the_viewer(

@@ -144,7 +144,9 @@ def test_settings_of_a_connection_are_changed_and_it_is_deleted_after_its_name_w
     page.get_by_role("row", name="Another one").wait_for(state="detached")
 
 
-def test_a_job_is_cancelled_where_it_is_followed(visit: Callable[..., Any], work: Work) -> None:
+def test_a_job_goes_on_when_its_connection_is_paused_and_is_cancelled_where_it_is_followed(
+    visit: Callable[..., Any], work: Work
+) -> None:
     source = work.server.make("source", "sample", "Many", {"count": 2_000_000})
     streams = [{"name": "users", "syncMode": "full_refresh_overwrite"}]
     body = {"name": "Long", "sourceId": source, "destinationId": work.vectors, "configurations": {"streams": streams}}
@@ -155,6 +157,31 @@ def test_a_job_is_cancelled_where_it_is_followed(visit: Callable[..., Any], work
     page.get_by_role("cell", name="users").wait_for(timeout=120_000)
     page.get_by_text(re.compile(r"of about 2,000,000 records")).first.wait_for()
     page.get_by_text(re.compile(r"^(Reading|Chunking|Embedding|Writing)")).first.wait_for()
+
+    def status() -> tuple[str, str]:
+        stored = work.server.call("GET", f"{OWN}/connections/{connection}")
+        return stored["status"], stored["job"]["status"]
+
+    page.get_by_role("main").get_by_role("link", name="Long").click()
+    page.get_by_role("button", name="Pause").click()
+    dialog = page.get_by_role("dialog", name="Pause Long?")
+    dialog.get_by_text("The job that runs now goes on to its end").wait_for()
+    accessible(page)
+    picture(page, "connection-pause")
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="detached")
+    assert status() == ("active", "running")
+    page.get_by_role("button", name="Pause").click()
+    dialog.get_by_role("button", name="Pause further syncs").click()
+    page.get_by_role("button", name="Resume").wait_for()
+    assert status() == ("inactive", "running")
+    # What is being written has its names until the job has ended.
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("Prefix of the streams").fill("longer_")
+    page.get_by_text("A job is running: change the prefix when it has ended.").wait_for()
+    assert page.get_by_role("button", name="Save", exact=True).is_disabled()
+    page.get_by_role("button", name="Discard").click()
+    page.get_by_role("link", name="Open the job").click()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Stopping …").wait_for()
     page.get_by_text("Cancelled").first.wait_for(timeout=120_000)

@@ -66,7 +66,9 @@ def translate(error: Exception, where: str, fields: dict[str, Any]) -> Kitestrin
             **fields,
         )
     if "cannot parse expression" in low or "failed to create query plan" in low or "filter" in low or "column" in low:
-        return ConfigError(f"{where} does not understand the filter: {text}", hint="Correct `where`.", **fields)
+        return ConfigError(
+            f"{where} does not understand the filter: {text}", hint="Correct the filter (`where`).", **fields
+        )
     if code in NOT_READY_CODES and type(error).__module__.startswith("pymilvus") and getattr(error, "retriable", False):
         return TransientError(f"{where} could not do it now: {text}", **fields)
     if type(error).__module__.startswith("grpc"):

@@ -52,4 +52,6 @@ def confined(text: str) -> str:
 
 
 def refusal(text: str, at: int, what: str, hint: str) -> ConfigError:
-    return ConfigError(f"the filter has {what}, at character {at + 1} of {len(text)}", hint=f"Correct `where`. {hint}")
+    return ConfigError(
+        f"the filter has {what}, at character {at + 1} of {len(text)}", hint=f"Correct the filter (`where`). {hint}"
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from kitestring import registry
-from kitestring.change_following import cannot_follow, follower
+from kitestring.change_following import FollowsChanges, cannot_follow, follower
 from kitestring.errors import ConfigError, KitestringError
 from kitestring.json_codec import dumps
 from kitestring.server.child.catalog_digest import digest
@@ -45,9 +45,10 @@ def refuse_to_follow(source: Endpoint) -> None:
     if source.manifest is not None:
         raise cannot_follow(source.connector)
     connector = registry.connector("source", source.connector, files=False)
-    if connector.installation is not None:
-        raise cannot_follow(source.connector)
-    kind: Any = connector.load()
+    has_class = connector.manifest is None and connector.installation is None
+    kind: Any = connector.load() if has_class else None
+    if kind is None or not issubclass(kind, FollowsChanges):
+        raise cannot_follow(connector.facts().title or connector.title())
     follower(kind.load(source.config))
 
 

@@ -15,6 +15,9 @@ const SAME = [/^(Kitestring|Airbyte|YAML|JSON|Python|curl|UTC|Ctrl K|KITESTRING_
 /** Said by a worker, which has no catalogue, among the sentences of the YAML parser, which are English. */
 const OF_WORKERS = [/^The text is nested too deeply$/];
 
+/** Titles of inputs that a consent adds: a part of the manifest, which people of all languages share. */
+const OF_MANIFESTS = [/^(Expiry of the access|Access|Refresh) token$/i];
+
 interface Untranslated {
   place: string;
   text: string;
@@ -26,7 +29,7 @@ function untranslated(path: string, source: string): Untranslated[] {
   const texts: Untranslated[] = [];
   const note = (node: ts.Node, text: string) => {
     const words = text.replace(/\s+/g, ' ').trim();
-    if (/\p{L}{2}/u.test(words) && ![...SAME, ...OF_WORKERS].some((pattern) => pattern.test(words)))
+    if (/\p{L}{2}/u.test(words) && ![...SAME, ...OF_WORKERS, ...OF_MANIFESTS].some((pattern) => pattern.test(words)))
       texts.push({ place: `${path}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}`, text: words });
   };
   /** The literals that can become the value of an expression. */

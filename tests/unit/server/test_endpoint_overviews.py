@@ -62,6 +62,33 @@ def test_the_test_of_a_draft_is_kept_with_what_is_saved_and_goes_when_that_chang
     assert "last_check" not in str(entries)
 
 
+@pytest.mark.parametrize(
+    ("connector", "config", "reason"),
+    [
+        ("sample", {"count": 5}, "the source Sample data cannot follow changes"),
+        ("postgres", {"replication_method": {"method": "Standard"}}, "reads by `replication_method: Standard`"),
+        ("postgres", {"replication_method": {"method": "CDC"}}, ""),
+        (
+            "notion",
+            {"credentials": {"auth_type": "token", "token": "secret"}},
+            "the source Notion cannot follow changes",
+        ),
+    ],
+    ids=["no log", "without change data capture", "change data capture", "low-code"],
+)
+def test_a_source_says_whether_a_connection_from_it_can_be_continuous(
+    acme: Tenant, editor: Browser, connector: str, config: dict[str, Any], reason: str
+) -> None:
+    pytest.importorskip("psycopg")
+    where = {"host": "db.example.com", "database": "shop", "username": "reader"} if connector == "postgres" else {}
+    body = draft(acme, editor, connector, **where, **config)
+    source = editor.post("/v1/sources", json={"name": "Shop", **body}).json()["sourceId"]
+    answer = editor.get(f"{OWN}/sources/{source}/continuous").json()
+    assert answer["possible"] is (reason == "")
+    assert reason in answer["reason"]
+    assert bool(answer["hint"]) is bool(reason)
+
+
 def test_a_test_of_a_configuration_that_was_changed_meanwhile_says_nothing_of_the_new_one(
     acme: Tenant, context: Context, editor: Browser
 ) -> None:

@@ -8,12 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from sqlalchemy import Connection, Table, Text, case, cast, func, or_, select
 
+from kitestring.errors import KitestringError
 from kitestring.server.api.airbyte_public.page import Ids, visible
 from kitestring.server.api.kitestring.checks import CheckResult
 from kitestring.server.api.response_models import ResponseModel, responses_for
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.auth.principal import Principal
 from kitestring.server.connections import endpoints
+from kitestring.server.connections.continuous_connection import refuse_to_follow
 from kitestring.server.connectors import definitions
 from kitestring.server.connectors.definitions import Kind
 from kitestring.server.context import Context
@@ -50,6 +52,14 @@ class EndpointOverviews(ResponseModel):
     data: list[EndpointOverview]
     total: int
     failing: int
+
+
+class ContinuousSource(ResponseModel):
+    """Whether a connection from a source can be continuous; if not, `reason` and `hint` say why, and what to change."""
+
+    possible: bool
+    reason: str
+    hint: str
 
 
 Order = Literal[
@@ -195,6 +205,20 @@ def list_destinations(
 def get_source(caller: Reader, context: ServerContext, sourceId: Annotated[UUID, Path()]) -> Any:
     """A source with its connector, the count of its connections and its last test."""
     return overview_of("source", context, str(sourceId))
+
+
+@router.get(
+    "/sources/{sourceId}/continuous", operation_id="getContinuousSource", responses=responses_for(ContinuousSource)
+)
+def get_continuous_source(caller: Reader, context: ServerContext, sourceId: Annotated[UUID, Path()]) -> Any:
+    """Whether the source, with its present configuration, can follow the changes of its data. Nothing is connected."""
+    try:
+        with context.store.read() as db:
+            source = endpoints.endpoint_of(context, db, "source", str(sourceId))
+        refuse_to_follow(source)
+    except KitestringError as error:
+        return {"possible": False, "reason": error.message, "hint": error.hint}
+    return {"possible": True, "reason": "", "hint": ""}
 
 
 @router.get(

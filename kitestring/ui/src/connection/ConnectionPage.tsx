@@ -8,7 +8,7 @@ import { lazy, Suspense } from 'react';
 import type { ConnectionDetail } from '../api/schema.gen';
 import { ConfigurationButton } from '../configuration/ConfigurationButton';
 import { LastSync } from '../connections/LastSync';
-import { ACTIVE, conditionOf, connectionQuery, isDoubtful } from '../connections/overviews';
+import { ACTIVE, conditionOf, connectionQuery, hasWritten, isDoubtful } from '../connections/overviews';
 import { inWords } from '../connections/schedule';
 import { useActions } from '../connections/useActions';
 import { DataLink } from '../data/DataLink';
@@ -16,6 +16,7 @@ import { kindWord } from '../job/JobRow';
 import { JobsTable } from '../job/JobsTable';
 import { SyncProgress } from '../job/SyncProgress';
 import { useWorkspace } from '../session/session';
+import { CodeText } from '../shell/CodeText';
 import { ErrorNote } from '../shell/ErrorNote';
 import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { PageHeader } from '../shell/PageHeader';
@@ -73,7 +74,9 @@ export function ConnectionPage() {
             title={problemTitle(connection.job.status, kindWord(connection.job.kind), connection.job.error.message)}
           >
             <Group justify="space-between">
-              <Text size="sm">{connection.job.error.hint}</Text>
+              <Text size="sm">
+                <CodeText text={connection.job.error.hint} />
+              </Text>
               <Anchor component={Link} to={`/jobs/${connection.job.jobId}`} size="sm" c="var(--mantine-color-text)" td="underline">
                 {t('View job')}
               </Anchor>
@@ -149,7 +152,11 @@ function Head({ connection, run, edit }: { connection: ConnectionDetail; run: bo
             )}
           </span>
           {connection.job && <LastSync connection={connection} />}
-          {connection.job && <DataLink size="sm" destinationId={connection.destination.id} connectionId={connection.connectionId} />}
+          {hasWritten(connection) ? (
+            <DataLink size="sm" destinationId={connection.destination.id} connectionId={connection.connectionId} />
+          ) : (
+            running && <span>{t('No data to see yet')}</span>
+          )}
         </Group>
       }
     >

@@ -1,4 +1,4 @@
-/** Pauses and resumes a connection. While a job runs, it asks first: the job goes on. */
+/** Pauses and resumes a connection. While a job runs, it asks first: the job goes on, or stops at a checkpoint if it is continuous. */
 import { Button } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useState } from 'react';
@@ -28,7 +28,9 @@ export function PauseButton({ connection }: { connection: ConnectionDetail }) {
   const ask = () =>
     setConfirmation({
       title: t('Pause {name}?', { name: connection.name }),
-      body: t('No further sync starts until you resume the connection. The job that runs now goes on to its end: “Cancel” beside “Pause” stops it.'),
+      body: connection.job?.continuous
+        ? t('The running job stops at its next checkpoint, once all that it read is written. No further job starts until you resume the connection.')
+        : t('No further sync starts until you resume the connection. The job that runs now goes on to its end: “Cancel” beside “Pause” stops it.'),
       action: t('Pause further syncs'),
       run: () => pause.mutateAsync(),
     });

@@ -32,14 +32,16 @@ export function prefixDialog(connection: ConnectionDetail, prefix: string, save:
     title: t('Write the streams under other names?'),
     body: (
       <Stack gap="xs">
-        <RichText
-          text={t('From the next sync on, the stream {stream} is written as `{after}` in {destination}, no longer as `{before}`.', {
-            stream,
-            before: `${connection.prefix}${stream}`,
-            after: `${prefix}${stream}`,
-            destination: connection.destination.name,
-          })}
-        />
+        <Text size="sm">
+          <RichText
+            text={t('From the next sync on, the stream {stream} is written as `{after}` in {destination}, no longer as `{before}`.', {
+              stream,
+              before: `${connection.prefix}${stream}`,
+              after: `${prefix}${stream}`,
+              destination: connection.destination.name,
+            })}
+          />
+        </Text>
         <Text size="sm">{t('What is stored under the present names stays, and is not updated any more.')}</Text>
         <Text size="sm">{t('The state of all streams is reset, so that the next sync reads everything and fills the new names.')}</Text>
       </Stack>

@@ -64,11 +64,11 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
       title: t('Delete {name}?', { name: connection.name }),
       body: (
         <Stack gap="xs">
-          <RichText
-            text={t('The connection, its schedule and its state are deleted. This cannot be undone. The data in {destination} stays.', {
+          <Text size="sm">
+            {t('The connection, its schedule and its state are deleted. This cannot be undone. The data in {destination} stays.', {
               destination: connection.destination.name,
             })}
-          />
+          </Text>
           {answer && <SlotBeforeDeletion answer={answer} />}
         </Stack>
       ),
@@ -108,7 +108,7 @@ export function SettingsTab({ connection, edit }: { connection: ConnectionDetail
           <fieldset disabled={!edit} style={{ border: 0, padding: 0, margin: 0, minWidth: 0 }}>
           <Stack>
             <TextInput label={t('Name')} value={name} onChange={(event) => draft.set({ ...draft.value, name: event.currentTarget.value })} required />
-            <ScheduleFields schedule={schedule} onChange={(next) => draft.set({ ...draft.value, schedule: next })} />
+            <ScheduleFields sourceId={connection.source.id} schedule={schedule} onChange={(next) => draft.set({ ...draft.value, schedule: next })} />
             <SchemaPolicy policy={policy} onChange={(next) => draft.set({ ...draft.value, policy: next })} />
             <PrefixField prefix={prefix} onChange={(next) => draft.set({ ...draft.value, prefix: next })} error={renamed ? prefixProblem(connection) : undefined} />
             {saving.error && !(isOvertaken(saving.error) && draft.isOvertaken) && <ErrorNote error={saving.error} />}

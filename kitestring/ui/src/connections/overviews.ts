@@ -86,6 +86,12 @@ export function connectionQuery(connectionId: string) {
 export const isDoubtful = (connection: ConnectionOverview) =>
   !!connection.job && ACTIVE.includes(connection.job.status) && !!connection.job.windows?.suspicious;
 
+/** Whether something of a connection is at its destination, as far as its last jobs tell. */
+export function hasWritten({ freshAtMs, streams, job }: Pick<ConnectionDetail, 'freshAtMs' | 'streams' | 'job'>): boolean {
+  if (freshAtMs !== null || (job?.progress?.written ?? 0) > 0) return true;
+  return streams.some(({ last }) => (last?.written ?? 0) + (last?.unchanged ?? 0) > 0);
+}
+
 /** The status of a connection: pending work has priority over the last result. */
 export function conditionOf(connection: ConnectionOverview): string {
   if (connection.job && ACTIVE.includes(connection.job.status)) return connection.job.status;

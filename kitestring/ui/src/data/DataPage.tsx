@@ -19,6 +19,7 @@ import classes from './data.module.css';
 import { CHOICES, DestinationChoice } from './DestinationChoice';
 import { FilterBar } from './FilterBar';
 import { withCondition } from './filter';
+import { LastRead } from './LastRead';
 import { MapView } from './MapView';
 import { type OpenRow, RowPanel } from './RowPanel';
 import { RowsView } from './RowsView';
@@ -159,6 +160,7 @@ function Browser({ destinationId, searchable, params, go }: BrowserProps) {
             />
           )}
         </Group>
+        {view === 'rows' && stream && <LastRead stream={stream} />}
         {!streams.data.listed && (
           <Text size="sm" c="dimmed">
             {t('This store cannot list its streams: these are the streams of its connections.')}

@@ -42,7 +42,7 @@ export function RowsView({ destinationId, stream, params, turn, open, filter }: 
       {writing !== undefined && <WritingNote job={writing} old />}
       <Group justify="space-between" gap="xs">
         <Text size="sm" c="dimmed" role="status">
-          {counted(rows.data, page)}
+          {counted(rows.data, page, 'chunkId' in (rows.data.rows[0] ?? {}))}
         </Text>
         <CopyCode path={dataPath(destinationId, 'rows')} body={body} list="rows" />
       </Group>
@@ -70,12 +70,16 @@ export function RowsView({ destinationId, stream, params, turn, open, filter }: 
   );
 }
 
-function counted(answer: DataRows, page: number): string {
+/** `chunks`: of a vector store, where a record is one row or more. */
+function counted(answer: DataRows, page: number, chunks: boolean): string {
   const first = (page - 1) * PAGE + 1;
   const last = first + answer.rows.length - 1;
   if (answer.rows.length === 0) return t('0 rows');
   const range = { first: count(first), last: count(last) };
   if (answer.total === null) return t('{first}–{last}', range);
-  if (answer.countedTo !== null) return t('{first}–{last} of more than {total}', { ...range, total: count(answer.countedTo) });
-  return t('{first}–{last} of {total}', { ...range, total: count(answer.total) });
+  const [more, all] = chunks
+    ? (['{first}–{last} of more than {total} chunks', '{first}–{last} of {total} chunks'] as const)
+    : (['{first}–{last} of more than {total} rows', '{first}–{last} of {total} rows'] as const);
+  if (answer.countedTo !== null) return t(more, { ...range, total: count(answer.countedTo) });
+  return t(all, { ...range, total: count(answer.total) });
 }

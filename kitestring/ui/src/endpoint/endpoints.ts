@@ -3,7 +3,7 @@ import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { api, OWN, PUBLIC } from '../api/client';
 import { queryClient } from '../api/queries';
-import type { CheckResult, ConnectionOverviews, ConnectorDetail, ConnectorSummaries, CredentialEnds, EndpointOverview, EndpointOverviews } from '../api/schema.gen';
+import type { CheckResult, ConnectionOverviews, ConnectorDetail, ConnectorSummaries, ContinuousSource, CredentialEnds, EndpointOverview, EndpointOverviews } from '../api/schema.gen';
 import type { Values } from '../form/schema';
 
 export type EndpointKind = 'source' | 'destination';
@@ -46,6 +46,13 @@ export const credentialExpiryQuery = (sourceId: string) =>
   queryOptions({
     queryKey: ['endpoints', 'source', 'one', sourceId, 'credentials'],
     queryFn: async () => (await api.get<CredentialEnds>(`${OWN}/sources/${sourceId}/credentials`)).data,
+  });
+
+/** Whether a connection from a source can be continuous. The server looks at its connector and configuration. */
+export const continuousQuery = (sourceId: string) =>
+  queryOptions({
+    queryKey: ['endpoints', 'source', 'one', sourceId, 'continuous'],
+    queryFn: () => api.get<ContinuousSource>(`${OWN}/sources/${sourceId}/continuous`),
   });
 
 /** How many sources or destinations a page of their list has. */

@@ -5,6 +5,7 @@ import { Link } from '@tanstack/react-router';
 
 import type { AttemptRead, ConnectionOverview, JobDetail } from '../api/schema.gen';
 import { Time } from '../shell/Time';
+import { CodeText } from '../shell/CodeText';
 import { t } from '../text';
 import { streamsOf } from './streams';
 
@@ -32,7 +33,7 @@ export function JobProblem({ job, attempt, connection }: { job: JobDetail; attem
     >
       {error.hint && (
         <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-          {error.hint}
+          <CodeText text={error.hint} />
         </Text>
       )}
       {job.status === 'incomplete' && job.runAfterMs && (

@@ -119,6 +119,11 @@ export function StreamTable({ streams, link }: { streams: Record<string, StreamR
           {t('Unchanged: the destination has the record already, or never had the record that was deleted.')}
         </Text>
       )}
+      {Boolean(total.superseded) && (
+        <Text size="xs" c="dimmed" px="md" py="xs" className={styles.line}>
+          {t('Repeated: the record came more than once in this sync, and its last version is kept.')}
+        </Text>
+      )}
     </Paper>
   );
 }

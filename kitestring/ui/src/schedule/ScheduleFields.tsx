@@ -6,6 +6,8 @@ import { useQuery } from '@tanstack/react-query';
 import { api, ApiError, OWN } from '../api/client';
 import type { SchedulePreview } from '../api/schema.gen';
 import { cronInWords } from '../connections/schedule';
+import { continuousQuery } from '../endpoint/endpoints';
+import { CodeText } from '../shell/CodeText';
 import { currentLanguage, t } from '../text';
 import { scheduleBody, type ScheduleSettings } from './settings';
 
@@ -35,7 +37,14 @@ function zones(): string[] {
   return names.includes('UTC') ? names : ['UTC', ...names];
 }
 
-export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSettings; onChange: (schedule: ScheduleSettings) => void }) {
+interface Props {
+  /** The source of the connection: not each can be followed without an end. */
+  sourceId: string;
+  schedule: ScheduleSettings;
+  onChange: (schedule: ScheduleSettings) => void;
+}
+
+export function ScheduleFields({ sourceId, schedule, onChange }: Props) {
   const [settled] = useDebouncedValue(schedule, TYPING_MS);
   const preview = useQuery({
     queryKey: ['schedule', settled],
@@ -43,6 +52,7 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
     enabled: settled.kind === 'basic' || settled.kind === 'cron',
     retry: false,
   });
+  const continuous = useQuery(continuousQuery(sourceId)).data;
   const zone = schedule.kind === 'cron' ? schedule.zone : undefined;
   const error = settled.kind === schedule.kind && preview.error;
   const chip = (label: string, pressed: boolean, settings: Partial<ScheduleSettings>) => (
@@ -63,11 +73,16 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
           data={[
             { value: 'basic', label: t('Every …') },
             { value: 'cron', label: t('Cron') },
-            { value: 'continuous', label: t('Continuous') },
+            ...(continuous?.possible || schedule.kind === 'continuous' ? [{ value: 'continuous', label: t('Continuous') }] : []),
             { value: 'manual', label: t('Manual') },
           ]}
           style={{ alignSelf: 'flex-start' }}
         />
+        {continuous?.possible === false && schedule.kind !== 'continuous' && (
+          <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
+            <CodeText text={sentence(continuous.reason)} />
+          </Text>
+        )}
       </Stack>
       {schedule.kind === 'basic' && (
         <>
@@ -143,9 +158,15 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
             maw={380}
             onChange={(next) => onChange({ ...schedule, windowMinutes: Math.min(60, Math.max(1, Number(next) || 1)) })}
           />
-          <Text size="sm" c="dimmed">
-            {t('One job goes on without an end and writes each change about a second after its commit. The source must follow a log: change data capture.')}
-          </Text>
+          {continuous?.possible === false ? (
+            <Text size="sm" role="alert" c="var(--mantine-color-error)" style={{ overflowWrap: 'anywhere' }}>
+              <CodeText text={`${sentence(continuous.reason)} ${continuous.hint}`} />
+            </Text>
+          ) : (
+            <Text size="sm" c="dimmed">
+              {t('One job goes on without an end and writes each change about a second after its commit.')}
+            </Text>
+          )}
         </>
       )}
       {schedule.kind === 'manual' ? (
@@ -162,6 +183,9 @@ export function ScheduleFields({ schedule, onChange }: { schedule: ScheduleSetti
     </Stack>
   );
 }
+
+/** A reason of the server as a sentence. */
+const sentence = (reason: string) => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
 
 function Problem({ error }: { error: Error }) {
   const hint = error instanceof ApiError ? error.hint : '';

@@ -28,6 +28,9 @@ const KIND_LABELS: Record<string, () => string> = {
 /** The midnight at which a day of a date field begins here. */
 const dayMs = (day: string | undefined) => (day && !Number.isNaN(Date.parse(`${day}T00:00`)) ? Date.parse(`${day}T00:00`) : undefined);
 
+/** Two dates share a line of a phone. */
+const DATE = { flex: '1 1 140px', maxWidth: 180 };
+
 export function AuditTab({ workspaceId }: { workspaceId: string }) {
   const { actor, kind, since, until } = route.useSearch();
   const navigate = route.useNavigate();
@@ -59,7 +62,7 @@ export function AuditTab({ workspaceId }: { workspaceId: string }) {
           onChange={(value) => change({ actor: value ?? undefined })}
           clearable
           clearButtonProps={{ 'aria-label': t('Anyone') }}
-          style={{ flex: '1 1 200px' }}
+          style={{ flex: '1 1 140px' }}
           maw={280}
         />
         <Select
@@ -70,11 +73,11 @@ export function AuditTab({ workspaceId }: { workspaceId: string }) {
           onChange={(value) => change({ kind: value ?? undefined })}
           clearable
           clearButtonProps={{ 'aria-label': t('Anything') }}
-          style={{ flex: '1 1 160px' }}
+          style={{ flex: '1 1 140px' }}
           maw={220}
         />
-        <TextInput type="date" label={t('From')} value={since ?? ''} onChange={(event) => change({ since: event.currentTarget.value || undefined })} />
-        <TextInput type="date" label={t('To')} value={until ?? ''} onChange={(event) => change({ until: event.currentTarget.value || undefined })} />
+        <TextInput type="date" label={t('From')} value={since ?? ''} onChange={(event) => change({ since: event.currentTarget.value || undefined })} style={DATE} />
+        <TextInput type="date" label={t('To')} value={until ?? ''} onChange={(event) => change({ until: event.currentTarget.value || undefined })} style={DATE} />
         {filtered && (
           <Button variant="subtle" onClick={() => change({ actor: undefined, kind: undefined, since: undefined, until: undefined })}>
             {t('Clear the filters')}

@@ -174,11 +174,15 @@ function Matrix({ channels, saving, onChange }: { channels: Channel[]; saving: b
         <thead>
           <tr>
             <th scope="col">{t('Event')}</th>
-            {channels.map((channel) => (
-              <th scope="col" key={channel.way}>
-                {WAY_TEXTS[channel.way]().label}
-              </th>
-            ))}
+            {channels.map(({ way }) => {
+              const { label } = WAY_TEXTS[way]();
+              return (
+                // A word with a hyphen stays whole.
+                <th scope="col" key={way} style={{ whiteSpace: label.includes(' ') ? undefined : 'nowrap' }}>
+                  {label}
+                </th>
+              );
+            })}
           </tr>
         </thead>
         <tbody>

@@ -19,12 +19,14 @@ export interface FinishSettings {
 const DEFAULT_POLICY = 'propagate_columns';
 
 export function FinishStep({
+  sourceId,
   suggestedName,
   settings,
   onChange,
   onBack,
   save,
 }: {
+  sourceId: string;
   suggestedName: string;
   settings: FinishSettings;
   onChange: (settings: FinishSettings) => void;
@@ -52,7 +54,7 @@ export function FinishStep({
         <Card withBorder padding="lg">
           <Stack>
             <TextInput label={t('Name')} withAsterisk required value={name} onChange={(event) => onChange({ ...settings, name: event.currentTarget.value })} />
-            <ScheduleFields schedule={schedule} onChange={(next) => onChange({ ...settings, schedule: next })} />
+            <ScheduleFields sourceId={sourceId} schedule={schedule} onChange={(next) => onChange({ ...settings, schedule: next })} />
             <SchemaPolicy policy={policy} onChange={(next) => onChange({ ...settings, policy: next })} />
             <PrefixField prefix={prefix} onChange={(next) => onChange({ ...settings, prefix: next })} />
           </Stack>

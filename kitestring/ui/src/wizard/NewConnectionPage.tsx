@@ -145,6 +145,7 @@ export function NewConnectionPage() {
         ) : (
           <Step title={t('Schedule and name')}>
             <FinishStep
+              sourceId={sourceId!}
               suggestedName={`${source.data?.name ?? ''} → ${destination.data?.name ?? ''}`}
               settings={draft.value}
               onChange={(settings) => draft.set({ ...draft.value, ...settings })}
