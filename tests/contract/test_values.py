@@ -168,6 +168,7 @@ COLUMNS = {
     "sqlite": "SQLite",
     "postgres": "PostgreSQL",
     "mysql": "MySQL",
+    "clickhouse": "ClickHouse",
     "parquet": "Parquet",
     "jsonl": "JSON lines",
     "csv": "CSV",
@@ -221,8 +222,8 @@ class SingleValue(Source):
 def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[str, Any]]:
     if destination == "postgres":
         return "postgres", {**server.config, "schema": "kinds"}
-    if destination == "mysql":
-        return "mysql", {**server.config, "database": "kinds"}
+    if destination in ("mysql", "clickhouse"):
+        return destination, {**server.config, "database": "kinds"}
     if destination == "duckdb":
         return "duckdb", {"path": str(folder / "values.duckdb")}
     if destination == "sqlite":
@@ -261,6 +262,8 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
         return json_codec.loads(value) if kind == "jsonb" and value is not None else value
     if destination == "mysql":
         return stored_in_mysql(server, name)
+    if destination == "clickhouse":
+        return stored_in_clickhouse(server, name)
     if destination == "duckdb":
         import duckdb
 
@@ -329,6 +332,17 @@ def stored_in_mysql(server: Any, name: str) -> Any:
     if type_ == "time" and value != "24:00:00.000000":
         return dt.time.fromisoformat(value)
     return utc(value) if comment == "UTC" and value is not None else str(value)[:8] if type_ == "time" else value
+
+
+def stored_in_clickhouse(server: Any, name: str) -> Any:
+    """The comment of a column says that its date-times have no zone, or its texts JSON."""
+    columns = server.run(f'DESCRIBE TABLE kinds."{name}"')
+    comment = next((column["comment"] for column in columns if column["name"] == "value"), None)
+    rows = server.run(f'SELECT {"NULL" if comment is None else "value"} AS value FROM kinds."{name}" WHERE id = 1')
+    value = rows[0]["value"] if rows else absent()
+    if value is None or not comment:
+        return value
+    return json_codec.loads(value) if comment == "JSON" else value.replace(tzinfo=None)
 
 
 @functools.cache
@@ -401,9 +415,9 @@ def outcome(kind: Kind, destination: str, folder: Path, server: Any, name: str, 
         value = stored(destination, folder, server, stream_of(name))
     except LookupError:
         return "rejected" if stream_of(name) in rejected else "LOST"
-    if value is None and kind.value is not None and destination in ("postgres", "mysql"):
+    if value is None and kind.value is not None and destination in ("postgres", "mysql", "clickhouse"):
         text = text_of(kind)
-        type_ = {"postgres": "text", "mysql": "char"}[destination]
+        type_ = {"postgres": "text", "mysql": "char", "clickhouse": "text"}[destination]
         rows = server.run(f'SELECT CAST(_airbyte_meta AS {type_}) AS m FROM kinds."{stream_of(name)}" WHERE id = 1')
         if [change["value"] for change in json_codec.loads(rows[0]["m"])["changes"]] == [text]:
             return "null"
@@ -414,13 +428,15 @@ def outcome(kind: Kind, destination: str, folder: Path, server: Any, name: str, 
 def outcomes(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: Any, request: pytest.FixtureRequest
 ) -> dict[str, dict[str, str]]:
-    """What became of each kind, by destination; without MySQL where MariaDB is not installed."""
+    """What became of each kind, by destination; without MySQL where MariaDB is not installed, without ClickHouse where
+    chdb is not."""
     results: dict[str, dict[str, str]] = {}
     servers = dict.fromkeys(COLUMNS, postgres_server)
-    with contextlib.suppress(pytest.skip.Exception):
-        servers["mysql"] = request.getfixturevalue("mariadb_server")
+    for destination, name in (("mysql", "mariadb_server"), ("clickhouse", "clickhouse_server")):
+        with contextlib.suppress(pytest.skip.Exception):
+            servers[destination] = request.getfixturevalue(name)
     for destination, server in servers.items():
-        if destination == "mysql" and server is postgres_server:
+        if destination in ("mysql", "clickhouse") and server is postgres_server:
             continue
         folder = tmp_path_factory.mktemp(destination)
         rejects = Rejects(folder / "rejects")
@@ -448,8 +464,8 @@ def test_no_value_is_changed_in_silence_and_the_page_says_what_becomes_of_it(out
         rows.append(f"| {kind.title} | {' | '.join(words)} |")
     changed = [row for row in rows if "CHANGED" in row or "LOST" in row]
     assert not changed, "\n".join(changed)
-    if "mysql" not in outcomes:
-        pytest.skip("MariaDB is not installed here: the page has its column, which was not tried")
+    if not {"mysql", "clickhouse"} <= outcomes.keys():
+        pytest.skip("MariaDB or chdb is not installed here: the page has its column, which was not tried")
     page = PAGE.read_text("utf-8")
     expected = re.sub(r"<!-- values -->(\n\|[^\n]*)*", lambda _: "\n".join(["<!-- values -->", *rows]), page)
     if os.environ.get("KITESTRING_GOLDEN"):
