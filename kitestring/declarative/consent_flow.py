@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -129,6 +129,21 @@ class ConsentFlow:
         headers = {name: value for name, value in headers.items() if name != "Content-Type" or not fields}
         return self._web_address("access_token_url", values), {"Accept": "application/json", **headers}, body
 
+    def defects(self, inputs: Sequence[str]) -> Iterator[tuple[str, ConfigError]]:
+        """The templates that fail, by their fields. `inputs`: the names of the options of the form."""
+        names = ("client_id", "client_secret", "redirect_uri", "state", "auth_code")
+        known = self._values(dict.fromkeys(inputs, "example"), **dict.fromkeys(names, "example"))
+        for field in ("consent_url", "access_token_url"):
+            try:
+                rendered(str(self._request[field]), known, field)
+            except ConfigError as error:
+                yield field, error
+        for field in ("access_token_headers", "access_token_params"):
+            try:
+                self._rendered(field, known)
+            except ConfigError as error:
+                yield field, error
+
     def secrets(self, config: Mapping[str, Any]) -> list[str]:
         """The texts of a configuration that an answer or a log must not show."""
         return [self._client(config, "client_secret")]
@@ -174,14 +189,18 @@ class ConsentFlow:
                 set_value(config, path_in_config(described, str(name)), value)
         return config
 
-    def _client(self, config: Mapping[str, Any], name: str) -> str:
-        """The id or the secret of the application that is registered at the vendor. `ConfigError` without it."""
+    def client_places(self, name: str) -> list[list[str]]:
+        """Where a configuration may have the `client_id` or the `client_secret`, the first place first."""
         key = self._key(name)
         output = self._specification.get("complete_oauth_server_output_specification")
         properties = output.get("properties") if isinstance(output, Mapping) else None
         described = (properties.get(key) or properties.get(name)) if isinstance(properties, Mapping) else None
         places = [path_in_config(described, key)] if isinstance(described, Mapping) else []
-        places += [[key], ["credentials", key]]
+        return [*places, [key], ["credentials", key]]
+
+    def _client(self, config: Mapping[str, Any], name: str) -> str:
+        """The id or the secret of the application that is registered at the vendor. `ConfigError` without it."""
+        places = self.client_places(name)
         for path in places:
             value = value_at(dict(config), path)
             if isinstance(value, str) and value:
@@ -270,6 +289,7 @@ def rendered(text: str, values: Mapping[str, str], place: str) -> str:
             )
         return render_text(sandbox.from_string(text), dict(values))
     except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
+        fact = getattr(error, "message", None) or error  # as a text, an error of syntax has lines of a traceback
         raise ConfigError(
-            f"the {place} of the consent is a template that fails: {error}", hint="Correct the template."
+            f"the {place} of the consent is a template that fails: {fact}", hint="Correct the template."
         ) from error

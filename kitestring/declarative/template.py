@@ -173,6 +173,12 @@ class Templates:
         return source
 
 
+def parsed_tree(text: str) -> Any:
+    """The syntax tree of a template that compiles, as Jinja has it."""
+    with _SYNTAX_TREES:
+        return environment().parse(text)
+
+
 def raise_always(defect: ConfigError) -> Callable[[Context], Any]:
     def evaluate(_: Context) -> Any:
         raise defect

@@ -11,6 +11,7 @@ from typing import Any
 
 from kitestring.declarative.builder.position import Positions
 from kitestring.declarative.builder.resolution import add_types
+from kitestring.declarative.builder.template_check import DESCRIBING, TemplateCheck, consent_defects
 from kitestring.declarative.connection import Connection
 from kitestring.declarative.keyword import BuildContext, Node, build, child_path, keywords
 from kitestring.declarative.manifest import (
@@ -75,9 +76,9 @@ NESTED = frozenset(
 )  # fmt: skip
 """Keywords of the language without a class: the keyword around them reads them."""
 VALUE_FIELDS = frozenset(
-    {"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters"}
+    {"schema", "schemas", "connection_specification", "config_overrides", "metadata", "$parameters", "advanced_auth"}
 )
-"""Fields whose values are not components."""
+"""Fields whose values are not components. `consent_defects` checks the templates of `advanced_auth`."""
 NEEDS_PYTHON = "needs the Python class"
 LINE = re.compile(r"line (\d+), column (\d+)")
 
@@ -171,7 +172,8 @@ def find_defects(
     normalize(manifest, context)
     missing = {place for _, place in missing_classes(manifest)}
     carried = {place for _, place in python_classes(manifest)} - missing
-    for path, message, hint in keyword_defects(manifest, "", "", context, set()):
+    check = TemplateCheck(manifest, context.templates)
+    for path, message, hint in keyword_defects(manifest, "", "", check, set()):
         if not (path in carried and NEEDS_PYTHON in message):
             yield path, message, hint
     if carried:
@@ -179,6 +181,7 @@ def find_defects(
             check_scope(manifest)
         except ConfigError as error:
             yield str(error.fields.get("place", "")), error.message, error.hint
+    yield from consent_defects(manifest)
     yield from build_defects(manifest, context, config is not None)
     yield from name_defects(manifest)
 
@@ -196,7 +199,7 @@ def normalize(manifest: Mapping[str, Any], context: BuildContext) -> None:
 
 
 def keyword_defects(
-    node: Any, path: str, field: str, context: BuildContext, visited: set[int]
+    node: Any, path: str, field: str, check: TemplateCheck, visited: set[int]
 ) -> Iterator[tuple[str, str, str]]:
     """Unknown keywords, missing fields and invalid templates. Shared nodes are examined once."""
     if isinstance(node, Mapping | list):
@@ -204,17 +207,12 @@ def keyword_defects(
             return
         visited.add(id(node))
     if isinstance(node, str):
-        if "{{" in node or "{%" in node:
-            try:
-                context.templates.compile(node, {}, path, strict=True)
-            except EvaluationError:
-                pass
-            except KitestringError as error:
-                yield path, error.message, error.hint
+        if ("{{" in node or "{%" in node) and field.rpartition(".")[2] not in DESCRIBING:
+            yield from check.defects(node, path)
         return
     if isinstance(node, list):
         for index, value in enumerate(node):
-            yield from keyword_defects(value, f"{path}[{index}]", field, context, visited)
+            yield from keyword_defects(value, f"{path}[{index}]", field, check, visited)
         return
     if not isinstance(node, Mapping) or field.rpartition(".")[2] in VALUE_FIELDS:
         return
@@ -234,7 +232,7 @@ def keyword_defects(
             yield path, f"{kind} needs `{key}`", "Correct the manifest at this place."
     for key, value in node.items():
         if key != PARAMETERS and not (path == "" and key == "definitions"):
-            yield from keyword_defects(value, child_path(path, str(key)), f"{kind or ''}.{key}", context, visited)
+            yield from keyword_defects(value, child_path(path, str(key)), f"{kind or ''}.{key}", check, visited)
 
 
 def build_defects(

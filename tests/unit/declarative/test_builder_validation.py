@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import kitestring
 from kitestring.declarative.builder import validate
+from kitestring.declarative.builder.template_check import TemplateCheck
+from kitestring.declarative.template import Templates
 
 GOOD = """\
 version: 6.48.0
@@ -112,6 +115,83 @@ def test_a_missing_field_is_told_at_what_should_hold_it() -> None:
 def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, sentence: str) -> None:
     result = broken((old, new))
     assert [item for item in result if item[0] in (line, line + 1) and sentence in item[1]], result
+
+
+@pytest.mark.parametrize(
+    ("template", "fact"),
+    [
+        ("{{ nwo_utc() }}", "there is no function nwo_utc; did you mean now_utc?"),
+        ("{{ confg['host'] }}", "there is no value confg; did you mean config?"),
+        ("{{ record.__class__ }}", "the attribute __class__ is forbidden"),
+        ("{{ ''|attr('__class__') }}", "the attribute __class__ is forbidden"),
+        ("{{ config['host' }}", "the template is malformed"),
+        ("{{ record | nonsense }}", "No filter named 'nonsense'"),
+        ("{% include 'x' %}", "a template cannot include or import"),
+        ("{{ 'x' * 99999999 }}", "the template is refused: the repetition is too long"),
+        ("{% for a in 'x' * 99 %}{{ 'y' * 99999 }}{% endfor %}", "it renders more than 4,000,000 characters"),
+    ],
+)
+def test_a_template_is_checked_without_being_read(template: str, fact: str) -> None:
+    text = GOOD.replace("path: keepers", f"path: {json.dumps(template)}")
+    (defect,) = validate(text)
+    assert fact in defect.message
+    assert defect.path == "streams[1].retriever.requester.path"
+    line = text.splitlines()[defect.line - 1]
+    assert line[defect.column - 1 :].startswith('"{')
+
+
+def test_a_template_of_several_lines_says_in_which_of_them_it_fails() -> None:
+    lines = "path: |-\n          {% set a = 1 %}\n          {{ a }}\n          {{ nwo_utc() }}"
+    text = GOOD.replace(
+        "      requester: {<<: *requester, path: keepers}", f"      requester:\n        <<: *requester\n        {lines}"
+    )
+    (defect,) = validate(text)
+    assert "there is no function nwo_utc (line 3 of the template)" in defect.message
+
+
+def test_what_templates_may_have_is_no_defect() -> None:
+    for template in (
+        "{{ config.get('a') }}{{ parameters['x'] }}{{ stream_interval.start_time }}{{ stream_partition['id'] }}",
+        "{% set found = namespace(x=1) %}{% macro f(y) %}{{ y }}{% endmacro %}{{ f(found.x) }}{{ record.__typename }}",
+        "{{ now_utc().strftime('%Y') }}{{ today_with_timezone('Europe/Berlin') }}{{ record._id }}{{ last_record.id }}",
+        "{{ next_page_token['next_page_token'] }}{{ response.a }}{{ headers['x'] }}{{ config['nothing']['deep'] }}",
+    ):
+        text = GOOD.replace("path: keepers", f"path: {json.dumps(template)}")
+        assert validate(text) == [], template
+    described = GOOD.replace("    name: keepers", "    name: keepers\n    description: 'Use {{ anything }}.'")
+    assert [item for item in validate(described) if "anything" in item.message] == []
+
+
+CONSENT = """\
+  advanced_auth:
+    auth_flow_type: oauth2.0
+    oauth_config_specification:
+      oauth_connector_input_specification:
+        consent_url: "https://{{ host }}/auth?{{ client_id_param }}&c={{ state_value | codeChallengeS256 }}"
+        access_token_url: "https://{{ host }}/token?r={{ {{ redirect_uri_value }} | urlEncoder }}"
+        access_token_headers:
+          Authorization: "Basic {{ (client_id_value ~ ':' ~ client_secret_value) | base64Encoder }}"
+"""
+
+
+def test_the_templates_of_a_consent_have_their_own_names_and_filters() -> None:
+    assert validate(GOOD + CONSENT) == []
+    wrong = CONSENT.replace("client_id_param", "client_param").replace("base64Encoder", "base65Encoder")
+    first, second = validate(GOOD + wrong)
+    assert "names client_param, and there is no such value" in first.message
+    assert "base65Encoder" in second.message
+    assert second.path.endswith("oauth_connector_input_specification.access_token_headers")
+    assert second.line == first.line + 3
+    (no_url,) = validate(GOOD + CONSENT.replace("consent_url", "consentUrl"))
+    assert "has no consent_url" in no_url.message
+
+
+def test_templates_are_rendered_only_until_their_time_is_used() -> None:
+    wide = "{{ 'x' * 99999999 }}"
+    assert len(list(TemplateCheck({}, Templates({})).defects(wide, "a"))) == 1
+    check = TemplateCheck({}, Templates({}), seconds=0)
+    assert list(check.defects(wide, "a")) == []
+    assert len(list(check.defects("{{ confg }}", "a"))) == 1
 
 
 def test_every_reference_that_leads_nowhere_is_told() -> None:
