@@ -237,14 +237,15 @@ def bundle(
     kitestring manifest bundle source-acme/manifest.yaml -o connectors/acme.yaml
     """
     from kitestring.cli.global_options import cli_context
+    from kitestring.cli.manifest_transfer import read
     from kitestring.declarative.builder.bundle import bundled_file
 
     path = path_of(ctx, file)
-    bundled = bundled_file(path, text_of(path))
+    bundled = bundled_file(path, read(path))
     if output:
         place = cli_context(ctx).path(output)
         partial = place.with_name(f".{place.name}.tmp")
-        partial.write_text(bundled.text, "utf-8")
+        partial.write_bytes(bundled.text.encode())
         partial.replace(place)
         typer.echo(f"wrote {place}")
     else:
@@ -267,12 +268,15 @@ def resolve(ctx: typer.Context, file: FILE) -> None:
 
 
 def path_of(ctx: typer.Context, name: str) -> Path:
-    """The file of a manifest, typed as a path or as a connector's name."""
+    """The file of a manifest, typed as a path, as the folder of a `manifest.yaml`, or as a connector's name."""
     from kitestring import registry
     from kitestring.cli.global_options import cli_context
     from kitestring.errors import ConfigError
 
     cli = cli_context(ctx)
+    inside = cli.path(name) / "manifest.yaml"
+    if inside.is_file():
+        return inside
     connector = registry.connector("source", cli.own("source", name))
     if connector.manifest is None:
         raise ConfigError(f"{name} is not a manifest", hint="Give the path of a manifest.")

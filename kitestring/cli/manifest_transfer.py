@@ -74,7 +74,8 @@ def push(
 ) -> None:
     """Write a file to a builder project, byte for byte, and publish it if asked. Without a project it makes one.
 
-    components.py and schema files beside the manifest go with it, in its text (`kitestring manifest bundle`).
+    A folder with a manifest.yaml is a project of the folder's name. components.py and schema files beside the manifest
+    go with it, in its text (`kitestring manifest bundle`).
     What differs is shown, and replaced after a question. If somebody changes the project meanwhile, nothing is written.
     The server is --server or KITESTRING_SERVER, by default the one of this machine.
 
@@ -101,18 +102,19 @@ def pushed(server: Client, path: Path, text: str, name: str, workspace: str, yes
     """The project that has the text now."""
     from kitestring.cli.state import confirm
 
-    matches = matching(server, name or path.stem, workspace)
+    own = path.parent.resolve().name if path.name == "manifest.yaml" else path.stem
+    matches = matching(server, name or own, workspace)
     if not matches and not name:
         body = {
             "workspaceId": only_workspace(server, workspace)["workspaceId"],
-            "name": path.stem,
+            "name": own,
             "manifest": text,
             "origin": {"kind": "manifest", "name": path.name},
         }
         created: dict[str, Any] = server.call("POST", PROJECTS, body)
         typer.echo(f"created the project {created['name']}")
         return created
-    match = only_project(server, name or path.stem, workspace)
+    match = only_project(server, name or own, workspace)
     project: dict[str, Any] = server.call("GET", f"{PROJECTS}/{match['projectId']}")
     if project["manifest"] == text:
         typer.echo(f"{project['name']} has this text already")

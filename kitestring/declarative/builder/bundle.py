@@ -24,6 +24,8 @@ from kitestring.errors import ConfigError
 COMPONENTS = "components.py"
 ReadFile = Callable[[str], str | None]
 """The text of a file beside a manifest by its path, with slashes; None where it is not there."""
+Place = tuple[str | int, ...]
+"""The keys and indexes that lead to a stream."""
 
 
 @dataclass(slots=True)
@@ -96,16 +98,15 @@ def uses_components(resolved: Mapping[str, Any]) -> bool:
     return any(CLASS.fullmatch(name) for name, _ in python_classes(resolved))
 
 
-def stream_schemas(resolved: Mapping[str, Any], read_file: ReadFile, bundle: Bundle) -> Iterator[tuple[int, Any]]:
-    """The schemas that streams read from files, by the index of the stream."""
-    streams = resolved.get("streams")
-    for index, stream in enumerate(streams if isinstance(streams, list) else ()):
+def stream_schemas(resolved: Mapping[str, Any], read_file: ReadFile, bundle: Bundle) -> Iterator[tuple[Place, Any]]:
+    """The schemas that streams read from files, by the places of the streams."""
+    for place, stream in streams_of(resolved):
         loader = stream.get("schema_loader", {}) if isinstance(stream, Mapping) else None
         if not isinstance(loader, Mapping) or loader.get("type", "JsonFileSchemaLoader") != "JsonFileSchemaLoader":
             continue
         parameters = {**(stream.get("$parameters") or {}), **(loader.get("$parameters") or {})}
         values = {"type": "JsonFileSchemaLoader", **loader, "$parameters": parameters}
-        node = Node(values, f"streams[{index}].schema_loader", BuildContext({}, Templates({}), Connection()))
+        node = Node(values, "schema_loader", BuildContext({}, Templates({}), Connection()))
         path = JsonFileSchemaLoader(node).file_path.removeprefix("./")
         content = read_file(path)
         if content is None:
@@ -117,22 +118,56 @@ def stream_schemas(resolved: Mapping[str, Any], read_file: ReadFile, bundle: Bun
         except json_codec.JsonError as error:
             raise ConfigError(f"the schema {path} is not JSON: {error}", hint="Correct the file.") from error
         if isinstance(schema, Mapping):
-            bundle.included.append(path)
-            yield index, dict(schema)
+            if path not in bundle.included:
+                bundle.included.append(path)
+            yield place, dict(schema)
 
 
-def with_files(values: Mapping[str, Any], code: str | None, schemas: Mapping[int, Any]) -> dict[str, Any]:
+def streams_of(resolved: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
+    """The streams of a resolved manifest with their places: those under a condition and of dynamic streams too."""
+    streams = resolved.get("streams")
+    for index, stream in enumerate(streams if isinstance(streams, list) else ()):
+        conditional = isinstance(stream, Mapping) and stream.get("type") == "ConditionalStreams"
+        inner = stream.get("streams") if conditional else None
+        if not conditional:
+            yield ("streams", index), stream
+        for number, conditioned in enumerate(inner if isinstance(inner, list) else ()):
+            yield ("streams", index, "streams", number), conditioned
+    dynamic = resolved.get("dynamic_streams")
+    for index, stream in enumerate(dynamic if isinstance(dynamic, list) else ()):
+        if isinstance(stream, Mapping):
+            yield ("dynamic_streams", index, "stream_template"), stream.get("stream_template")
+
+
+def with_files(values: Mapping[str, Any], code: str | None, schemas: Mapping[Place, Any]) -> dict[str, Any]:
     """The values of the manifest with the files in it."""
-    whole = dict(values)
+    whole: Any = dict(values)
     if code is not None:
         whole["metadata"] = {FIELD: code, **(values.get("metadata") or {})}
-    if schemas:
-        whole["streams"] = list(values["streams"])
-    for index, schema in schemas.items():
-        stream = values["streams"][index]
-        own = {"$ref": stream} if isinstance(stream, str) else stream
-        whole["streams"][index] = {**own, "schema_loader": loader_of(schema)}
-    return whole
+    for place, schema in schemas.items():
+        whole = with_loader(whole, place, loader_of(schema))
+    return dict(whole)
+
+
+def with_loader(node: Any, place: Place, loader: Mapping[str, Any]) -> Any:
+    """A copy of a node in which the stream at a place has a loader. What a reference names stays as it is."""
+    if isinstance(node, list):
+        inner = list(node)
+        inner[int(place[0])] = with_loader(node[int(place[0])], place[1:], loader)
+        return inner
+    own = {"$ref": node} if isinstance(node, str) else node
+    if not place:
+        return {**own, "schema_loader": loader}
+    name = str(place[0])
+    if name not in own:
+        target = f"{own.get('$ref')}/{name}"
+        if len(place) > 1 and isinstance(place[1], int):
+            raise ConfigError(
+                f"a stream with a schema file is in the list {target}, which other places of the manifest may use too",
+                hint="Write the list where it is used, or its schemas inline.",
+            )
+        return {**own, name: with_loader(target, place[1:], loader)}
+    return {**own, name: with_loader(own[name], place[1:], loader)}
 
 
 def loader_of(schema: Any) -> dict[str, Any]:
@@ -149,18 +184,17 @@ def is_same(text: str, values: Mapping[str, Any]) -> bool:
 # -- edits of the text -------------------------------------------------------------------------------------------------
 
 
-def edited_text(text: str, code: str | None, schemas: Mapping[int, Any]) -> str:
+def edited_text(text: str, code: str | None, schemas: Mapping[Place, Any]) -> str:
     """The text with the files in it, by edits at their places; the caller compares the values."""
     import yaml
 
     root: Any = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     edits: list[tuple[int, int, str]] = []
     members = {str(key.value): value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
-    streams = members.get("streams")
-    nodes = streams.value if isinstance(streams, yaml.SequenceNode) else []
-    for index, schema in schemas.items():
-        if index < len(nodes):
-            edits += stream_edits(text, nodes[index], loader_of(schema))
+    for place, schema in schemas.items():
+        node = node_at(root, place)
+        if node is not None:
+            edits += stream_edits(text, node, loader_of(schema))
     metadata = members.get("metadata")
     if code is not None and metadata is None:
         text = text if text.endswith("\n") else f"{text}\n"
@@ -171,6 +205,20 @@ def edited_text(text: str, code: str | None, schemas: Mapping[int, Any]) -> str:
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
+
+
+def node_at(node: Any, place: Place) -> Any:
+    """The node of a syntax tree at a place; None where a reference is on the way."""
+    import yaml
+
+    for step in place:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+        elif isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == step), None)
+        else:
+            return None
+    return node
 
 
 def stream_edits(text: str, node: Any, loader: Mapping[str, Any]) -> Iterator[tuple[int, int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from kitestring.client import Client
+from kitestring.declarative.manifest import parse
 from tests.integration.server.running import Running
 from tests.unit.server.shop import things
 
@@ -95,3 +97,37 @@ def test_unknown_projects_and_workspaces_are_named(server: Running) -> None:
     path = Path(server.folder) / "broken.yaml"
     path.write_bytes(b"\xff")
     assert "is not UTF-8" in server.command("manifest", "push", str(path), code=2)
+
+
+def test_a_folder_with_code_and_schemas_is_bundled_and_pushed_as_one_text(server: Running, client: Client) -> None:
+    folder = server.folder / "source-workshop"
+    (folder / "schemas").mkdir(parents=True)
+    code = "class Shout:\n    pass\n"
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    loader = "schema_loader: {type: JsonFileSchemaLoader, file_path: ./schemas/things.json}"
+    custom = "{type: CustomTransformation, class_name: components.Shout}"
+    inline = """schema_loader:
+      type: InlineSchemaLoader
+      schema: {type: object, properties: {id: {type: integer}, uid: {type: string}}}"""
+    text = things(1).replace(inline, f"{loader}\n    transformations: [{custom}]")
+    assert loader in text
+    (folder / "manifest.yaml").write_bytes(text.encode())
+    (folder / "components.py").write_text(code)
+    (folder / "schemas" / "things.json").write_text(json.dumps(schema))
+    assert "whole.yaml" in server.command("manifest", "bundle", "source-workshop", "-o", "whole.yaml")
+    whole = (server.folder / "whole.yaml").read_text()
+    assert whole.startswith("# Version 1 of the connector.\n")
+    values = parse(whole)
+    assert values["metadata"]["components_py"] == code
+    assert values["streams"][0]["schema_loader"] == {"type": "InlineSchemaLoader", "schema": schema}
+    assert "created the project source-workshop" in server.command("manifest", "push", "source-workshop")
+    assert "has this text already" in server.command("manifest", "push", "source-workshop/manifest.yaml")
+    assert project(client, "source-workshop")["manifest"] == whole
+    refused = server.command("manifest", "push", "source-workshop", "--publish", code=2)
+    assert "that no instance_admin has approved" in refused
+    (folder / "schemas" / "things.json").write_text("{")
+    assert "is not JSON" in server.command("manifest", "bundle", "source-workshop", code=2)
+    crlf = folder / "plain.yaml"
+    crlf.write_bytes(things(2).replace("\n", "\r\n").encode())
+    server.command("manifest", "bundle", str(crlf), "-o", "plain.yaml")
+    assert (server.folder / "plain.yaml").read_bytes() == crlf.read_bytes()

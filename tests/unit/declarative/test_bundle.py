@@ -10,7 +10,8 @@ import yaml
 
 from kitestring.declarative.builder.beginning import begin
 from kitestring.declarative.builder.bundle import bundled_file, bundled_with
-from kitestring.declarative.manifest import parse
+from kitestring.declarative.builder.validation import validate
+from kitestring.declarative.manifest import parse, resolve
 from kitestring.errors import ConfigError
 
 MANIFEST = """\
@@ -114,6 +115,59 @@ def test_other_code_and_broken_schemas_are_refused() -> None:
         bundled_with(whole, {"components.py": "x = 2\n"})
     with pytest.raises(ConfigError, match=r"things\.json is not JSON"):
         bundled_with(MANIFEST, {"schemas/things.json": "{"})
+
+
+DYNAMIC = """\
+dynamic_streams:
+  # One for each kind.
+  - type: DynamicDeclarativeStream
+    name: kinds
+    stream_template:
+      type: DeclarativeStream
+      name: kind
+      $parameters: {name: kind}
+      retriever: {$ref: "#/definitions/retriever"}
+    components_resolver:
+      type: ConfigComponentsResolver
+      stream_config: {type: StreamConfig, configs_pointer: [kinds]}
+      components_mapping:
+        - {type: ComponentMappingDefinition, field_path: [name], value: "{{ components_values['kind'] }}"}
+  - $ref: "#/definitions/dynamic"
+"""
+CONDITIONAL = """\
+  - type: ConditionalStreams
+    condition: "{{ config['all'] }}"
+    streams:
+      - type: DeclarativeStream
+        name: spare   # parts
+        $parameters: {name: spare}
+        retriever: {$ref: "#/definitions/retriever"}
+"""
+
+
+def test_the_schemas_of_dynamic_and_conditional_streams_are_put_in_too() -> None:
+    shared = DYNAMIC.splitlines()[2:-1]
+    definition = "\n".join(["  dynamic:", *(line.replace("  - ", "    ", 1) for line in shared[:1]), *shared[1:]])
+    text = MANIFEST.replace("spec:", f"{CONDITIONAL}{DYNAMIC}spec:").replace(
+        "streams:\n  # What", f"{definition}\nstreams:\n  # What"
+    )
+    kind, spare = {"type": "object", "properties": {"kind": {"type": "string"}}}, PARTS
+    files = {"schemas/kind.json": json.dumps(kind), "schemas/spare.json": json.dumps(spare)}
+    bundle = bundled_with(text.replace('  - $ref: "#/definitions/dynamic"\n', ""), files)
+    assert sorted(bundle.included) == sorted(files)
+    values = parse(bundle.text)
+    loader = {"type": "InlineSchemaLoader", "schema": kind}
+    assert values["dynamic_streams"][0]["stream_template"]["schema_loader"] == loader
+    assert values["streams"][3]["streams"][0]["schema_loader"]["schema"] == spare
+    for comment in ("# One for each kind.", "# parts", "# A connector of Airbyte's."):
+        assert comment in bundle.text
+    referenced = bundled_with(text, files)
+    assert [note for note in referenced.notes if "written anew" in note]
+    first, second = resolve(parse(referenced.text))["dynamic_streams"]
+    assert first == second
+    assert second["stream_template"]["schema_loader"]["schema"] == kind
+    (defect,) = validate(referenced.text, {"kinds": [{"kind": "a"}], "all": True})
+    assert "components.Shout" in defect.message, "the schemas are no defect"
 
 
 def test_a_folder_is_read_and_nothing_outside_of_it(tmp_path: Path) -> None:
