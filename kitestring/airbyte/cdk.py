@@ -135,8 +135,18 @@ def own_class(name):
 
 custom_code_compiler.register_components_module_from_string = refuse
 ModelToComponentFactory._get_class_from_fully_qualified_class_name = staticmethod(own_class)
+
+if carried["limits"] and "read" in sys.argv:
+    from airbyte_cdk.sources.declarative.concurrent_declarative_source import TestLimits
+
+    class TestSource(_run.ConcurrentDeclarativeSource):
+        def __init__(self, **more):
+            super().__init__(**more, emit_connector_builder_messages=True, limits=TestLimits(**carried["limits"]))
+
+    _run.ConcurrentDeclarativeSource = TestSource
 """
     + RUN
 )
 """Runs a manifest with the components that it carries, and no other code: neither classes of other modules, which a
-template may name while it runs, nor code in the configuration, which the CDK would run too."""
+template may name while it runs, nor code in the configuration, which the CDK would run too. With limits, a read is a
+test read: the CDK writes its slices and requests to the log."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte import cdk, environment
 from kitestring.airbyte.connector_process import Local, Process, Program
-from kitestring.airbyte.source import AirbyteSource
+from kitestring.airbyte.observed_reading import Note, ObservedReading
+from kitestring.airbyte.source import AirbyteSource, Reading
 from kitestring.config import secrets_in
 from kitestring.declarative.builder.bundle import bundled_file
 from kitestring.declarative.manifest import (
@@ -25,6 +26,7 @@ from kitestring.declarative.manifest import (
 )
 from kitestring.declarative.python_components import CLASS, FIELD, check_scope, components_text
 from kitestring.errors import ConfigError
+from kitestring.types import Stream
 
 log = logging.getLogger("kitestring.airbyte")
 
@@ -43,6 +45,8 @@ class CustomCodeSource(AirbyteSource):
     _components: Path | None = PrivateAttr(default=None)
     _carried: dict[str, Any] | None = PrivateAttr(default=None)
     """The manifest's values, where it has no file and carries its components."""
+    _observe: Callable[[Note], None] | None = PrivateAttr(default=None)
+    _limits: dict[str, int] | None = PrivateAttr(default=None)
 
     @classmethod
     def from_manifest(cls, path: Path, config: Mapping[str, Any]) -> CustomCodeSource:
@@ -128,13 +132,27 @@ class CustomCodeSource(AirbyteSource):
     def spec_of_connector(self) -> dict[str, Any]:
         return {"connectionSpecification": self._form}
 
+    def observe(self, slices: int, pages: int, records: int, observe: Callable[[Note], None]) -> None:
+        """Make the reads of a manifest that carries its components test reads: `observe` gets each slice and request,
+        after the records before it. The CDK reads at most so many slices, pages of each slice, and records, and repeats
+        no failed request."""
+        self._observe = observe
+        self._limits = {"max_slices": slices, "max_pages_per_slice": pages, "max_records": records}
+
+    def reading(self, streams: Sequence[Stream]) -> Reading:
+        return super().reading(streams) if self._observe is None else ObservedReading(self, streams, self._observe)
+
     def start(self, arguments: Sequence[str], files: Mapping[str, Any], *, stdin: bool = False) -> Process:
         if self._carried is not None:
             metadata = {key: value for key, value in self._carried["metadata"].items() if key != FIELD}
+            manifest = {**self._carried, "metadata": metadata}
+            if self._limits is not None:  # requests and records then come in the order of the pages
+                manifest["concurrency_level"] = {"type": "ConcurrencyLevel", "default_concurrency": 1}
             carried = {
-                "manifest": {**self._carried, "metadata": metadata},
+                "manifest": manifest,
                 "components": components_text(self._carried),
                 "classes": CLASS.pattern,
+                "limits": self._limits,
             }
             more = {**files, "carried.json": carried}
             return super().start([*arguments, "--carried-path", "@carried.json"], more, stdin=stdin)

@@ -53,6 +53,10 @@ class AirbyteSource(ProgramSource):
         configured = [configured_stream(catalog[stream.key], stream) for stream in streams]
         return [Partition(tuple(streams), data={"catalog": {"streams": configured}})]
 
+    def reading(self, streams: Sequence[Stream]) -> Reading:
+        """What takes the messages of a read of these streams."""
+        return Reading(self, streams)
+
     def read(self, partition: Partition, states: States) -> Iterator[Item]:
         arguments = ["read", "--config", "@config.json", "--catalog", "@catalog.json"]
         files = {"config.json": self.configuration(), "catalog.json": partition.data["catalog"]}
@@ -61,7 +65,7 @@ class AirbyteSource(ProgramSource):
             files["state.json"] = saved
             arguments += ["--state", "@state.json"]
         with self.started(arguments, files) as process:
-            reading = Reading(self, partition.streams)
+            reading = self.reading(partition.streams)
             crash: KitestringError | None = None
             try:
                 for messages, nbytes in process.messages(lambda: reading.quiet_s):

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ def test_an_upgrade_says_what_breaks_before_it_pauses_a_connection(visit: Callab
 def test_a_session_that_ends_while_one_edits_is_renewed_over_the_page(
     visit: Callable[..., Any], server: Running
 ) -> None:
-    """The last test of this file: from then on the server asks everybody for credentials."""
+    """From then on the server asks everybody for credentials."""
     body = {"workspaceId": server.workspace, "name": "Edited", "manifest": things(1)}
     project = server.call("POST", PROJECTS, body)["projectId"]
     page = visit(f"/builder/{project}?view=yaml", width=1440)
@@ -279,3 +280,84 @@ def test_a_session_that_ends_while_one_edits_is_renewed_over_the_page(
     undo = page.get_by_role("button", name="Undo")
     while page.get_by_text("# second").count():
         undo.click()
+
+
+CODE = "import os\n\n\nclass Shout:\n    word = 'loud'\n"
+
+
+def with_components(code: str) -> str:
+    """A manifest that carries Python components."""
+    lines = "".join(f"    {line}\n" if line else "\n" for line in code.splitlines())
+    custom = "    transformations: [{type: CustomTransformation, class_name: components.Shout}]\n"
+    return (
+        things(1).replace("    primary_key", f"{custom}    primary_key", 1) + f"metadata:\n  components_py: |\n{lines}"
+    )
+
+
+def client_of(server: Running, email: str) -> httpx.Client:
+    """A client of the API as this user."""
+    client = httpx.Client(base_url=server.url, timeout=60)
+    answer = client.post(f"{OWN}/session/login", json={"email": email, "password": PASSWORD})
+    client.headers["X-CSRF-Token"] = answer.raise_for_status().json()["csrfToken"]
+    return client
+
+
+def signed_in(visit: Callable[..., Any], path: str, email: str) -> Any:
+    page = visit(path, width=1440)
+    page.get_by_label("E-mail").fill(email)
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    return page
+
+
+def test_only_an_instance_admin_approves_python_components_and_only_the_text_that_is_shown(
+    visit: Callable[..., Any], server: Running
+) -> None:
+    """After the test before, the server has an instance admin, rosa."""
+    rosa = client_of(server, "rosa@example.com")
+    permission = {"permissionType": "workspace_editor", "workspaceId": server.workspace}
+    user = {"email": "ed@example.com", "password": PASSWORD, "permissions": [permission]}
+    rosa.post(f"{OWN}/users", json=user).raise_for_status()
+    body = {"workspaceId": server.workspace, "name": "Loud", "manifest": with_components(CODE)}
+    project = rosa.post(PROJECTS, json=body).raise_for_status().json()["projectId"]
+    approval = f"{OWN}/builder/components/{sha256(CODE.encode()).hexdigest()}/approval"
+    place = f"/builder/{project}?view=yaml"
+
+    page = signed_in(visit, place, "ed@example.com")
+    panel = page.get_by_role("region", name="Python components", exact=True)
+    panel.get_by_text("Not approved", exact=True).wait_for()
+    panel.get_by_role("button", name="Show the code").click()
+    assert panel.get_by_role("region", name="Code of the Python components").inner_text().strip() == CODE.strip()
+    assert panel.get_by_role("button", name="Approve").count() == 0
+    panel.get_by_text(f"SHA-256: {approval.split('/')[-2]}").wait_for()
+    ed = client_of(server, "ed@example.com")
+    refused = ed.post(approval, json={"code": CODE})
+    assert (refused.status_code, "instance_admin" in refused.text) == (403, True), refused.text
+
+    page = signed_in(visit, place, "rosa@example.com")
+    approve = panel.get_by_role("button", name="Approve", exact=True)
+    approve.wait_for()
+    assert approve.is_disabled(), "what is approved has to be on the page"
+    panel.get_by_role("button", name="Show the code").click()
+    accessible(page)
+    approve.click()
+    dialog = page.get_by_role("dialog", name="Approve these Python components?")
+    accessible(page)
+    dialog.get_by_role("button", name="Approve the code").click()
+    panel.get_by_role("status").filter(has_text="Approved by rosa@example.com").wait_for()
+    accessible(page)
+    assert rosa.get(approval).json()["approved"]
+
+    # One changed letter is another text, which nobody has approved; the first one stays approved.
+    editor = page.get_by_role("textbox", name="YAML of the connector")
+    editor.press("Control+End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("End")
+    page.keyboard.type("#")
+    panel.get_by_text("Not approved", exact=True).wait_for()
+    page.get_by_role("button", name="Undo").click()
+    panel.get_by_role("status").filter(has_text="Approved by rosa@example.com").wait_for()
+    panel.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog", name="Revoke the approval?").get_by_role("button", name="Revoke the approval").click()
+    panel.get_by_text("Not approved", exact=True).wait_for()
+    assert not rosa.get(approval).json()["approved"]

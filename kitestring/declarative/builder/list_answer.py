@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kitestring.declarative.builder import paging
@@ -62,6 +63,23 @@ def ranked_lists(answer: Any, name: str = "") -> list[tuple[Path, list[Any]]]:
         return (not path, bool(rows), named, -len(path), len(rows) if usual == len(LIST_NAMES) else 0, -usual)
 
     return sorted(lists_in(answer), key=rank, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LikelyRecords:
+    """The path of the list that most likely has the records of an answer, and how many objects it has."""
+
+    path: list[str]
+    count: int
+
+
+def likely_records(answer: Any, name: str = "") -> LikelyRecords | None:
+    """The most likely list of an answer; None without a list of objects."""
+    for path, rows in ranked_lists(answer, name):
+        count = sum(isinstance(row, Mapping) for row in rows)
+        if count:
+            return LikelyRecords(path, count)
+    return None
 
 
 def value_at(answer: Any, path: Sequence[str]) -> Any:

@@ -15,6 +15,7 @@ from kitestring.config import secrets_in
 from kitestring.declarative.builder.excerpt import Excerpt
 from kitestring.declarative.builder.exchange import Exchange, ExchangeRecorder, ReadLimitError
 from kitestring.declarative.builder.inference import ObservedSchema, record_schema
+from kitestring.declarative.builder.list_answer import LikelyRecords, likely_records
 from kitestring.declarative.builder.schema_difference import SchemaDifference, schema_difference
 from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import RoutingContext
@@ -51,7 +52,8 @@ class SliceBegan:
 class PageRead:
     """Records of one response. `attempts`: the failed attempts before it. No exchange: it came from the cache.
 
-    `page` counts from 0 in each slice. A page without records may be one that the API refused.
+    `page` counts from 0 in each slice. A page without records may be one that the API refused. `likely`: where the
+    records of an answer may be from which at most one was taken.
     """
 
     slice: int
@@ -60,6 +62,7 @@ class PageRead:
     records: list[dict[str, Any]]
     rejects: list[dict[str, Any]]
     attempts: list[Exchange]
+    likely: LikelyRecords | None = None
 
 
 @dataclass(slots=True)
@@ -143,6 +146,7 @@ class ReadPage:
     records: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[Exchange] = field(default_factory=list)
+    likely: LikelyRecords | None = None
 
 
 @dataclass(slots=True)
@@ -185,7 +189,7 @@ class Reading:
         if isinstance(event, SliceBegan):
             self.slices.append(ReadSlice(event.partition, event.bounds))
         elif isinstance(event, PageRead):
-            page = ReadPage(event.exchange, event.records, event.rejects, event.attempts)
+            page = ReadPage(event.exchange, event.records, event.rejects, event.attempts, event.likely)
             self.slices[event.slice].pages.append(page)
         elif isinstance(event, RecordsRead):
             page = self.slices[event.slice].pages[event.page]
@@ -213,7 +217,7 @@ def event_values(event: Event) -> tuple[str, dict[str, Any]]:
 
 def plain(value: Any) -> Any:
     """Dataclasses as dicts. Records are left as they are: copying 50 MB of them takes a second."""
-    if isinstance(value, Exchange | SchemaDifference):
+    if isinstance(value, Exchange | SchemaDifference | LikelyRecords):
         return {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, list) and value and isinstance(value[0], Exchange | SchemaDifference):
         return [plain(item) for item in value]
@@ -267,7 +271,7 @@ def read_events(
     try:
         component = source.component(stream)
         recorder = ExchangeRecorder(source, component, mask, limits.most_bytes)
-        reader = StreamReader(component, recorder, mask, report, limits, cancelled)
+        reader = StreamReader(stream, component, recorder, mask, report, limits, cancelled)
         with collect_logs(report, recorder.masked), source.connection.short_waits():
             try:
                 reader.read_slices(dict(state or {}))
@@ -303,6 +307,7 @@ class StreamReader:
 
     def __init__(
         self,
+        name: str,
         component: Any,
         recorder: ExchangeRecorder,
         mask: Redactor,
@@ -314,6 +319,7 @@ class StreamReader:
         self._component, self._recorder, self._excerpt = component, recorder, Excerpt(mask)
         self._report, self._limits, self._cancelled = report, limits, cancelled
         self._slice, self._page = -1, -1
+        self._name = name
         self._attempts: list[Exchange] = []
         self._remaining = limits.most_records
         self._pending: Exchange | None = None
@@ -414,7 +420,8 @@ class StreamReader:
         self.end.pages += 1
         attempts, self._attempts = self._attempts, []
         exchange, self._pending = self._pending, None
-        self._report(PageRead(self._slice, self._page, exchange, records, rejects, attempts))
+        likely = likely_in(exchange, records, self._name)
+        self._report(PageRead(self._slice, self._page, exchange, records, rejects, attempts, likely))
 
     def _settle(self) -> None:
         """Report what was recorded, except the last answer: its records are about to come."""
@@ -437,6 +444,11 @@ class StreamReader:
         if last and self._attempts:
             self._pending = self._attempts.pop()
             self._report_page([], [])
+
+
+def likely_in(exchange: Exchange | None, records: list[dict[str, Any]], name: str) -> LikelyRecords | None:
+    """Where the records of an answer may be, from which a stream of this name took at most one."""
+    return None if exchange is None or len(records) > 1 else likely_records(exchange.response, name)
 
 
 def runs_of(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -27,6 +27,7 @@ from kitestring.server.jobs.forkserver import ForkServer
 from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 from kitestring.server.store import tables
+from kitestring.testing.stand_in import Answer
 from tests.unit.server.shop import OWN, Shop
 from tests.unit.server.tenants import Browser, Tenant, admin
 
@@ -83,13 +84,20 @@ class Bench:
     def approve(self, browser: Browser, code: str) -> Any:
         return browser.post(f"{COMPONENTS}/{digest_of(code)}/approval", json={"code": code})
 
-    def read(self, manifest: str, browser: Browser | None = None, **config: Any) -> Any:
+    def read(
+        self,
+        manifest: str,
+        browser: Browser | None = None,
+        *,
+        most: dict[str, int] | None = None,
+        **config: Any,
+    ) -> Any:
         body = {
             "workspaceId": self.shop.tenant.workspace_id,
             "manifest": manifest,
             "configuration": {"url": self.pages.url, "token": "t0p-s3cret", **config},
             "stream": "items",
-            "records": 15,
+            **(most or {"records": 15}),
         }
         return (browser or self.shop.editor).post(f"{OWN}/builder/read", json=body)
 
@@ -155,8 +163,47 @@ def test_a_test_read_shows_the_records_of_approved_components_and_no_secret(benc
     assert {record["marked"] for record in records} == {"kite 🪁"}
     assert os.getpid() not in {record["process"] for record in records}, "never in the server's process"
     assert reading["limited"] == ["records"]
-    assert any("neither requests nor answers" in line["message"] for line in reading["logs"])
+    assert any("Airbyte's CDK runs" in line["message"] for line in reading["logs"])
     assert "t0p-s3cret" not in answer.text
+
+
+GROUPS = {
+    "type": "ListPartitionRouter",
+    "cursor_field": "group",
+    "values": ["red", "blue", "green"],
+    "request_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "group"},
+}
+
+
+def test_a_test_read_of_components_shows_its_requests_by_slice_and_page(bench: Bench) -> None:
+    assert bench.approve(bench.root, bench.code).status_code == 200
+    values = yaml.safe_load(carried(bench.code))
+    retriever = values["streams"][0]["retriever"]
+    retriever["partition_router"] = GROUPS
+    token = "{{ config['token'] }}"
+    retriever["requester"]["authenticator"] = {"type": "BearerAuthenticator", "api_token": token}
+    retriever["requester"]["request_parameters"] = {"search": token}
+    text = yaml.safe_dump(values, allow_unicode=True)
+    answer = bench.read(text, most={"records": 1000, "slices": 2, "pages": 2})
+    reading = answer.json()
+    assert (reading["error"], sorted(reading["limited"])) == ("", ["pages", "slices"]), reading
+    assert [part["partition"]["group"] for part in reading["slices"]] == ["red", "blue"]
+    for part in reading["slices"]:
+        assert [len(page["records"]) for page in part["pages"]] == [10, 10]
+        exchanges = [page["exchange"] for page in part["pages"]]
+        assert [exchange["status"] for exchange in exchanges] == [200, 200]
+        assert [exchange["response"]["items"][0]["id"] for exchange in exchanges] == [0, 10]
+        assert all(f"group={part['partition']['group']}" in exchange["url"] for exchange in exchanges)
+        assert ["page=0" in exchange["url"] for exchange in exchanges] == [True, False]
+        assert exchanges[0]["headers"]["Authorization"].strip("*") == ""
+        assert exchanges[0]["curl"].startswith(f"curl '{bench.pages.url}/items?")
+    assert reading["other"] == []
+    assert "t0p-s3cret" not in answer.text
+    bench.pages.refusal = Answer(400, {"error": "the page is unknown"})
+    refused = bench.read(text, most={"records": 1000, "slices": 2, "pages": 2}).json()
+    (page,) = refused["slices"][0]["pages"]
+    assert (page["exchange"]["status"], page["exchange"]["response"]) == (400, {"error": "the page is unknown"})
+    assert "Bad request" in refused["error"]
 
 
 def test_one_changed_byte_and_a_revocation_stop_the_code(bench: Bench) -> None:

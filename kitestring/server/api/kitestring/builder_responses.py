@@ -52,13 +52,22 @@ class UnreadRecord(ResponseModel):
     reason: str
 
 
+class LikelyRecords(ResponseModel):
+    """The path of the list that most likely has the records of an answer, and how many objects it has."""
+
+    path: list[str]
+    count: int
+
+
 class ManifestPage(ResponseModel):
-    """The records of one answer. `attempts`: the tries before it; without an exchange the answer came from a cache."""
+    """The records of one answer. `attempts`: the tries before it; without an exchange the answer came from a cache.
+    `likely`: where its records may be, if at most one was taken from it."""
 
     exchange: HttpExchange | None
     records: list[dict[str, Any]]
     rejects: list[UnreadRecord]
     attempts: list[HttpExchange]
+    likely: LikelyRecords | None
 
 
 class ManifestSlice(ResponseModel):

@@ -60,7 +60,7 @@ function Components({ code }: { code: string }) {
     });
 
   return (
-    <Alert component="section" color={approved && possible ? 'kite' : 'yellow'} variant="light" title={t('Python components')} aria-label={t('Python components')}>
+    <Alert component="section" role="region" color={approved && possible ? 'kite' : 'yellow'} variant="light" title={t('Python components')} aria-label={t('Python components')}>
       <Stack gap="xs">
         <Group gap="xs">
           <Badge variant="light" color={approved && possible ? 'teal' : 'yellow'} tt="none" radius="sm" c="var(--mantine-color-text)">

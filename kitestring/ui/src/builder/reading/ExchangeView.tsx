@@ -54,9 +54,11 @@ export function ResponseView({ exchange, uses, form, changeForm }: ResponseProps
       <Group justify="space-between" gap="xs">
         <Group gap={8}>
           <StatusMark exchange={exchange} />
-          <Text size="sm" c="dimmed">
-            {t('{ms} ms', { ms: Math.round(exchange.ms) })}
-          </Text>
+          {exchange.ms > 0 && (
+            <Text size="sm" c="dimmed">
+              {t('{ms} ms', { ms: Math.round(exchange.ms) })}
+            </Text>
+          )}
         </Group>
         {nested && (
           <SegmentedControl

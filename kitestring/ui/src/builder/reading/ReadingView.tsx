@@ -1,13 +1,12 @@
 /** What a test read has brought: by slice and page the records, the answer and the request; state, schema and log. */
 import { Alert, Badge, Button, Group, List, Pagination, SegmentedControl, Select, Stack, Tabs, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 
 import { plural, t } from '../../text';
 import { ExchangeTitle, RequestView, ResponseView, textOf } from './ExchangeView';
 import { JsonTree, type UsesOf } from './JsonTree';
 import { LongText } from './LongText';
-import { likelyRecords } from './picks';
 import type { Exchange, Reading, ReadPage, ReadSlice } from './reading';
 import { RecordTable } from './RecordTable';
 import type { AnswerForm, Choosing, RecordsForm } from './useReadingChoice';
@@ -32,7 +31,7 @@ export function ReadingView({ reading, running, choosing, uses, useRecords, reco
   const slice = reading.slices[Math.min(sliceIndex, reading.slices.length - 1)];
   const page = slice?.pages[Math.min(pageIndex, slice.pages.length - 1)];
   // An answer without records is what one has to look at.
-  const looked = page && page.records.length === 0 && !(page.exchange && likelyRecords(page.exchange.response)) ? 'response' : 'records';
+  const looked = page && page.records.length === 0 && !page.likely ? 'response' : 'records';
   const current = tab ?? looked;
   const different = reading.schemaDifference.filter((difference) => difference.kind !== 'unseen').length;
   return (
@@ -133,7 +132,7 @@ function Cached({ page }: { page: ReadPage | undefined }) {
 
 function Records({ page, running, choosing, useRecords, recordsPath }: { page: ReadPage | undefined } & Pick<Props, 'running' | 'choosing' | 'useRecords' | 'recordsPath'>) {
   const form = choosing.recordsForm;
-  const likely = useMemo(() => (page?.exchange && page.records.length <= 1 ? likelyRecords(page.exchange.response) : null), [page]);
+  const likely = page && page.records.length <= 1 ? page.likely : null;
   const isRead = likely !== null && JSON.stringify(recordsPath) === JSON.stringify(likely.path);
   const offer = likely && !isRead && useRecords && likely.count > (page?.records.length ?? 0) && (
     <Alert color="kite" variant="light" p="sm">

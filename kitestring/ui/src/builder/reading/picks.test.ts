@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { likelyRecords, picksAt } from './picks';
+import { picksAt } from './picks';
 
 const answer = { meta: { count: 2 }, data: { tickets: [{ id: 1, updated_at: '2026-01-01', user: { id: 7 }, tags: ['a'] }] } };
 
@@ -29,11 +29,4 @@ test('what lies outside of a list of objects is none of it', () => {
 test('an answer that is the list has an empty path; lists in lists have a star', () => {
   expect(picksAt([{ id: 1 }], [0, 'id'])[0]).toEqual({ kind: 'records', path: [] });
   expect(picksAt({ groups: [{ items: [{ id: 1 }] }] }, ['groups', 0, 'items', 0, 'id'])[0]).toEqual({ kind: 'records', path: ['groups', '*', 'items'] });
-});
-
-test('the longest list of objects is most likely where the records are', () => {
-  expect(likelyRecords(answer)).toEqual({ path: ['data', 'tickets'], count: 1 });
-  expect(likelyRecords([{ id: 1 }, { id: 2 }])).toEqual({ path: [], count: 2 });
-  expect(likelyRecords({ links: [{ rel: 'next' }], items: [{ id: 1 }, { id: 2 }] })).toEqual({ path: ['items'], count: 2 });
-  expect(likelyRecords({ error: 'no', codes: [1, 2] })).toBeNull();
 });

@@ -21,20 +21,6 @@ export function picksAt(answer: unknown, path: JsonPath): Pick[] {
   return [records, { kind: 'key', path: names }, ...(names.length === 1 ? [{ kind: 'cursor', path: names } as Pick] : [])];
 }
 
-const DEEPEST = 4;
-
-/** Where the records of an answer most likely are: its longest list of objects, the outer one of two alike. */
-export function likelyRecords(answer: unknown): { path: string[]; count: number } | null {
-  let best: { path: string[]; count: number } | null = null;
-  const look = (value: unknown, path: string[]) => {
-    if (Array.isArray(value)) {
-      if (value.length > (best?.count ?? 0) && value.every(isObject)) best = { path, count: value.length };
-    } else if (isObject(value) && path.length < DEEPEST) for (const [name, item] of Object.entries(value as object)) look(item, [...path, name]);
-  };
-  look(answer, []);
-  return best;
-}
-
 /** How long the path of the innermost list of objects is that the place is, or lies in; an object alone counts as one record. */
 function recordsAround(answer: unknown, path: JsonPath): number | null {
   for (let length = path.length; length >= 0; length--) {

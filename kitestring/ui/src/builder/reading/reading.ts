@@ -31,7 +31,7 @@ export function add(reading: Reading, event: ReadEvent): void {
       reading.slices.push({ partition: {}, bounds: {}, pages: [], state: {}, ...(event as object) });
       break;
     case 'page': {
-      const page: ReadPage = { exchange: null, records: [], rejects: [], attempts: [], ...(event as object) };
+      const page: ReadPage = { exchange: null, records: [], rejects: [], attempts: [], likely: null, ...(event as object) };
       const index = typeof event.slice === 'number' ? event.slice : reading.slices.length - 1;
       if (reading.slices.length === 0) reading.slices.push({ partition: {}, bounds: {}, pages: [], state: {} });
       (reading.slices[index] ?? reading.slices[reading.slices.length - 1]!).pages.push(page);
