@@ -7,8 +7,8 @@ By hand: `python -m stand_ins.workshop --port 8080` prints its address; `/docs` 
 from __future__ import annotations
 
 from html import escape
-from typing import Any, ClassVar
-from urllib.parse import urlencode
+from typing import Any, ClassVar, Literal
+from urllib.parse import parse_qs, urlencode
 
 from kitestring.testing.help_desk.objects import BEGIN, iso
 from kitestring.testing.help_desk.texts import problems
@@ -26,6 +26,9 @@ LISTS = {
     "machines": 8, "services": 16, "locations": 3, "holidays": 11,
 }  # fmt: skip
 """The lists of the account, with how many rows each has; `tasks` are those of a project."""
+CONSENT_PARAMETERS = frozenset({"client_id", "redirect_uri", "response_type", "state", "scope"})
+"""The parameters of the consent page that a strict vendor knows beside those of PKCE."""
+TOKEN_FIELDS = frozenset({"grant_type", "code", "client_id", "client_secret", "redirect_uri", "refresh_token", "scope"})
 TASKS = 7
 LARGEST_PAGE = 50
 DOCS = """# Workshop API
@@ -43,13 +46,19 @@ Every list answers `{"data": [...], "paging": {"total": 120, "offset": 0, "limit
 
 
 class WorkshopStandIn(PagedApi):
-    """`rows` are the lists behind the API, by name; the tasks have the id of their project."""
+    """`rows` are the lists behind the API, by name; the tasks have the id of their project.
+
+    `pkce`: whether a consent may have a code challenge. `refused` and `required` answer 400 for any other parameter
+    that is not in the documentation too, as a few vendors do.
+    """
 
     name: ClassVar[str] = "workshop"
     bearer: ClassVar[str] = TOKEN
     token_path: ClassVar[str] = "/oauth/token"
     page_size: ClassVar[int] = 25
     refusals: ClassVar[dict[int, str]] = {401: "Send a token: Authorization: Bearer …"}
+
+    pkce: Literal["allowed", "refused", "required"] = "allowed"
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -75,12 +84,28 @@ class WorkshopStandIn(PagedApi):
     def refuse(self, status: int, message: str) -> Answer:
         return Answer(status, {"message": message})
 
+    def grant(self, call: Call) -> Any:
+        known = TOKEN_FIELDS | ({"code_verifier"} if self.pkce == "required" else set())
+        unknown = parse_qs(call.body.decode()).keys() - known
+        if self.pkce != "allowed" and unknown:
+            return Answer(400, {"error": "invalid_request", "error_description": f"unknown: {', '.join(unknown)}"})
+        return super().grant(call)
+
     @route("GET", "/oauth/authorize")
     def consent_page(self, call: Call) -> Answer:
         """The page on which a person consents, with a link back."""
         client, address = call.param("client_id"), call.param("redirect_uri")
         if client not in self.tokens.clients:
             return Answer(400, "<h1>Unknown application</h1>", {"Content-Type": "text/html"})
+        challenge = {"code_challenge", "code_challenge_method"} if self.pkce == "required" else set()
+        unknown = call.params.keys() - CONSENT_PARAMETERS - challenge
+        if self.pkce != "allowed" and unknown:
+            return Answer(
+                400, f"<h1>Unknown parameters: {escape(', '.join(unknown))}</h1>", {"Content-Type": "text/html"}
+            )
+        if challenge and call.param("code_challenge_method") != "S256":
+            problem = {"error": "invalid_request", "error_description": "Code challenge required"}
+            return Answer(302, "", {"Location": f"{address}?{urlencode({**problem, 'state': call.param('state')})}"})
         code = self.tokens.code(client, challenge=call.param("code_challenge"), redirect_uri=address)
         allow = f"{address}?{urlencode({'code': code, 'state': call.param('state')})}"
         deny = f"{address}?{urlencode({'error': 'access_denied', 'state': call.param('state')})}"

@@ -1,7 +1,6 @@
 """An account's consent for a draft of the connector builder: its tokens go sealed into the test configuration.
 
-The manifest describes the consent (`advanced_auth`). What its end needs of the manifest is kept from its beginning on,
-so that an edit meanwhile sends the client's secret to no other address.
+The manifest describes the consent (`manifest_consent`).
 """
 
 from __future__ import annotations
@@ -11,15 +10,13 @@ from typing import Any
 
 from kitestring.errors import KitestringError
 from kitestring.redact import MASK
-from kitestring.server.auth.token_hash import digest, random_token
-from kitestring.server.builder import builder_project, draft_read
+from kitestring.server.builder import builder_project, manifest_consent
+from kitestring.server.connections import endpoints
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
 from kitestring.server.oauth.consent import ConsentResult
 from kitestring.server.secrets.secret_box import each_leaf
-
-ADDRESS_LIMIT_S, OPTIONS_LIMIT_S = 20.0, 60.0
 
 
 def begin(
@@ -32,27 +29,15 @@ def begin(
 ) -> str:
     """The page at which the account consents to the draft. `redirect_uri`: where the vendor redirects to, by default
     this server, which goes on to `redirect_url`; `browser`: the cookie of the browser that has to come back."""
-    ours = redirect_uri or f"{context.settings.url}{consent.CALLBACK}"
-    request = {
-        "manifest": project.draft,
-        "config": builder_project.opened_config(context, project),
-        "redirect_uri": ours,
-        "state": random_token() + random_token() + random_token(),
-        "limits": draft_read.child_limits(context),
-    }
-    begun = context.runner.run("consent_address", request, limit_s=ADDRESS_LIMIT_S)
-    body = {
-        "project_id": project.id,
-        "redirect_url": redirect_url,
-        "ours": ours,
-        "browser": digest(browser) if browser else "",
-        "state": begun["state"],
-        "state_key": begun["state_key"],
-        "flow": begun["flow"],
-    }
-    with context.store.write() as db:
-        consent.store_pending(context, db, begun["state"], body, context.store.now_ms(db), consent.MINUTES)
-    return str(begun["url"])
+    return manifest_consent.begin(
+        context,
+        project.draft,
+        builder_project.opened_config(context, project),
+        redirect_url=redirect_url,
+        redirect_uri=redirect_uri,
+        browser=browser,
+        project_id=project.id,
+    )
 
 
 def take(context: Context, project: Any, query: Mapping[str, str], redirect_uri: str) -> dict[str, Any]:
@@ -83,26 +68,8 @@ def complete(context: Context, body: Mapping[str, Any], query: Mapping[str, str]
     with context.store.read() as db:
         project = builder_project.get(db, str(body["project_id"]))
     config = builder_project.opened_config(context, project)
-    request = {
-        "flow": body["flow"],
-        "config": config,
-        "secrets": builder_project.sealed_texts(context, project),
-        "redirect_uri": body["ours"],
-        "state": body["state"],
-        "query": dict(query),
-        "limits": draft_read.child_limits(context),
-    }
-    options = context.runner.run("consent_options", request, limit_s=OPTIONS_LIMIT_S)
+    secrets = list(builder_project.sealed_texts(context, project))
+    options = manifest_consent.options(context, body, query, config, secrets)
     with context.store.write() as db:
-        builder_project.renew_config(context, db, project.id, config, merged(config, options))
+        builder_project.renew_config(context, db, project.id, config, endpoints.merged(config, options))
     return dict(each_leaf(options, lambda leaf: MASK))
-
-
-def merged(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with options in it; objects are merged."""
-    inner = dict(options)
-    for name, value in options.items():
-        before = config.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner[name] = merged(before, value)
-    return {**config, **inner}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from kitestring.server.child.call import ActionCall
 
 TIMEOUT_S = 30.0
+PKCE = re.compile(r"code.?challenge|pkce", re.IGNORECASE)
+"""Where the error of a vendor names it (RFC 7636, 4.4.1)."""
 
 
 def consent_address(call: ActionCall) -> Any:
@@ -35,7 +38,9 @@ def consent_options(call: ActionCall) -> Any:
     code = query.get(flow.code_key)
     if not code:
         reason = str(query.get("error_description") or query.get("error") or f"no {flow.code_key}")
-        raise AuthError(f"the vendor returned without a consent: {reason[:200]}", hint="Sign in again.")
+        if PKCE.search(reason):
+            reason = f"{reason[:200]}. The vendor asks for PKCE: switch it on in the connector's authentication"
+        raise AuthError(f"the vendor returned without a consent: {reason[:300]}", hint="Sign in again.")
     secrets = [*flow.secrets(config), str(code)]
     call.hide({*secrets, *(str(text) for text in request.get("secrets") or ())})
     url, headers, body = flow.token_request(config, str(request["redirect_uri"]), state, str(code))

@@ -234,8 +234,10 @@ def site_of(vendor: Vendor, token: str, config: Mapping[str, Any]) -> str:
     )
 
 
-def redeem(context: Context, db: Connection, secret_id: str, workspace_id: str, connector: str) -> dict[str, Any]:
-    """The options behind a secret id, once; 422 for one of another workspace or another connector."""
+def redeem(
+    context: Context, db: Connection, secret_id: str, workspace_id: str, connector: str, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A configuration with the options behind a secret id, once; 422 for one of another workspace or connector."""
     body = take_pending(context, db, secret_id)
     if (
         body is None
@@ -248,7 +250,8 @@ def redeem(context: Context, db: Connection, secret_id: str, workspace_id: str, 
             "the secretId is not known, was used already, has expired, or belongs to another workspace or connector",
             hint="Begin the consent again.",
         )
-    return dict(body["config"])
+    options: dict[str, Any] = body["config"]
+    return endpoints.merged(config, options) if body.get("merge") else {**config, **options}
 
 
 # -- the vendor's client -----------------------------------------------------------------------------------------------

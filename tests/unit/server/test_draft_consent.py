@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import httpx
 import pytest
 from stand_ins.workshop import CLIENT, SECRET, WorkshopStandIn
 
+from kitestring.declarative.builder.validation import validate
 from kitestring.redact import MASK
 from kitestring.server.builder import builder_project
 from kitestring.server.connections import endpoints
@@ -181,6 +182,34 @@ def test_each_read_of_a_draft_goes_on_with_the_refresh_token_that_the_read_befor
     kept = context.secret_box.open_config(row.config, row.id)
     assert kept["client_refresh_token"] not in tokens
     assert workshop.tokens.allows(kept["oauth_access_token"])
+
+
+def test_a_consent_without_pkce_suits_a_strict_vendor_and_one_with_it_a_vendor_that_requires_it(
+    context: Context, acme: Tenant, editor: Browser, workshop: WorkshopStandIn
+) -> None:
+    def sign_in(text: str) -> str:
+        project = project_of(editor, acme, text, client_id=CLIENT, client_secret=SECRET)
+        address = editor.post(CONSENT, json={"projectId": project, "redirectUrl": BACK}).json()["consentUrl"]
+        page = httpx.get(address)
+        back = page.headers["location"] if page.status_code == 302 else followed(address)
+        return str(editor.get(back.partition(context.settings.url)[2]).headers["location"])
+
+    text = FORM.read_text().replace("https://example.com", workshop.url)
+    # What the switch of the form writes (kitestring/ui/src/builder/form/edits.test.ts).
+    challenge = "&code_challenge={{state_value | codeChallengeS256}}&code_challenge_method=S256"
+    uri = 'redirect_uri: "{{ redirect_uri_value }}"\n'
+    with_pkce = text.replace("state={{state_value}}", "state={{state_value}}" + challenge)
+    with_pkce = with_pkce.replace(uri, f'{uri}          code_verifier: "{{{{ state_value }}}}"\n')
+    assert validate(text) == validate(with_pkce) == []
+    workshop.pkce = "refused"
+    assert "error=" not in sign_in(text)
+    workshop.pkce = "required"
+    assert "error=" not in sign_in(with_pkce)
+    refused = unquote_plus(sign_in(text))
+    assert "Code challenge required. The vendor asks for PKCE: switch it on" in refused
+    workshop.pkce = "allowed"
+    assert "error=" not in sign_in(text)
+    assert "error=" not in sign_in(with_pkce)
 
 
 def test_what_goes_wrong_is_said_and_stores_nothing(

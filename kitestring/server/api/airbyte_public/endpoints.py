@@ -95,7 +95,7 @@ def with_consent(
         return config
     if kind != "source":
         raise Problem(422, "only a source has a consent", hint="Leave secretId out.")
-    return {**config, **consent.redeem(context, db, secret_id, workspace_id, connector)}
+    return consent.redeem(context, db, secret_id, workspace_id, connector, config)
 
 
 def router(kind: Kind) -> APIRouter:
@@ -140,7 +140,13 @@ def router(kind: Kind) -> APIRouter:
                 raise Problem(422, "the connector belongs to another workspace", hint="Take one of this workspace.")
             workspace_id = str(body.workspaceId)
             config = with_consent(
-                context, db, kind, workspace_id, definition.connector, body.configuration, body.secretId
+                context,
+                db,
+                kind,
+                workspace_id,
+                definition.connector or definition.id,
+                body.configuration,
+                body.secretId,
             )
             endpoint_id = endpoints.create(
                 context,
@@ -184,7 +190,7 @@ def router(kind: Kind) -> APIRouter:
                 )
             config = body.configuration
             if body.secretId is not None:
-                connector = endpoints.definition_of(db, kind, row).connector
+                connector = endpoints.definition_of(db, kind, row).connector or row.definition_id
                 config = with_consent(context, db, kind, row.workspace_id, connector, config or {}, body.secretId)
             endpoints.change(
                 context, db, kind, endpoint_id, name=body.name, config=config, merge=True, trusted=caller.instance_admin

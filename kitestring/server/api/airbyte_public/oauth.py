@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from kitestring.server.auth.access import Admin, Editor, ServerContext
 from kitestring.server.auth.resources import canonical
-from kitestring.server.builder import draft_consent
+from kitestring.server.builder import draft_consent, source_consent
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
 from kitestring.server.oauth.vendor import Vendor
@@ -63,6 +63,8 @@ def callback(request: Request, context: ServerContext) -> Any:
     body = consent.take(context, query, request.cookies.get(BROWSER, ""))
     if "project_id" in body:
         outcome = draft_consent.end(context, body, query)
+    elif "definition_id" in body:
+        outcome = source_consent.end(context, body, query)
     else:
         outcome = consent.end(context, request.app.state.vendors, body, query)
     return RedirectResponse(outcome.location, 302)

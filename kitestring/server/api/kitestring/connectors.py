@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from kitestring.server.api.kitestring.responses import ConnectorDetail, ConnectorDocumentation, ConnectorSummaries
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import InstanceAdmin, Reader, ServerContext
+from kitestring.server.builder import source_consent
 from kitestring.server.connections import endpoints
 from kitestring.server.connectors import definitions, documentation
 from kitestring.server.connectors.definitions import Definition
@@ -43,7 +44,8 @@ def summary_of(definition: Definition, used: int = 0) -> dict[str, Any]:
 
 def detail_of(definition: Definition) -> dict[str, Any]:
     spec, suggested = definitions.spec_of(definition), definitions.suggested_values(definition)
-    return {**summary_of(definition), "spec": spec, "suggested": suggested}
+    inputs = source_consent.needed_inputs(definition) if definition.kind == "source" else None
+    return {**summary_of(definition), "spec": spec, "suggested": suggested, "consentInputs": inputs}
 
 
 def is_installed(definition: Definition) -> bool:

@@ -15,8 +15,9 @@ from kitestring.server.auth.access import AnyUser, Editor, ServerContext
 from kitestring.server.auth.principal import Role
 from kitestring.server.auth.resources import canonical
 from kitestring.server.auth.token_hash import random_token
-from kitestring.server.builder import builder_project, draft_consent
+from kitestring.server.builder import builder_project, draft_consent, source_consent
 from kitestring.server.connections import endpoints
+from kitestring.server.connectors import definitions
 from kitestring.server.context import Context
 from kitestring.server.http.problem import Problem
 from kitestring.server.oauth import consent
@@ -30,6 +31,8 @@ class ConsentRequest(Body):
     workspaceId: str | None = None
     """… or the workspace and the connector of a new one."""
     connector: str | None = None
+    definitionId: UUID | None = None
+    """In place of `connector`: a connector whose manifest describes the consent (`consentInputs`)."""
     configuration: dict[str, Any] = Field(default_factory=dict)
     redirectUrl: str = Field(max_length=2000)
 
@@ -75,28 +78,38 @@ def list_consent_vendors(
 def begin_consent(
     body: ConsentRequest, request: Request, response: Response, caller: Editor, context: ServerContext
 ) -> Any:
-    """Begin a consent: the address to open. Only the browser that began it can complete it."""
+    """Begin a consent: the address to open. Only the browser that began it can complete it. 422 for a connector without
+    one, or a configuration without the options that it needs."""
     config, connector, workspace_id = body.configuration, body.connector, body.workspaceId
     source_id = canonical(body.sourceId) if body.sourceId else None
+    definition = None
     if source_id:
         with context.store.read() as db:
             row = endpoints.get(db, "source", source_id)
             definition = endpoints.definition_of(db, "source", row)
-            connector, workspace_id = definition.connector, row.workspace_id
+            connector, workspace_id = definition.connector or definition.name, row.workspace_id
             config = {**context.secret_box.open_config(row.config, row.id), **config}
+    elif body.definitionId:
+        with context.store.read() as db:
+            definition = definitions.get(db, "source", str(body.definitionId))
+        connector = definition.connector or definition.name
+        if definition.workspace_id not in (None, canonical(workspace_id or "")):
+            raise Problem(422, "the connector belongs to another workspace", hint="Take one of this workspace.")
     if not connector or not workspace_id:
         raise Problem(422, "the request names neither a source nor a workspace and a connector", hint="Name one.")
     browser = request.cookies.get(BROWSER) or random_token()
-    url = consent.begin(
-        context,
-        vendor_of(request, connector),
-        actor=caller.name,
-        workspace_id=canonical(workspace_id),
-        redirect_url=body.redirectUrl,
-        config=config,
-        source_id=source_id,
-        browser=browser,
-    )
+    common: dict[str, Any] = {
+        "actor": caller.name,
+        "workspace_id": canonical(workspace_id),
+        "redirect_url": body.redirectUrl,
+        "source_id": source_id,
+        "browser": browser,
+    }
+    known = consent.normalized(connector) in request.app.state.vendors
+    if definition is not None and not known and source_consent.needed_inputs(definition) is not None:
+        url = source_consent.begin(context, definition, config, **common)
+    else:
+        url = consent.begin(context, vendor_of(request, connector), config=config, **common)
     keep_browser(request, response, context, browser)
     return {"consentUrl": url}
 

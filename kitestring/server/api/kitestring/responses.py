@@ -253,10 +253,12 @@ class ConnectorDocumentation(ResponseModel):
 
 
 class ConnectorDetail(ConnectorSummary):
-    """A connector with the JSON Schema of its configuration. `suggested`: values that a new form begins with."""
+    """A connector with the JSON Schema of its configuration. `suggested`: values that a new form begins with.
+    `consentInputs`: the paths of the options that a consent needs first, where its manifest describes one."""
 
     spec: dict[str, Any]
     suggested: dict[str, Any]
+    consentInputs: list[list[str]] | None
 
 
 class CatalogStream(ResponseModel):

@@ -6,7 +6,7 @@ import { useState } from 'react';
 
 import { api, OWN } from '../api/client';
 import type { ConnectorDetail, ConsentRead, ConsentVendors } from '../api/schema.gen';
-import type { Values } from '../form/schema';
+import { label, resolveSchema, schemaAt, type Values } from '../form/schema';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
 import { t } from '../text';
@@ -31,6 +31,14 @@ export function ConsentOffer({ connector, workspaceId }: { connector: ConnectorD
   return <OAuthClient connector={connector} workspaceId={workspaceId} redirectUri={vendors.data.redirectUri} registered={false} onChanged={() => void vendors.refetch()} />;
 }
 
+/** The words of an option of the form; without a field of its own, its name. */
+function optionLabel({ spec }: ConnectorDetail, path: readonly string[]): string {
+  const name = path.at(-1)!;
+  const field = schemaAt(resolveSchema(spec), path.join('.'));
+  return field ? label(name, field) : name;
+}
+
+/** Offered where the connector's vendor has a consent with a registered client, or its manifest describes one with the client's own inputs. */
 export function Consent({
   connector,
   workspaceId,
@@ -53,14 +61,15 @@ export function Consent({
   const begin = useConsentPopup(
     (redirectUrl) =>
       api.post<ConsentRead>(`${OWN}/consents`, {
-        ...(sourceId ? { sourceId } : { workspaceId, connector: connector.connector }),
+        ...(sourceId ? { sourceId } : { workspaceId, ...(vendor ? { connector: connector.connector } : { definitionId: connector.definitionId }) }),
         configuration: sourceId ? {} : configuration(),
         redirectUrl,
       }),
     ({ secretId }) => (sourceId ? setRenewed(true) : onDone(secretId)),
   );
-  if (!vendor || !vendors.data) return null;
-  const client = may('admin') && vendor.client !== 'organization' && (
+  const inputs = vendor ? null : connector.consentInputs;
+  if ((!vendor && !inputs) || !vendors.data) return null;
+  const client = vendor && may('admin') && vendor.client !== 'organization' && (
     <OAuthClient
       connector={connector}
       workspaceId={workspaceId}
@@ -69,9 +78,9 @@ export function Consent({
       onChanged={() => void vendors.refetch()}
     />
   );
-  if (!vendor.client) return null;
+  if (vendor && !vendor.client) return null;
   const granted = done || renewed;
-  const needs = vendor.needs.join(', ');
+  const needs = (vendor?.needs ?? inputs!.map((path) => optionLabel(connector, path))).join(', ');
   return (
     <Alert variant="light" color="kite" icon={<IconKey aria-hidden />} title={t('Grant access at {vendor}', { vendor: connector.name })}>
       <Stack gap="xs" align="flex-start">
@@ -84,6 +93,11 @@ export function Consent({
                 ? t('Sign in at {vendor} instead of entering a token; enter {fields} below first.', { vendor: connector.name, fields: needs })
                 : t('Sign in at {vendor} instead of entering a token.', { vendor: connector.name })}
         </Text>
+        {inputs && !granted && (
+          <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
+            {t('Redirect address to register at the vendor: {address}', { address: vendors.data.redirectUri })}
+          </Text>
+        )}
         {begin.error && <ErrorNote error={begin.error} />}
         <Group gap="sm">
           <Button size="xs" variant={granted ? 'default' : 'filled'} loading={begin.isPending} onClick={() => begin.mutate()}>

@@ -1,11 +1,11 @@
 /** The authentication of a connector's requests: its kind, its fields, and the streams that use it. */
-import { Button, Card, Group, Select, Stack, Text } from '@mantine/core';
+import { Button, Card, Group, Select, Stack, Switch, Text } from '@mantine/core';
 
 import { plural, t } from '../../text';
 import { componentTitle } from '../document/language';
 import { type Authentication, authenticated, authenticatedLike, authentications } from './authentications';
 import { ComponentFields, FormScope } from './ComponentForm';
-import { FLOW, REFRESH_TOKEN, updater, withConsent } from './consent';
+import { FLOW, hasPkce, REFRESH_TOKEN, updater, withConsent, withPkce } from './consent';
 import { type FormProps, useField, useForm } from './context';
 import { inputsOf, withInputs } from './inputs';
 import { newComponent } from './kinds';
@@ -126,6 +126,13 @@ function Consent() {
     <Section title={t('Consent in the browser')} gist={exists ? t('Set up') : t('None')}>
       {exists ? (
         <Stack gap="sm">
+          <Switch
+            label={t('PKCE (S256)')}
+            description={t('Some vendors require it. Leave it off for a vendor that refuses parameters which it does not know.')}
+            disabled={disabled}
+            checked={hasPkce(doc)}
+            onChange={(event) => edit(withPkce(doc, event.currentTarget.checked))}
+          />
           <ComponentFields path={[...FLOW, 'oauth_config_specification', 'oauth_connector_input_specification']} />
           <ComponentFields path={FLOW} />
         </Stack>

@@ -33,6 +33,26 @@ export function updater(refreshToken: string[]): Kept {
   return { refresh_token_config_path: refreshToken, access_token_config_path: [ACCESS_TOKEN], token_expiry_date_config_path: [TOKEN_EXPIRY] };
 }
 
+const REQUEST: Path = [...FLOW, 'oauth_config_specification', 'oauth_connector_input_specification'];
+const VERIFIER: Path = [...REQUEST, 'access_token_params', 'code_verifier'];
+const CHALLENGE = 'code_challenge={{state_value | codeChallengeS256}}&code_challenge_method=S256';
+
+/** Whether a consent sends the challenge of PKCE (RFC 7636), which some vendors require, and a few refuse. */
+export function hasPkce(doc: Doc): boolean {
+  return String(doc.get([...REQUEST, 'consent_url'])).includes('code_challenge');
+}
+
+/** The splices that let a consent use PKCE, or not. */
+export function withPkce(doc: Doc, used: boolean): Splice[] {
+  const url = String(doc.get([...REQUEST, 'consent_url']) ?? '');
+  const [page, query = ''] = url.split(/\?(.*)/s);
+  const others = query.split('&').filter((parameter) => parameter !== '' && !/^code_challenge(_method)?=/.test(parameter));
+  const parameters = [...others, ...(used ? [CHALLENGE] : [])];
+  const next = parameters.length > 0 ? `${page}?${parameters.join('&')}` : page;
+  const verifier = used ? doc.set(VERIFIER, '{{ state_value }}') : doc.has(VERIFIER) ? doc.remove(VERIFIER) : [];
+  return [...doc.set([...REQUEST, 'consent_url'], next), ...verifier];
+}
+
 /** The splices that add a consent, its inputs, and to the authenticators of its refresh token where they keep the next one. */
 export function withConsent(doc: Doc): Splice[] {
   const renewing = authentications(doc).flatMap(({ path }) => {

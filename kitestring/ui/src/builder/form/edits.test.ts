@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { type Doc, parse, type Splice, spliced } from '../document/document';
 import { authenticated, authenticatedLike, authentications } from './authentications';
-import { withConsent } from './consent';
+import { hasPkce, withConsent, withPkce } from './consent';
 import { inputNames, inputsOf, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
 import { paginationKind, PAGINATIONS } from './paginations';
 import { parentRouter, parents } from './PartitionFields';
@@ -83,6 +83,20 @@ describe('consent', () => {
     expect(doc.text).not.toMatch(/updater|consent|oauth_/);
     expect(after(doc, withConsent(doc)).text).toBe(CONSENTED);
     expect(unreadInputs(whole)).toEqual([]);
+  });
+
+  it('is with PKCE or without, and nothing else changes', () => {
+    expect(hasPkce(whole)).toBe(false);
+    const used = after(whole, withPkce(whole, true));
+    expect(hasPkce(used)).toBe(true);
+    // tests/unit/server/test_draft_consent.py signs in with this text.
+    const challenge = 'state={{state_value}}&code_challenge={{state_value | codeChallengeS256}}&code_challenge_method=S256\n';
+    const verifier = '          redirect_uri: "{{ redirect_uri_value }}"\n          code_verifier: "{{ state_value }}"\n';
+    expect(used.text).toBe(CONSENTED.replace('state={{state_value}}\n', challenge).replace('          redirect_uri: "{{ redirect_uri_value }}"\n', verifier));
+    expect(after(used, withPkce(used, true)).text).toBe(used.text);
+    expect(after(used, withPkce(used, false)).text).toBe(CONSENTED);
+    const first = parse(CONSENTED.replace('authorize?', 'authorize?code_challenge_method=S256&code_challenge={{ state_value | codeChallengeS256 }}&'));
+    expect(after(first, withPkce(first, false)).text).toBe(CONSENTED);
   });
 
   it('uses the inputs that the authenticator has', () => {
