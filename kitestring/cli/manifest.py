@@ -237,11 +237,10 @@ def bundle(
     kitestring manifest bundle source-acme/manifest.yaml -o connectors/acme.yaml
     """
     from kitestring.cli.global_options import cli_context
-    from kitestring.cli.manifest_transfer import read
     from kitestring.declarative.builder.bundle import bundled_file
 
     path = path_of(ctx, file)
-    bundled = bundled_file(path, read(path))
+    bundled = bundled_file(path, text_of(path))
     if output:
         place = cli_context(ctx).path(output)
         partial = place.with_name(f".{place.name}.tmp")
@@ -284,10 +283,11 @@ def path_of(ctx: typer.Context, name: str) -> Path:
 
 
 def text_of(path: Path) -> str:
+    """The text of a manifest as it is, line ends included."""
     from kitestring.errors import ConfigError
 
     try:
-        return path.read_text("utf-8")
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"the manifest {path} cannot be read: {reason}", hint="Check the file.") from error
