@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.clickhouse.dialect import COPY, DELETED, HIDDEN, VERSION, ClickhouseDialect, hidden_columns
-from kitestring.destinations.clickhouse.merging import Attempt, insert_rows, merge_rows, named
+from kitestring.destinations.clickhouse.merging import Attempt, insert_rows, key_bounds, merge_rows, named
 from kitestring.destinations.clickhouse.server import Server, arrow_stream
 from kitestring.destinations.clickhouse.versions import Versions
 from kitestring.errors import ConfigError, KitestringError
@@ -376,8 +376,11 @@ class ClickhouseConnection(Connection):
         if attempt.version and self.has_version(merge.table, attempt.version):
             return attempt.counts  # it was written, and only the answer was lost
         attempt.version = attempt.version or self.next_version(merge.table, merge.rows)
-        if merge.parts and self.rows(f"SELECT 1 FROM {merge.table.reference} LIMIT 1"):  # noqa: S608 - quoted
-            return merge_rows(self, merge, attempt)
+        if merge.parts:
+            bounds = key_bounds(self.dialect, merge.parts, self._unstaged)
+            where = f" WHERE {bounds}" if bounds else ""
+            if self.rows(f"SELECT 1 FROM {merge.table.reference}{where} LIMIT 1"):  # noqa: S608 - quoted
+                return merge_rows(self, merge, attempt)
         return insert_rows(self, merge, attempt)
 
     def delete_rows(self, table: StoredTable, incoming: str, conditions: Sequence[str]) -> int:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kitestring.destinations.clickhouse.dialect import COPY, HIDDEN, ClickhouseDialect
-from kitestring.sql.key import conditions
+from kitestring.sql.key import Part, conditions
 from kitestring.sql.merge import Merge, MergeCounts
 from kitestring.sql.types import FLOATS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PLACE = re.compile(r"incoming\.(c\d+)")
 
 
 @dataclass
@@ -66,6 +72,25 @@ def merge_rows(connection: Statements, merge: Merge, attempt: Attempt) -> MergeC
         statement += "".join(f" UNION ALL {select}" for select in deletions(connection, merge, attempt, is_changed))
     connection.rows(statement)
     return attempt.counts
+
+
+def key_bounds(dialect: ClickhouseDialect, parts: Sequence[Part], rows: pa.Table | None) -> str:
+    """A condition that all rows with the keys of these meet, by the smallest and the largest value of the first part:
+    rows that are read in the order of their key have none in the table. Empty where the part has no such order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    part = parts[0]
+    place = PLACE.fullmatch(part.incoming)
+    if rows is None or place is None or not part.is_column or any(other.unknown for other in parts):
+        return ""
+    values = rows.column(place[1])
+    is_text = pa.types.is_string(values.type)
+    if values.null_count or not (is_text or pa.types.is_integer(values.type)):
+        return ""
+    bounds = pc.min_max(values).as_py()
+    low, high = (dialect.literal(bounds[end]) if is_text else str(bounds[end]) for end in ("min", "max"))
+    return f"{part.key('')} >= {low} AND {part.key('')} <= {high}"
 
 
 def inserted(connection: Statements, merge: Merge, attempt: Attempt, copy: str) -> tuple[str, str]:
