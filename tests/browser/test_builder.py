@@ -14,7 +14,7 @@ from stand_ins.workshop import CLIENT, SECRET, TOKEN, WorkshopStandIn
 
 from kitestring.testing.zendesk import ZendeskStandIn
 from tests.browser.builder_walk import PROJECTS, Walk, first_hit, synced, until_stored
-from tests.browser.conftest import PUBLIC, ROOT, Running, accessible, fits, picture, until
+from tests.browser.conftest import OWN, PUBLIC, ROOT, Running, accessible, fits, picture, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -307,6 +307,8 @@ def test_an_api_with_oauth_and_a_parent_stream(
     walk.part("Inputs")
     for name in ("API token", "Client refresh token"):
         walk.click("button", f"Remove {name}")
+    page.get_by_role("switch", name="PKCE (S256)").click()
+    workshop.pkce = "required"
     pane = page.get_by_role("region", name="Test", exact=True)
     pane.get_by_role("textbox", name="Client id").fill(CLIENT)
     pane.get_by_role("textbox", name="Client secret").fill(SECRET)
@@ -342,6 +344,8 @@ def test_an_account_signs_in_at_the_vendor_from_the_test_of_a_draft(
         field = page.locator(f"#{section}-{name}")
         written = field.input_value()
         field.fill(written.replace(f"https://example.com/oauth/{path}", f"{workshop.url}/oauth/{path}"))
+    page.get_by_role("switch", name="PKCE (S256)").click()
+    workshop.pkce = "required"
     pane = page.get_by_role("region", name="Test", exact=True)
     pane.get_by_role("textbox", name="Client id").fill(CLIENT)
     pane.get_by_role("textbox", name="Client secret").fill(SECRET)
@@ -356,3 +360,21 @@ def test_an_account_signs_in_at_the_vendor_from_the_test_of_a_draft(
     stored = server.call("GET", f"{PROJECTS}/{project}")
     assert stored["testConfiguration"]["client_refresh_token"].strip("*") == ""
     assert workshop.tokens.of_grant("authorization_code")
+
+    # A source of the published connector signs in itself: the sealed inputs of the test are not its own.
+    walk.publish()
+    definition = server.call("GET", f"{PROJECTS}/{project}")["definitionId"]
+    page = visit(f"/sources/new?connector={definition}", width=1440)
+    page.get_by_role("textbox", name="Client ID").fill(CLIENT)
+    page.get_by_label("Client secret").first.fill(SECRET)
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Grant access").click()
+    opened.value.get_by_role("link", name="Allow").click()
+    page.get_by_text("Access granted. Save the source to keep it").wait_for()
+    accessible(page)
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url(re.compile(r"/sources/[0-9a-f-]{36}"))
+    source = re.search(r"/sources/([0-9a-f-]{36})", page.url)[1]  # type: ignore[index]
+    workshop.tokens.end_access()
+    assert server.call("POST", f"{OWN}/sources/{source}/check")["status"] == "succeeded"
+    workshop.pkce = "allowed"
