@@ -16,6 +16,7 @@ BENCHMARKS = (
     "postgres",
     "capture",
     "binlog",
+    "clickhouse",
     "pgvector",
     "foreign",
     "server",

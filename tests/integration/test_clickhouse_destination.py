@@ -63,10 +63,15 @@ def place(clickhouse_server: Any) -> Iterator[Place]:
     clickhouse_server.run(f"DROP DATABASE IF EXISTS {place.database} SYNC")
 
 
-def written(destination: Clickhouse, write: Write, rows: list[Record]) -> Any:
-    """One batch, as the engine writes it."""
-    stream = Stream("things", primary_key=(("id",),), sync_modes=(SyncMode.full_refresh,), write=write)
-    destination.begin(stream)
+def stream_of(write: Write) -> Stream:
+    return Stream("things", primary_key=(("id",),), sync_modes=(SyncMode.full_refresh,), write=write)
+
+
+def written(destination: Clickhouse, write: Write, rows: list[Record], is_first: bool = True) -> Any:
+    """One batch, as the engine writes it: of a new sync, or the same batch once more."""
+    stream = stream_of(write)
+    if is_first:
+        destination.begin(stream)
     return destination.write(stream, destination.prepare(stream, Batch(stream.key, rows=rows)))
 
 
@@ -80,13 +85,25 @@ def test_a_batch_whose_connection_broke_is_written_once(place: Place, write: Wri
         place.server.fail({f"INSERT INTO `{place.database}`.`things`": (1, 0, "", is_run)})
         with pytest.raises(TransientError, match="broke off"):
             written(destination, write, [{**rows[0], "text": "new"}, *rows[10:]])
-        receipt = written(destination, write, [{**rows[0], "text": "new"}, *rows[10:]])
+        receipt = written(destination, write, [{**rows[0], "text": "new"}, *rows[10:]], is_first=False)
     finally:
         destination.close()
     assert (receipt.written, receipt.unchanged, receipt.replaced) == (11, 0, 1 if write == LATEST else 0)
     expected = [(row["id"], row["text"]) for row in rows[(write == LATEST) :]]
     assert place.rows("id, text") == sorted([*expected, (0, "new")])
     assert len(place.rows("id", final=0)) == 21  # not even beside each other
+
+
+def test_a_sync_after_one_that_ended_with_a_lost_answer_writes_its_own_batch(place: Place) -> None:
+    destination = place.destination()
+    try:
+        place.server.fail({f"INSERT INTO `{place.database}`.`things`": (1, 0, "", True)})
+        with pytest.raises(TransientError):
+            written(destination, ALL, [{"id": 1, "text": "a"}])
+        written(destination, ALL, [{"id": 2, "text": "b"}])
+    finally:
+        destination.close()
+    assert place.rows("id, text") == [(1, "a"), (2, "b")]
 
 
 def test_staged_rows_that_are_lost_fail_the_batch_and_change_nothing(place: Place) -> None:

@@ -171,6 +171,10 @@ class Clickhouse(SqlDestination):
                 hint=f"GRANT {needed} ON {place} TO {self.username};",
             )
 
+    def begin(self, stream: Stream) -> None:
+        self._attempts.pop(stream.key, None)  # of a sync that failed: its batch is no batch of this one
+        super().begin(stream)
+
     def _merge_batch(self, connection: Connection, stream: Stream, prepared: PreparedBatch) -> MergeCounts:
         assert isinstance(connection, ClickhouseConnection)
         connection.attempt = self._attempts.setdefault(stream.key, Attempt())
