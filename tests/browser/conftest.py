@@ -209,4 +209,9 @@ def picture(page: Any, name: str) -> None:
     if place:
         path = ROOT / place / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
+        size = page.viewport_size
+        # As high as its content: the menu reaches down to the end.
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, 4000))})
         page.screenshot(path=path, full_page=True)
+        page.set_viewport_size(size)

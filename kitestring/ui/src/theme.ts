@@ -57,8 +57,10 @@ export const theme = createTheme({
     Menu: { defaultProps: { shadow: 'lg', radius: 'md', withInitialFocusPlaceholder: false } },
     Modal: {
       defaultProps: { radius: 'lg', overlayProps: { backgroundOpacity: 0.45, blur: 2 } },
-      styles: { title: { fontWeight: 700, fontSize: 'var(--mantine-h4-font-size)' } },
+      // In the dark too, the head has the ground of what is below it.
+      styles: { header: { background: 'inherit' }, title: { fontWeight: 700, fontSize: 'var(--mantine-h4-font-size)' } },
     },
+    Drawer: { styles: { header: { background: 'inherit' } } },
     // Entries that cannot be changed are read all the same.
     TagsInput: { styles: { input: { opacity: 1 }, pill: { color: 'var(--mantine-color-text)' } } },
     Tabs: { styles: { tabLabel: { fontWeight: 550 } } },
