@@ -75,6 +75,10 @@ class Dialect(Names):
         """What rows are ordered by when a page of them is read; empty where they come in a stable order anyway."""
         return self.row_id
 
+    def page_order(self, columns: int) -> str:
+        """The same, for a page of so many columns."""
+        return self.row_order
+
     # -- types ---------------------------------------------------------------------------------------------------------
 
     def plain_type(self, type_: pa.DataType) -> pa.DataType | None:

@@ -74,7 +74,8 @@ class ReadsTables(StoredRows):
                 *((column, column) for column in table.extra_columns if column in table.columns),
             ]
             selected = ", ".join(expression(table, column) for _, column in columns) or "1"
-            order = f" ORDER BY {self.dialect.row_order}" if self.dialect.row_order else ""
+            row_order = self.dialect.page_order(max(1, len(columns)))
+            order = f" ORDER BY {row_order}" if row_order else ""
             window = f" LIMIT {int(request.limit)} OFFSET {int(request.offset)}"
             rows = connection.rows(f"SELECT {selected} FROM {table.reference}{filters}{order}{window}")  # noqa: S608 - quoted
             total = counted(connection, table, conditions)

@@ -1,22 +1,32 @@
-"""Snowflake keeps the contract of sources, on fakesnow: Snowflake's connector, and a server on DuckDB."""
+"""Snowflake keeps the contracts of sources and of SQL destinations, on fakesnow: Snowflake's connector, and a server on
+DuckDB."""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
+from stand_ins.snowflake import snowflake_server
 
+from kitestring import json_codec
+from kitestring.airbyte.modes import WRITES
+from kitestring.destination import Destination
+from kitestring.destinations.snowflake.dialect import DIALECT
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
 from kitestring.source import Source
-from kitestring.testing.contract import SourceContract
+from kitestring.testing.contract import SourceContract, SqlContract
 from kitestring.testing.memory import MemoryDestination
-from kitestring.types import Stream
+from kitestring.types import Record, Stream
+
+numbers = itertools.count(1)
 
 STATEMENTS = (
     "CREATE TABLE plain (id bigint PRIMARY KEY, name varchar, seen timestamp_tz, price number(8, 2))",
@@ -30,8 +40,11 @@ STATEMENTS = (
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, Any]]:
-    fakesnow = pytest.importorskip("fakesnow")
-    with fakesnow.server() as arguments:
+    """The driver gives up at once, where the server has a defect."""
+    pytest.importorskip("fakesnow")
+    from kitestring.vendors import snowflake as vendor
+
+    with mock.patch.object(vendor, "NETWORK_TIMEOUT_S", 1), snowflake_server() as arguments:
         yield arguments
 
 
@@ -70,6 +83,64 @@ class TestSnowflake(SourceContract):
         """Each with the cursor that a user would choose."""
         cursors = {"PLAIN": "SEEN", "Odd": "C", "SMALL": "ID"}
         return [replace(stream, cursor=(cursors[stream.name],)) for stream in source.discover()]
+
+
+class TestSnowflakeDestination(SqlContract):
+    """Each folder is a database."""
+
+    types = {
+        "id": "NUMBER",
+        "text": "TEXT",
+        "number": "FLOAT",
+        "flag": "BOOLEAN",
+        "at": "TIMESTAMP_TZ",
+        "nested": "VARIANT",
+        "tags": "VARIANT",
+    }
+    widened = ("NUMBER", "FLOAT", "TEXT")
+    schema = "PUBLIC"
+
+    @pytest.fixture(autouse=True)
+    def _databases(self, server: dict[str, Any]) -> None:
+        self.server = server
+        self.databases: dict[Path, str] = {}
+
+    def make_with(self, folder: Path, **options: Any) -> Destination:
+        from kitestring.destinations.snowflake import Snowflake
+
+        self.database = self.databases.setdefault(folder, f"KEPT_{next(numbers)}")
+        return Snowflake.load({**config_of(self.server, self.database), **options})
+
+    def execute(self, destination: Destination, statement: str) -> list[Record]:
+        """Names in small letters, documents as they are."""
+        import snowflake.connector
+        from snowflake.connector.constants import FIELD_NAME_TO_ID
+
+        arguments = {**self.server, "database": destination.database, "schema": "PUBLIC"}  # type: ignore[attr-defined]
+        with snowflake.connector.connect(**arguments) as connection, connection.cursor() as cursor:
+            rows = cursor.execute(statement).fetchall()
+            columns = [
+                (column.name.lower(), column.type_code == FIELD_NAME_TO_ID["VARIANT"]) for column in cursor.description
+            ]
+        return [
+            {
+                name: json_codec.loads(value) if is_document and value is not None else value
+                for (name, is_document), value in zip(columns, row, strict=True)
+            }
+            for row in rows
+        ]
+
+    def column_types(self, destination: Destination, stream: Stream) -> dict[str, str]:
+        place = f"table_schema = '{(stream.namespace or self.schema).upper()}' AND table_name = '{stream.name.upper()}'"
+        query = f"SELECT column_name AS name, data_type AS type FROM information_schema.columns WHERE {place}"
+        return {row["name"].lower(): row["type"] for row in self.execute(destination, query)}
+
+    def tables(self, destination: Destination) -> set[str]:
+        query = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'PUBLIC'"
+        return {row["name"] for row in self.execute(destination, query)}
+
+    def table(self, stream: Stream) -> str:
+        return f"{DIALECT.quoted((stream.namespace or self.schema).upper())}.{DIALECT.quoted(stream.name.upper())}"
 
 
 def test_every_type_arrives_exactly_and_the_next_sync_goes_on(server: dict[str, Any]) -> None:
@@ -143,6 +214,7 @@ def test_a_table_that_is_gone_and_a_server_that_is_away_are_told_apart(
     server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kitestring.sources import snowflake
+    from kitestring.vendors import snowflake as vendor
 
     run(server, "GONE", "CREATE TABLE t (id int)")
     source = snowflake.Snowflake.load(config_of(server, "GONE"))
@@ -151,7 +223,57 @@ def test_a_table_that_is_gone_and_a_server_that_is_away_are_told_apart(
     run(server, "GONE", "DROP TABLE t")
     with pytest.raises(ConfigError, match=r"no longer has a table PUBLIC\.T"):
         list(source.read(partition, {}))
-    monkeypatch.setattr(snowflake, "LOGIN_TIMEOUT_S", 1)
+    monkeypatch.setattr(vendor, "LOGIN_TIMEOUT_S", 1)
     away = snowflake.Snowflake.load({**config_of(server, "GONE"), "host": "http://127.0.0.1:9"})
     with pytest.raises(TransientError, match="cannot be read now"):
         away.check()
+
+
+def test_the_configuration_of_airbytes_destination_is_accepted_or_refused_with_the_reason() -> None:
+    from kitestring.destinations.snowflake import Snowflake
+
+    config: dict[str, Any] = {
+        "credentials": {"auth_type": "Key Pair Authentication", "private_key": "PEM", "private_key_password": "x"},
+        "host": "acme.eu-central-1.snowflakecomputing.com",
+        "role": "LOADER",
+        "warehouse": "COMPUTE_WH",
+        "database": "SHOP",
+        "schema": "sales",
+        "username": "WRITER",
+        "jdbc_url_params": "",
+        "raw_data_schema": "airbyte_internal",
+        "cdc_deletion_mode": "Hard delete",
+        "disable_type_dedupe": False,
+        "retention_period_days": 1,
+        "use_merge_for_upsert": True,
+    }
+    destination = Snowflake.load(config)
+    assert (destination.private_key, destination.schema_name, destination.swap) == ("PEM", "sales", False)
+    for change, words in (
+        ({"credentials": {"auth_type": "OAuth2.0"}}, "use a private key"),
+        ({"credentials": {}}, "give either"),
+        ({"disable_type_dedupe": True}, "raw tables are not written"),
+        ({"cdc_deletion_mode": "Soft delete"}, "write mode `soft_delete`"),
+        ({"retention_period_days": 7}, "DATA_RETENTION_TIME_IN_DAYS"),
+        ({"jdbc_url_params": "x=1"}, "no JDBC parameters"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            Snowflake.load({**config, **change})
+
+
+def test_a_batch_is_written_once_though_the_answer_to_its_commit_is_lost(
+    server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kitestring.batch import Batch
+    from kitestring.destinations.snowflake import Snowflake
+
+    destination = Snowflake.load(config_of(server, "LOST"))
+    stream = Stream("things", schema={"properties": {"id": {"type": "integer"}}}, write=WRITES["append"])
+    destination.begin(stream)
+    rows = Batch(stream.key, rows=[{"id": 1}, {"id": 2}])
+    destination.write(stream, destination.prepare(stream, rows))
+    monkeypatch.setattr("stand_ins.snowflake.FAULTS", {"COMMIT"})
+    assert destination.write(stream, destination.prepare(stream, rows)).written == 2
+    monkeypatch.setattr("stand_ins.snowflake.FAULTS", set())
+    assert destination.count(stream) == 4
+    destination.close()
