@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ QUOTA = frozenset({90073, 90064})
 NO_WAREHOUSE = frozenset({606})
 LOCKED = frozenset({625, 612, 200001})
 """Another transaction holds the table, or there was a deadlock."""
+
+BUSY = re.compile(r"290(408|429|5\d\d): ")
+"""The driver's codes of answers of HTTP that may be others later; it has no attribute with them."""
 
 
 class SnowflakeConfig(Config):
@@ -129,7 +133,7 @@ def translated(place: str, redactor: Redactor, *, connects: bool = False, writes
             raise AuthError(
                 f"{place} refuses the user: {text}", hint="Check the user, the secret and the role."
             ) from None
-        if kind is TransientError or codes & LOCKED:
+        if kind is TransientError or codes & LOCKED or BUSY.match(text):
             raise TransientError(f"{place} cannot be {done} now: {text}") from None
         if writes and (codes & VALUE_CODES or codes & VALUE_STATES):
             raise RecordError(f"Snowflake cannot take a value: {text}") from None

@@ -4,7 +4,7 @@
 - A statement that changes tables commits the transaction that is open.
 - The comment of a table may contain any text, and goes with the table: into its new name, or away.
 - A moment that is null is read as null, not as the first second of 1970.
-- COPY GRANTS is accepted.
+- COPY GRANTS is accepted, and CURRENT_WAREHOUSE() is known.
 """
 
 from __future__ import annotations
@@ -85,6 +85,9 @@ def corrected(execute: Callable[..., None]) -> Callable[..., None]:
                 raise
             execute(cursor, sqlglot.parse_one(f'SELECT {count} AS "number of rows inserted"', read="duckdb"))
             return
+        for function in list(transformed.find_all(exp.Func)):
+            if function.sql("snowflake").upper().startswith("CURRENT_WAREHOUSE"):
+                function.replace(exp.Literal.string("COMPUTE_WH"))
         for properties in transformed.find_all(exp.Properties):
             for copying in list(properties.find_all(exp.CopyGrantsProperty)):
                 copying.pop()

@@ -73,7 +73,9 @@ class SnowflakeConnection(Connection):
             with translated(self.place, self.redactor, writes=True):
                 yield
         except TransientError:
-            self.close()
+            self.closed = True
+            with suppress(Exception):  # a broken connection cannot say goodbye
+                self.session.close()
             raise
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -86,14 +88,12 @@ class SnowflakeConnection(Connection):
 
     def close(self) -> None:
         was_closed, self.closed = self.closed, True
-        with suppress(Exception):  # a broken connection cannot say goodbye
-            for schema in () if was_closed or self._is_inside else self._traced_schemas:
-                self._run(f"DELETE FROM {self.reference(schema, WRITES)} WHERE writer = '{self._suffix}'")  # noqa: S608 - ours
+        if was_closed:
+            return
+        with suppress(Exception):
+            for schema in () if self._is_inside else self._traced_schemas:
+                self.rows(f"DELETE FROM {self.reference(schema, WRITES)} WHERE writer = '{self._suffix}'")  # noqa: S608 - ours
             self.session.close()
-
-    def _run(self, statement: str) -> None:
-        with self.session.cursor() as cursor:
-            cursor.execute(statement)
 
     # -- transactions --------------------------------------------------------------------------------------------------
 
@@ -140,6 +140,7 @@ class SnowflakeConnection(Connection):
                 session = self.config.open(self._default_schema)
                 with translated(self.place, self.redactor, writes=True), session, session.cursor() as cursor:
                     if cursor.execute(query).fetchall():
+                        cursor.execute(f"DELETE FROM {self.reference(schema, WRITES)} WHERE writer = '{self._suffix}'")  # noqa: S608 - ours
                         return True
                 last = None
             except TransientError as error:
@@ -213,21 +214,20 @@ class SnowflakeConnection(Connection):
     # -- catalog -------------------------------------------------------------------------------------------------------
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
-        literal = self.dialect.literal
         rows = self.rows(
             "SELECT column_name, data_type, numeric_precision, numeric_scale FROM information_schema.columns "  # noqa: S608 - quoted
-            f"WHERE table_schema = {literal(schema)} AND table_name = {literal(table)} ORDER BY ordinal_position"
+            f"WHERE table_schema = {self._stored(schema)} AND table_name = {self._stored(table)} "
+            "ORDER BY ordinal_position"
         )
         return {
-            name: self.dialect.kind(type_ if precision is None else f"{type_}({precision},{scale})")
+            self.dialect.known(name): self.dialect.kind(type_ if precision is None else f"{type_}({precision},{scale})")
             for name, type_, precision, scale in rows
         }
 
     def note(self, schema: str, table: str) -> str | None:
-        literal = self.dialect.literal
         rows = self.rows(
             "SELECT comment, table_type FROM information_schema.tables "  # noqa: S608 - quoted
-            f"WHERE table_schema = {literal(schema)} AND table_name = {literal(table)}"
+            f"WHERE table_schema = {self._stored(schema)} AND table_name = {self._stored(table)}"
         )
         if rows and rows[0][1] != "BASE TABLE":
             raise ConfigError(
@@ -235,6 +235,9 @@ class SnowflakeConnection(Connection):
                 hint="Give the stream another name, prefix or namespace, or remove it.",
             )
         return rows[0][0] or None if rows else None
+
+    def _stored(self, name: str) -> str:
+        return self.dialect.literal(self.dialect.stored(name))
 
     def notes(self) -> list[tuple[str, str, str]]:
         rows = self.rows(

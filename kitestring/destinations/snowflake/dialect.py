@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kitestring.filters import Scalar
 from kitestring.json_codec import dumps_text
 from kitestring.sql import types
+from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.identifiers import OWN, ascii_folded
+from kitestring.sql.identifiers import KEY, OWN, ascii_folded
 from kitestring.sql.json_number import inexact_number
 from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT
 from kitestring.types import Path
@@ -82,6 +83,20 @@ class SnowflakeDialect(Dialect):
 
     def candidates(self, name: str, form: str) -> list[str]:
         return super().candidates(capitals(name), form)
+
+    def stored(self, name: str) -> str:
+        """A name as the catalog has it: ours and Airbyte's are in capitals too."""
+        return capitals(name) if self.is_own(name) or name in AIRBYTE_COLUMNS else name
+
+    def known(self, name: str) -> str:
+        """The name of a column of the catalog as the kit has it."""
+        folded = self.folded(name)
+        if folded in AIRBYTE_COLUMNS:
+            return folded
+        return f"{KEY}{name[len(KEY) :]}" if folded.startswith(KEY) else name
+
+    def quoted(self, name: str) -> str:
+        return super().quoted(self.stored(name))
 
     def literal(self, text: str) -> str:
         """A backslash begins an escape in a text of Snowflake."""

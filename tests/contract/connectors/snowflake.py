@@ -18,7 +18,7 @@ from stand_ins.snowflake import snowflake_server
 from kitestring import json_codec
 from kitestring.airbyte.modes import WRITES
 from kitestring.destination import Destination
-from kitestring.destinations.snowflake.dialect import DIALECT
+from kitestring.destinations.snowflake.dialect import DIALECT, capitals
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
 from kitestring.source import Source
@@ -99,6 +99,11 @@ class TestSnowflakeDestination(SqlContract):
     }
     widened = ("NUMBER", "FLOAT", "TEXT")
     schema = "PUBLIC"
+    gaps: ClassVar[dict[str, str]] = {
+        "test_names_that_mean_something_to_a_database_are_names_of_fields": "fakesnow reads $ in a name "
+        "as a variable, and does not quote an apostrophe in the name of a column",
+        "test_a_namespace_with_an_odd_name_is_a_schema": "fakesnow does not quote the name of a new schema",
+    }
 
     @pytest.fixture(autouse=True)
     def _databases(self, server: dict[str, Any]) -> None:
@@ -140,7 +145,7 @@ class TestSnowflakeDestination(SqlContract):
         return {row["name"] for row in self.execute(destination, query)}
 
     def table(self, stream: Stream) -> str:
-        return f"{DIALECT.quoted((stream.namespace or self.schema).upper())}.{DIALECT.quoted(stream.name.upper())}"
+        return f"{DIALECT.quoted(capitals(stream.namespace or self.schema))}.{DIALECT.quoted(capitals(stream.name))}"
 
 
 def test_every_type_arrives_exactly_and_the_next_sync_goes_on(server: dict[str, Any]) -> None:
