@@ -34,7 +34,7 @@ def inexact_number(texts: pa.ChunkedArray, is_exact: Callable[[int | Decimal], b
 
 def numbers(document: Any) -> list[int | Decimal]:
     """The numbers in a document that are no floats of 64 bits."""
-    found: list[int | Decimal] = []
+    exact: list[int | Decimal] = []
     values = [document]
     while values:
         value = values.pop()
@@ -43,5 +43,5 @@ def numbers(document: Any) -> list[int | Decimal]:
         elif isinstance(value, list):
             values += value
         elif isinstance(value, int | Decimal) and not isinstance(value, bool):
-            found.append(value)
-    return found
+            exact.append(value)
+    return exact

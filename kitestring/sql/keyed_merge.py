@@ -27,14 +27,14 @@ def merge_rows(connection: Statements, merge: Merge) -> MergeCounts:
         f"FROM {merge.table.reference} AS kept JOIN {merge.incoming} AS incoming ON {match}"
         for match in matches
     )
-    ((found, numbers, unchanged, replaced),) = connection.rows(
+    ((pair_count, numbers, unchanged, replaced),) = connection.rows(
         "SELECT COUNT(*), COUNT(DISTINCT number), COALESCE(SUM(same), 0), "  # noqa: S608 - quoted
         f"COALESCE(SUM(CASE WHEN same = 0 THEN unmarked ELSE 0 END), 0) FROM ({pairs}) AS pairs"
     )
-    if not found:
+    if not pair_count:
         insert_rows(connection, merge)
         return MergeCounts()
-    if found == numbers and len(matches) == 1:
+    if pair_count == numbers and len(matches) == 1:
         merge_by_key(connection, merge, matches[0], same)
         return MergeCounts(int(replaced), int(unchanged))
     return delete_and_insert(connection, merge, matches, pairs)
@@ -89,12 +89,12 @@ def insert_rows(connection: Statements, merge: Merge) -> None:
 
 
 def matched_rows(
-    connection: Statements, reference: str, incoming: str, number: str, found: Sequence[str]
+    connection: Statements, reference: str, incoming: str, number: str, matches: Sequence[str]
 ) -> tuple[int, int]:
     """How many keys have rows under these conditions, and how many rows these are: each has one of the keys at most."""
     pairs = " UNION ALL ".join(
         f"SELECT {number} AS number FROM {reference} AS kept JOIN {incoming} AS incoming ON {condition}"  # noqa: S608 - quoted
-        for condition in found
+        for condition in matches
     )
     ((keys, rows),) = connection.rows(f"SELECT COUNT(DISTINCT number), COUNT(*) FROM ({pairs}) AS pairs")  # noqa: S608 - quoted
     return int(keys), int(rows)

@@ -117,5 +117,5 @@ class Snowflake(SnowflakeConfig, SqlDestination):
     def _matched(self, table: Table, incoming: str, keys: KeyRows, mark: str | None) -> tuple[int, int]:
         """Rows have no number in Snowflake; each has at most one of the keys."""
         unmarked = f" AND kept.{self.dialect.quoted(mark)} IS NULL" if mark else ""
-        found = [f"{condition}{unmarked}" for condition in conditions(keys.parts)]
-        return matched_rows(table.connection, table.reference, incoming, keys.number, found)
+        matches = [f"{condition}{unmarked}" for condition in conditions(keys.parts)]
+        return matched_rows(table.connection, table.reference, incoming, keys.number, matches)

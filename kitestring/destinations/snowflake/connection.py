@@ -17,7 +17,7 @@ from kitestring.sql.connection import Connection
 from kitestring.sql.identifiers import OWN
 from kitestring.sql.keyed_merge import merge_rows
 from kitestring.sql.merge import Merge, MergeCounts
-from kitestring.sql.parquet import parquet_of
+from kitestring.sql.staged_file import parquet_of
 from kitestring.sql.types import FLOATS, MOMENT, NOTHING, TEXT, TIMES, digits
 from kitestring.vendors.snowflake import SnowflakeConfig, translated
 
@@ -374,5 +374,5 @@ class SnowflakeConnection(Connection):
 
 def has_more_digits(kind: str, wider: str) -> bool:
     """Whether both are numbers with as many places behind the point: Snowflake changes no other type in place."""
-    sizes = [digits(one) for one in (kind, wider)]
+    sizes = [digits(name) for name in (kind, wider)]
     return bool(sizes[0] and sizes[1] and sizes[0][1] == sizes[1][1])
