@@ -449,7 +449,7 @@ class Capture:
         while True:
             replication = self._config.open_replication()
             try:
-                replication.stream(objects.slot, start, [objects.publication])
+                replication.stream(objects.slot, start, [objects.publication], self._method.stream_transactions)
             except SlotInUseError:
                 replication.close()
                 if time.monotonic() > deadline:

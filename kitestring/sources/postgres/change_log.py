@@ -22,6 +22,7 @@ from kitestring.types import CHANGED_AT, DELETED_AT, Failed, Reject, Suspicion
 from kitestring.vendors.postgres import pgoutput
 from kitestring.vendors.postgres.pgoutput import Message, Relation
 from kitestring.vendors.postgres.replication import DATA, KEEPALIVE, Replication
+from kitestring.vendors.postgres.streamed_transactions import StreamedTransactions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,10 +114,17 @@ class ChangeLog:
         self._rows = 0
         self._bytes = 0
         self._last: Run | None = None
+        self._streamed = StreamedTransactions()
 
     def events(self, end: Callable[[], int | None]) -> Iterator[Event]:
         """All events up to a position: `end` gives it as soon as it is known, None before that. While it is not known,
         changes do not wait for others."""
+        try:
+            yield from self._events(end)
+        finally:
+            self._streamed.close()
+
+    def _events(self, end: Callable[[], int | None]) -> Iterator[Event]:
         replication, runs = self._replication, self._runs
         transaction = commit_at = commit_time = behind = 0
         is_open = False
@@ -135,7 +143,7 @@ class ChangeLog:
                 wait_s = min(wait_s * 2, 1.0 if target is not None else 0.2)
                 continue
             wait_s = QUIET_S
-            for message in messages:
+            for message in self._streamed.whole(messages) if replication.in_progress else messages:
                 if message[0] == KEEPALIVE:
                     if message[17]:
                         replication.report()

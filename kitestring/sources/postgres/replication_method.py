@@ -36,6 +36,9 @@ class ChangeDataCapture(Config):
     """How long a new slot waits for transactions that are open."""
     follow_seconds: int = option(0, ge=0, le=86_400, order=4)
     """How long a sync follows the log before it ends. 0: it reads up to the end of the log as it was at its start."""
+    stream_transactions: bool = option(False, order=7, group="advanced")
+    """Whether large transactions are received while they are in progress (PostgreSQL 14 or later). The server then does
+    not write them to its disk, and they arrive sooner after their commit. Until that, temporary files have them."""
     plugin: Literal["pgoutput"] = option("pgoutput", order=5, group="advanced")
     invalid_cdc_cursor_position_behavior: Literal["Fail sync"] = option("Fail sync", order=6, group="advanced")
     """What a sync does when the log from its position on is lost. It fails, and says what can be done."""

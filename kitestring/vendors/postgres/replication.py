@@ -27,6 +27,7 @@ FEEDBACK_EVERY_S = 10.0
 LOOK_EVERY_S = 0.3
 """How often a wait looks whether the connection was closed meanwhile."""
 BURST = 1_000
+STREAMING_VERSION = 140_000
 CLOSING_S = 5.0
 
 KEEPALIVE = ord("k")
@@ -74,6 +75,8 @@ class Replication:
         self._streaming = False
         self._closed = threading.Event()
         self._feedback: threading.Thread | None = None
+        self.in_progress = False
+        """It streams transactions before their commit."""
 
     @property
     def version(self) -> int:
@@ -130,13 +133,16 @@ class Replication:
         (row,) = self.query(f"CREATE_REPLICATION_SLOT {quoted(name)}{kind} LOGICAL pgoutput {export}", timeout_s)
         return NewSlot(lsn_number(row["consistent_point"] or ""), row["snapshot_name"] or "")
 
-    def stream(self, slot: str, position: int, publications: Sequence[str]) -> None:
+    def stream(self, slot: str, position: int, publications: Sequence[str], in_progress: bool = False) -> None:
         """Begin to stream the transactions that commit at this position or later. Nothing is confirmed by that: another
-        stream of the same slot may be further behind."""
+        stream of the same slot may be further behind. `in_progress`: large ones come before their commit, from
+        PostgreSQL 14 on; see `StreamedTransactions`."""
         from psycopg.pq import ExecStatus
 
         names = ",".join(map(quoted, publications))
-        options = f"proto_version '1', publication_names {literal(names)}, messages 'true'"
+        self.in_progress = in_progress and self.version >= STREAMING_VERSION
+        version = "proto_version '2', streaming 'on'" if self.in_progress else "proto_version '1'"
+        options = f"{version}, publication_names {literal(names)}, messages 'true'"
         command = f"START_REPLICATION SLOT {quoted(slot)} LOGICAL {lsn_text(position)} ({options})"
         with self._lock:
             result = self._libpq.exec_(command.encode())
