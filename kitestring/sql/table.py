@@ -62,9 +62,9 @@ class Table(StoredTable):
     # -- state ---------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Read columns and note again: another program may have changed the table."""
+        """Read columns and note again: another program may have changed the table, or its creation was rolled back."""
         columns = self.connection.columns(self.schema, self.name)
-        if columns == self.columns and not (columns and self.writer):
+        if columns and columns == self.columns and not self.writer:
             return
         self.comment = self.connection.note(self.schema, self.name) if columns else None
         if columns and self.comment is None:  # it may have been dropped in between

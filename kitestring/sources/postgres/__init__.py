@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 from pydantic import PrivateAttr, model_validator
@@ -119,13 +119,13 @@ class Postgres(PostgresConfig, Source):
                 hint="Check `schemas`, and that the user has USAGE on them and SELECT on their tables.",
             )
         if self._capture is not None:
-            with self._connected() as connection:
+            with self._catalog() as connection:
                 tables = captured_tables(connection, in_schemas(self.schemas))
             self._capture.check(tables)
 
     def discover(self) -> Catalog:
         """Tables, views, materialized views and foreign tables that the user may read."""
-        with self._connected() if self._capture is None else self._capture.database.in_transaction() as connection:
+        with self._catalog() if self._capture is None else self._capture.database.in_transaction() as connection:
             tables = columns_of(connection, in_schemas(self.schemas))
             values = existing_values(connection, [c for columns in tables.values() for c in columns])
             by_xmin = readable_tables(connection, in_schemas(self.schemas)) if self._by_xmin else set()
@@ -156,7 +156,7 @@ class Postgres(PostgresConfig, Source):
             yield from self._capture.partitions(streams, states)
             return
         for stream in streams:
-            with self._connected() as connection:
+            with self._catalog() as connection:
                 columns = self._columns(connection, stream)
                 ranges = [("", f"{table_of(stream)} AS t")]
                 if not stream.incremental:
@@ -167,7 +167,7 @@ class Postgres(PostgresConfig, Source):
                 "decimals": {c.column: c.decimal for c in columns if c.decimal},
                 "cursor": cursor.column if cursor else None,
                 "cursor_type": cursor.type if cursor else None,
-                "snapshot": self._snapshot.name(self._connect) if len(ranges) > 1 else None,
+                "snapshot": self._snapshot.name(self._open_catalog) if len(ranges) > 1 else None,
             }
             for key, place in ranges:
                 yield Partition((stream,), key=key, data={**data, "from": place})
@@ -269,18 +269,29 @@ class Postgres(PostgresConfig, Source):
 
     # -- connecting ----------------------------------------------------------------------------------------------------
 
+    def _connected(self) -> AbstractContextManager[Any]:
+        """A connection that reads tables, in a read-only transaction with one snapshot."""
+        return self._using(self.connect)
+
+    def _catalog(self) -> AbstractContextManager[Any]:
+        """A connection for short results, in a read-only transaction with one snapshot."""
+        return self._using(self.open_catalog)
+
     @contextmanager
-    def _connected(self) -> Iterator[Any]:
+    def _using(self, connect: Callable[[], Any]) -> Iterator[Any]:
         """A connection in a read-only transaction with one snapshot; errors of PostgreSQL become ours."""
-        connection = self._connect()
+        connection = self._begun(connect)
         try:
             with self.translated():
                 yield connection
         finally:
             close(connection)
 
-    def _connect(self) -> Any:
-        connection = self.connect()
+    def _open_catalog(self) -> Any:
+        return self._begun(self.open_catalog)
+
+    def _begun(self, connect: Callable[[], Any]) -> Any:
+        connection = connect()
         try:
             with self.translated():
                 run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

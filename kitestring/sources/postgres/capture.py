@@ -11,9 +11,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -272,7 +273,7 @@ class Capture:
         if stream.key in self._failed:
             return
         try:
-            with self.database.in_transaction() as connection:
+            with self.database.reading_in_transaction() as connection:
                 run(connection, f"SET TRANSACTION SNAPSHOT {literal(data['snapshot'])}")
                 if data["from"] is None or part_exists(connection, data["part"]):
                     columns = self.database.columns(connection, stream)
@@ -296,14 +297,15 @@ class Capture:
             yield Failed(key, error)
         planned = {key: bounds for key, bounds in partition.data["windows"].items() if key not in self._failed}
         windows = windows_at(states.get(GLOBAL, {}), planned)
-        with self.database.connected() as connection:
+        with self.database.connected() as connection, ExitStack() as opened:
             run(connection, f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
             objects = self.database.objects(connection)
             streams = [stream for stream in partition.streams if stream.key in windows]
+            reading = cache(lambda: opened.enter_context(self.database.reading()))  # few logs need rows of the table
             followed: dict[str, Followed] = {}
             for stream in streams:
                 try:
-                    followed[stream.key] = self._follow(connection, stream, windows[stream.key])
+                    followed[stream.key] = self._follow(connection, reading, stream, windows[stream.key])
                 except TransientError:
                     raise
                 except KitestringError as error:
@@ -384,24 +386,26 @@ class Capture:
             if reason or types != known:
                 yield Altered(key, schema, reason, table.note())
 
-    def _follow(self, connection: Any, stream: Stream, window: Window) -> Followed:
+    def _follow(self, connection: Any, reading: Callable[[], Any], stream: Stream, window: Window) -> Followed:
         table = self.database.tables(connection, [stream]).get(stream.key)
         if table is None:
             raise ConfigError(f"the table {stream.key} was dropped while it was loaded", hint="Sync again.")
         tracked = Tracked(stream, window, lambda keys: keys, lambda: ())
         follower = Followed(tracked, table, self.database.columns(connection, stream))
-        tracked.read_keys = self._reader(connection, follower)
+        tracked.read_keys = self._reader(connection, reading, follower)
         tracked.read_all = self._whole_table(follower)
         return follower
 
-    def _reader(self, connection: Any, follower: Followed) -> Callable[[pa.Table], pa.Table]:
+    def _reader(
+        self, connection: Any, reading: Callable[[], Any], follower: Followed
+    ) -> Callable[[pa.Table], pa.Table]:
         """Reads rows by key, with the columns that the stream has at this place of the log."""
         from adbc_driver_manager import dbapi
 
         def read(keys: pa.Table) -> pa.Table:
             with self.database.translated():
                 try:
-                    present, rejects = read_keys(connection, follower.table, follower.columns, keys)
+                    present, rejects = read_keys(reading(), follower.table, follower.columns, keys)
                 except dbapi.Error as error:
                     if getattr(error, "sqlstate", "") not in ALTERED:
                         raise
@@ -409,7 +413,7 @@ class Capture:
                     table, _, columns = self._refreshed(connection, follower)
                     names = {column.column for column in follower.columns}
                     remaining = [column for column in columns if column.column in names]
-                    present, rejects = read_keys(connection, table, remaining, keys)
+                    present, rejects = read_keys(reading(), table, remaining, keys)
                     present = as_before(present, follower.columns)
             follower.tracked.rejects += rejects
             return present
@@ -419,7 +423,7 @@ class Capture:
     def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
         def read() -> Iterator[Batch | Reject]:
             stream = follower.tracked.stream
-            with self.database.in_transaction() as connection:
+            with self.database.reading_in_transaction() as connection:
                 (now,) = rows(
                     connection,
                     "SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now, "
@@ -480,9 +484,8 @@ class Capture:
 
     def follow(self, following: Following | None) -> None:
         """See `FollowsChanges`."""
-        self.following, self.database.idle.keeps = following, following is not None
-        if following is None:
-            self.database.idle.close()
+        self.following = following
+        self.database.keep_connections(following is not None)
 
     def close(self) -> None:
         self._snapshot.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from kitestring.errors import ConfigError, TransientError
@@ -26,7 +26,8 @@ class CapturedDatabase:
     def __init__(self, config: PostgresConfig, method: ChangeDataCapture) -> None:
         self._config = config
         self._method = method
-        self.idle = IdleConnection(config.connect)
+        self._catalog = IdleConnection(config.open_catalog)
+        self._reader = IdleConnection(config.connect)
 
     def tables(self, connection: Any, streams: Iterable[Stream]) -> dict[str, CapturedTable]:
         place = named((stream.namespace or "public", stream.name) for stream in streams)
@@ -35,25 +36,39 @@ class CapturedDatabase:
     def objects(self, connection: Any) -> ReplicationObjects:
         return ReplicationObjects(connection, self._config, self._method.replication_slot, self._method.publication)
 
+    def keep_connections(self, keeps: bool) -> None:
+        """Whether a connection stays open while nobody uses it."""
+        for idle in (self._catalog, self._reader):
+            idle.keeps = keeps
+            if not keeps:
+                idle.close()
+
+    def connected(self) -> AbstractContextManager[Any]:
+        """A connection in autocommit mode, for short results; errors of PostgreSQL become ours."""
+        return self._using(self._catalog)
+
+    def reading(self) -> AbstractContextManager[Any]:
+        """A connection in autocommit mode that reads tables as Arrow; errors of PostgreSQL become ours."""
+        return self._using(self._reader)
+
     @contextmanager
-    def connected(self) -> Iterator[Any]:
-        """A connection in autocommit mode; errors of PostgreSQL become ours."""
-        connection = self.idle.take()
+    def _using(self, idle: IdleConnection) -> Iterator[Any]:
+        connection = idle.take()
         try:
             with self.translated():
                 yield connection
         except BaseException:
             close(connection)
             raise
-        self.idle.give_back(connection)
+        idle.give_back(connection)
 
-    @contextmanager
-    def in_transaction(self) -> Iterator[Any]:
-        """The same in a transaction that only reads, with one snapshot."""
-        with self.connected() as connection:
-            run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield connection
-            run(connection, "COMMIT")
+    def in_transaction(self) -> AbstractContextManager[Any]:
+        """A connection for short results in a transaction that only reads, with one snapshot."""
+        return in_snapshot(self.connected())
+
+    def reading_in_transaction(self) -> AbstractContextManager[Any]:
+        """A connection that reads tables in a transaction that only reads, with one snapshot."""
+        return in_snapshot(self.reading())
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -77,6 +92,15 @@ class CapturedDatabase:
         if not columns:
             raise denied_error(self._config.place, stream.key)
         return columns
+
+
+@contextmanager
+def in_snapshot(connected: AbstractContextManager[Any]) -> Iterator[Any]:
+    """A connection in a transaction that only reads, with one snapshot."""
+    with connected as connection:
+        run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
+        run(connection, "COMMIT")
 
 
 def chosen(stream: Stream, columns: Sequence[Column]) -> list[Column]:

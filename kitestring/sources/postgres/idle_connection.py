@@ -20,6 +20,7 @@ class IdleConnection:
 
     def take(self) -> Any:
         """The connection that is kept, if it still answers; else a new one."""
+        import psycopg
         from adbc_driver_manager import dbapi
 
         with self._lock:
@@ -27,7 +28,7 @@ class IdleConnection:
         if connection is not None:
             try:
                 rows(connection, "SELECT 1 AS answer")
-            except dbapi.Error:
+            except (dbapi.Error, psycopg.Error):
                 close(connection)
             else:
                 return connection

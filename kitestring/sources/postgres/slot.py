@@ -193,11 +193,11 @@ class ReplicationObjects:
         )
 
     def _system(self) -> str:
-        from adbc_driver_manager import dbapi
+        import psycopg
 
         try:
             (row,) = rows(self._connection, SYSTEM)
-        except dbapi.Error:  # a provider may have revoked the right
+        except psycopg.Error:  # a provider may have revoked the right
             return ""
         return str(row["system"])
 
@@ -206,7 +206,7 @@ class ReplicationObjects:
 
         Returns what was dropped. `TransientError` if the slot is still read after `wait_s`.
         """
-        from adbc_driver_manager import dbapi
+        import psycopg
 
         dropped, deadline = [], time.monotonic() + wait_s
         while True:
@@ -218,8 +218,8 @@ class ReplicationObjects:
                     self.drop_slot()
                     dropped.append(f"the slot {self.slot}")
                     break
-            except dbapi.Error as error:
-                if getattr(error, "sqlstate", "") != "55006":  # a process has begun to read it meanwhile
+            except psycopg.Error as error:
+                if error.sqlstate != "55006":  # a process has begun to read it meanwhile
                     raise
             if time.monotonic() > deadline:
                 raise TransientError(
@@ -312,13 +312,13 @@ class ReplicationObjects:
         return {row["oid"] for row in filtered}
 
     def _change(self, statement: str) -> None:
-        from adbc_driver_manager import dbapi
+        import psycopg
 
         try:
             run(self._connection, f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
             run(self._connection, statement)
-        except dbapi.Error as error:
-            if getattr(error, "sqlstate", "") == "42501":
+        except psycopg.Error as error:
+            if error.sqlstate == "42501":
                 raise self._denied(statement) from error
             raise
         finally:
@@ -347,12 +347,12 @@ class ReplicationObjects:
 
         Without the right to do that: the end of the log. (It passes once anything else is written.)
         """
-        from adbc_driver_manager import dbapi
+        import psycopg
 
         try:
             run(self._connection, "SET synchronous_commit = local")
             run(self._connection, f"SELECT pg_logical_emit_message(true, {literal(HEARTBEAT)}, {literal(self.slot)})")
-        except dbapi.Error as error:
+        except psycopg.Error as error:
             log.info("no heartbeat could be written: %s", error)
         return self.end()
 

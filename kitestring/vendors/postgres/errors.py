@@ -39,6 +39,7 @@ REFUSED: tuple[Refusal, ...] = (
     ),
     ('database "', ConfigError, "does not exist on this server", "Check `database`."),
     ("could not translate host name", ConfigError, "cannot be found: there is no such host", "Check `host`."),
+    ("failed to resolve host", ConfigError, "cannot be found: there is no such host", "Check `host`."),
     ("does not support SSL", ConfigError, "does not speak SSL", "Set `ssl_mode` to disable, or turn SSL on there."),
     ("certificate", ConfigError, "fails the checks of `ssl_mode`", "Check the certificates in `ssl_mode`."),
     ("unexpected eof while reading", TransientError, "broke off", "Try again."),

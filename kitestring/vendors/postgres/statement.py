@@ -21,10 +21,11 @@ def affected(connection: Any, statement: str) -> int:
 
 
 def rows(connection: Any, query: str) -> list[dict[str, Any]]:
-    """The rows of a short result, from an ADBC connection."""
+    """The rows of a short result."""
     with connection.cursor() as cursor:
         cursor.execute(query)
-        return list(cursor.fetch_arrow_table().to_pylist())
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 @contextmanager

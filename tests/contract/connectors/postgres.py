@@ -67,9 +67,9 @@ class TestPostgresCapture(CdcContract):
         self.database.run(f"SELECT pg_drop_replication_slot('{self.database.name}')")
 
     def small_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from kitestring.sources.postgres import capture
+        from kitestring.sources.postgres import needed_load
 
-        monkeypatch.setattr(capture, "PART_BYTES", 8192)
+        monkeypatch.setattr(needed_load, "PART_BYTES", 8192)
 
 
 @pytest.fixture(scope="module")

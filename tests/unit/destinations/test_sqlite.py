@@ -19,7 +19,7 @@ from sql_syncs import columns, execute, run, synced, table, tables
 
 from kitestring import registry
 from kitestring.batch import Batch
-from kitestring.destinations.sqlite import Sqlite
+from kitestring.destinations.sqlite import Sqlite, SqliteConnection
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Stream, Write
 
@@ -58,13 +58,33 @@ def test_another_programs_lock_is_waited_for_and_then_named(path: Path) -> None:
     assert table(path, "SELECT id FROM s ORDER BY id") == [(1,), (2,)]
 
 
+def test_a_table_whose_creation_was_rolled_back_is_ours_once_it_is_created(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors, rows = iter([TransientError("the connection was lost")]), SqliteConnection.rows
+
+    def interrupted(connection: SqliteConnection, statement: str) -> Any:
+        if statement == "COMMIT" and (error := next(errors, None)) is not None:
+            raise error
+        return rows(connection, statement)
+
+    destination = Sqlite(path=str(path))
+    destination.begin(LATEST)
+    monkeypatch.setattr(SqliteConnection, "rows", interrupted)
+    with pytest.raises(TransientError):
+        destination.write(LATEST, Batch("s", rows=[{"id": 1}]))
+    assert destination.write(LATEST, Batch("s", rows=[{"id": 1}])).written == 1
+    destination.close()
+    assert write(path, LATEST, [{"id": 2}])[0].written == 1  # it was refused: "was not created by a sync"
+
+
 @pytest.mark.slow
 def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_of_what_was_not(path: Path) -> None:
     code = f"""
 import os, signal
 from kitestring import registry
 from kitestring.batch import Batch
-from kitestring.destinations.sqlite import Sqlite
+from kitestring.destinations.sqlite import Sqlite, SqliteConnection
 from kitestring.types import Stream, Write
 d, s = Sqlite(path={str(path)!r}), Stream("s", primary_key=(("id",),), write=Write(keep="latest", deletes="remove"))
 d.begin(s)
@@ -247,7 +267,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from kitestring import registry
 from kitestring.batch import Batch
-from kitestring.destinations.sqlite import Sqlite
+from kitestring.destinations.sqlite import Sqlite, SqliteConnection
 from kitestring.errors import ConfigError
 from kitestring.types import Stream
 d, s = Sqlite(path={str(path)!r}), Stream("s")
