@@ -20,7 +20,7 @@ def test_a_connector_is_found_by_what_it_moves_and_marked_where_it_is_used(
     server.make("source", "sample", "Shop", {"count": 1})
     page = visit("/sources/new", width=1440)
     ours = page.get_by_role("region", name="Part of Kitestring")
-    assert "Sample\nUsed here" in ours.get_by_role("button").first.inner_text()
+    assert "Sample data\nUsed here" in ours.get_by_role("button").first.inner_text()
     ours.get_by_role("button", name="GitHub").locator("svg[data-connector-icon=github] path").wait_for()
     accessible(page)
     picture(page, "catalog")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import PrivateAttr
@@ -31,6 +31,7 @@ class MortalDestination(MemoryDestination):
     """Fails before it writes its `dies_at`th batch, once."""
 
     _writes: int = PrivateAttr(default=0)
+    batch_rows: ClassVar[int] = 30
     dies_at: int = 0
 
     def write(self, stream: Stream, batch: Batch) -> Receipt | None:
