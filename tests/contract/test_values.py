@@ -252,7 +252,7 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
         )
         column = "value" if columns else "NULL::text AS value"
         try:
-            rows = server.run(f'SELECT {column} FROM kinds."{name}" WHERE id = 1')
+            rows = server.read(f'SELECT {column} FROM kinds."{name}" WHERE id = 1')
         except OverflowError:  # Python has no such date
             rows = server.run(f'SELECT value::text AS value FROM kinds."{name}" WHERE id = 1')
         value = rows[0]["value"] if rows else absent()
