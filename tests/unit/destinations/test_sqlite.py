@@ -63,10 +63,10 @@ def test_a_table_whose_creation_was_rolled_back_is_ours_once_it_is_created(
 ) -> None:
     errors, rows = iter([TransientError("the connection was lost")]), SqliteConnection.rows
 
-    def interrupted(connection: SqliteConnection, statement: str) -> Any:
+    def interrupted(connection: SqliteConnection, statement: str, *values: Any) -> Any:
         if statement == "COMMIT" and (error := next(errors, None)) is not None:
             raise error
-        return rows(connection, statement)
+        return rows(connection, statement, *values)
 
     destination = Sqlite(path=str(path))
     destination.begin(LATEST)
