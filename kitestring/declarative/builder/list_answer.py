@@ -60,7 +60,7 @@ def ranked_lists(answer: Any, name: str = "") -> list[tuple[Path, list[Any]]]:
         last = snake(path[-1]) if path else ""
         named = last in (word, singular(word), word + "s") or word.endswith("_" + last) if word and last else False
         usual = LIST_NAMES.index(last) if last in LIST_NAMES else len(LIST_NAMES)
-        return (not path, bool(rows), named, -len(path), len(rows) if usual == len(LIST_NAMES) else 0, -usual)
+        return (not path, bool(rows), named, -len(path), -usual, len(rows))
 
     return sorted(lists_in(answer), key=rank, reverse=True)
 

@@ -77,8 +77,8 @@ def has_option(form: Any, path: Sequence[str]) -> bool:
     properties = form.get("properties")
     if isinstance(properties, Mapping) and path[0] in properties and has_option(properties[path[0]], path[1:]):
         return True
-    alternatives = [part for key in ("oneOf", "anyOf", "allOf") for part in form.get(key) or ()]
-    return any(has_option(part, path) for part in alternatives)
+    alternatives = [form.get(key) for key in ("oneOf", "anyOf", "allOf")]
+    return any(has_option(part, path) for parts in alternatives if isinstance(parts, list) for part in parts)
 
 
 def begin(
