@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_writes.py"
         ("files", 5, 400),
         ("iceberg", 1, 40),
         ("postgres", 3, 200),
-        ("clickhouse", 2, 60),
+        ("clickhouse", 2, 40),
         ("pgvector", 2, 120),
         ("milvus", 5, 100),
     ],
