@@ -68,19 +68,32 @@ def test_the_test_of_a_draft_is_kept_with_what_is_saved_and_goes_when_that_chang
         ("sample", {"count": 5}, "the source Sample data cannot follow changes"),
         ("postgres", {"replication_method": {"method": "Standard"}}, "reads by `replication_method: Standard`"),
         ("postgres", {"replication_method": {"method": "CDC"}}, ""),
+        ("mysql", {"replication_method": "STANDARD"}, "reads by `replication_method: STANDARD`"),
+        ("mysql", {"replication_method": "CDC"}, ""),
+        ("mongodb", {"connection_string": "mongodb://db.example.com/", "databases": ["shop"]}, ""),
         (
             "notion",
             {"credentials": {"auth_type": "token", "token": "secret"}},
             "the source Notion cannot follow changes",
         ),
     ],
-    ids=["no log", "without change data capture", "change data capture", "low-code"],
+    ids=[
+        "no log",
+        "without change data capture",
+        "change data capture",
+        "MySQL without",
+        "MySQL",
+        "MongoDB",
+        "low-code",
+    ],
 )
 def test_a_source_says_whether_a_connection_from_it_can_be_continuous(
     acme: Tenant, editor: Browser, connector: str, config: dict[str, Any], reason: str
 ) -> None:
-    pytest.importorskip("psycopg")
-    where = {"host": "db.example.com", "database": "shop", "username": "reader"} if connector == "postgres" else {}
+    for package in ("psycopg", "pymysql", "pymongo"):
+        pytest.importorskip(package)
+    is_sql = connector in ("postgres", "mysql")
+    where = {"host": "db.example.com", "database": "shop", "username": "reader"} if is_sql else {}
     body = draft(acme, editor, connector, **where, **config)
     source = editor.post("/v1/sources", json={"name": "Shop", **body}).json()["sourceId"]
     answer = editor.get(f"{OWN}/sources/{source}/continuous").json()
