@@ -160,6 +160,14 @@ def test_a_wrong_password_and_a_server_that_is_not_there_are_named(place: Place)
     place.destination().check()
 
 
+def test_rights_that_are_missing_are_named_and_an_older_server_is_not_asked_for_them(place: Place) -> None:
+    place.server.fail({"CHECK GRANT": (1, 400, "Code: 62. DB::Exception: Syntax error. (SYNTAX_ERROR)", False)})
+    place.destination().check()
+    place.server.fail({"CHECK GRANT": (1, 500, "Code: 497. DB::Exception: Not enough privileges. (X)", False)})
+    with pytest.raises(ConfigError, match="does not let reader do this"):
+        place.destination().check()
+
+
 def test_a_database_whose_tables_cannot_be_exchanged_is_refused(place: Place) -> None:
     place.server.run(f"CREATE DATABASE {place.database} ENGINE = Memory")
     with pytest.raises(ConfigError, match=r"has the engine Memory, in which a table cannot be exchanged"):
