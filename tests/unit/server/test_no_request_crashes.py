@@ -1,7 +1,11 @@
-"""Requests made up from the OpenAPI document, seeded: none makes the server fail, with ids that exist and without."""
+"""Requests made up from the OpenAPI document, seeded: none makes the server fail, with ids that exist and without.
+
+`KITESTRING_REQUESTS=50` makes up so many for each operation.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from tests.unit.server.test_connections import joined
 
 pytestmark = pytest.mark.slow
 
-EACH = 4
+EACH = int(os.environ.get("KITESTRING_REQUESTS", "2"))
 
 
 class Seeded:
