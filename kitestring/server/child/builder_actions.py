@@ -21,15 +21,19 @@ def preparation(call: ActionCall) -> Callable[[Any], None]:
 
     def prepare(source: Any) -> None:
         confinement.apply(source, "the manifest")
-        form = source.form
-
-        def keep(changed: Mapping[str, Any]) -> None:
-            call.hide(set(secrets_in(changed, form)))
-            call.parent.request_answer("config", end="source", config={**config, **changed}, spec=form)
-
-        source.keep_credentials(ActorCredentials(call, "source", keep, dict))
+        source.keep_credentials(ActorCredentials(call, "source", keeper(call, config, source.form), dict))
 
     return prepare
+
+
+def keeper(call: ActionCall, config: Mapping[str, Any], form: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+    """Has the parent keep the options that a draft's source has changed, sealed."""
+
+    def keep(changed: Mapping[str, Any]) -> None:
+        call.hide(set(secrets_in(changed, form)))
+        call.parent.request_answer("config", end="source", config={**config, **changed}, spec=form)
+
+    return keep
 
 
 def components_source(call: ActionCall) -> Any:
@@ -44,9 +48,13 @@ def components_source(call: ActionCall) -> Any:
         manifest = json_values(manifest)
     config = dict(call.request.get("config") or {})
     if isinstance(manifest, dict):
-        call.hide(set(secrets_in(config, connection_specification(manifest))))
+        form = connection_specification(manifest)
+        call.hide(set(secrets_in(config, form)))
         confinement = Confinement.from_request(call.request.get("machine"), call.request)
-        return confinement.build_with_components(manifest, config)
+        source = confinement.build_with_components(manifest, config)
+        if source is not None:
+            source.on_config(keeper(call, config, form))
+        return source
     return None
 
 

@@ -16,11 +16,13 @@ import yaml
 from connections import ended
 from integration.foreign_packages import python_of
 from pages import Pages
+from stand_ins.workshop import CLIENT, SECRET, WorkshopStandIn
 
 from kitestring.airbyte import cdk
 from kitestring.airbyte.custom_code import INTERPRETER
 from kitestring.declarative.builder.validation import validate
 from kitestring.declarative.python_components import digest_of
+from kitestring.server.builder import builder_project
 from kitestring.server.connections import connection
 from kitestring.server.context import Context
 from kitestring.server.jobs.forkserver import ForkServer
@@ -28,8 +30,9 @@ from kitestring.server.jobs.worker import Worker
 from kitestring.server.settings import Settings
 from kitestring.server.store import tables
 from kitestring.testing.stand_in import Answer
-from tests.unit.server.shop import OWN, Shop
+from tests.unit.server.shop import OWN, PROJECTS, Shop
 from tests.unit.server.tenants import Browser, Tenant, admin
+from tests.unit.server.test_draft_consent import MANIFEST as OAUTH
 
 pytestmark = pytest.mark.slow
 
@@ -204,6 +207,36 @@ def test_a_test_read_of_components_shows_its_requests_by_slice_and_page(bench: B
     (page,) = refused["slices"][0]["pages"]
     assert (page["exchange"]["status"], page["exchange"]["response"]) == (400, {"error": "the page is unknown"})
     assert "Bad request" in refused["error"]
+
+
+def test_a_draft_with_components_goes_on_with_the_refresh_token_of_the_read_before(bench: Bench) -> None:
+    assert bench.approve(bench.root, bench.code).status_code == 200
+    with WorkshopStandIn() as workshop:
+        values = yaml.safe_load(OAUTH.replace("URL", workshop.url))
+        values["streams"][0]["transformations"] = [MARKING]
+        values["metadata"] = {"components_py": bench.code}
+        token = workshop.tokens.granted().refresh_token
+        body = {
+            "workspaceId": bench.shop.tenant.workspace_id,
+            "name": "Rotating",
+            "manifest": yaml.safe_dump(values, allow_unicode=True),
+            "testConfiguration": {"client_id": CLIENT, "client_secret": SECRET, "refresh_token": token},
+        }
+        project = bench.shop.editor.post(PROJECTS, json=body).json()["projectId"]
+        workshop.tokens.end_access()
+        for requests in (1, 0):
+            answer = bench.shop.editor.post(f"{PROJECTS}/{project}/read", json={"stream": "teams"})
+            reading = answer.json()
+            assert (reading["error"], len(reading["slices"][0]["pages"][0]["records"])) == ("", 4), reading
+            assert len(reading["other"]) == requests, "the second read has the access token of the first"
+            assert "token-" not in answer.text, "no token is shown, though the CDK got it"
+        with bench.context.store.read() as db:
+            row = builder_project.get(db, project)
+        kept = builder_project.opened_config(bench.context, row)
+        assert kept["refresh_token"] != token
+        assert "token-" not in json.dumps(row.config)
+    places = (bench.context.settings.home, Path.cwd() / ".kitestring")
+    assert not [path for place in places for path in place.rglob("configurations")], "nothing is kept in the open"
 
 
 def test_one_changed_byte_and_a_revocation_stop_the_code(bench: Bench) -> None:
