@@ -307,8 +307,6 @@ def test_an_api_with_oauth_and_a_parent_stream(
     walk.part("Inputs")
     for name in ("API token", "Client refresh token"):
         walk.click("button", f"Remove {name}")
-    page.get_by_role("switch", name="PKCE (S256)").click()
-    workshop.pkce = "required"
     pane = page.get_by_role("region", name="Test", exact=True)
     pane.get_by_role("textbox", name="Client id").fill(CLIENT)
     pane.get_by_role("textbox", name="Client secret").fill(SECRET)
