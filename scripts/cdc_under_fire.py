@@ -3,11 +3,12 @@
     python scripts/cdc_under_fire.py --destination postgres --seconds 120 --rate 500 --kills 10 --cuts 2 --restarts 1
 
 Transactions insert, update, delete, change keys, truncate and alter tables: with a replica identity of the key and of
-whole rows, with long values, partitions and generated columns, several tables in one transaction. Meanwhile one sync
-follows the other, each in a process of its own, over a relay. Some are killed (SIGKILL) at a random moment, the relay
-resets the connections of some, the server is killed and started again. At the end one more sync has to find nothing,
-and source and destination have to be equal row by row. A table without a key is only inserted into: every row must have
-arrived, some may have twice. `--source mariadb` does the same with `mariadb_fire.py` (without the relay).
+whole rows, with long values, partitions and generated columns, several tables in one transaction. Several sessions send
+them, each transaction in one message. Meanwhile one sync follows the other, each in a process of its own, over a relay.
+Some are killed (SIGKILL) at a random moment, the relay resets the connections of some, the server is killed and started
+again. At the end one more sync has to find nothing, and source and destination have to be equal row by row. A table
+without a key is only inserted into: every row must have arrived, some may have twice. `--source mariadb` does the same
+with `mariadb_fire.py` (without the relay).
 
 Into a vector store (`milvus`, a Lite folder) each text is embedded once: as often as texts were written, and at most
 the batches that were in flight when a sync was killed or cut are embedded a second time.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import socket
 import struct
@@ -50,16 +52,28 @@ IN_FLIGHT = 4
 """How many batches of a vector store may be embedded and not yet written: those prepared ahead, and the one written."""
 
 
+WRITERS = 4
+"""How many sessions write at once: one alone waits for the server most of the time."""
 TEXTS = ("INSERT", " SET name = ", " SET id = ", " SET a = ")
 """What is in statements that write the text of a row, or give a row another key."""
 
 
+class RefusedError(Exception):
+    """The server has rolled a transaction back: a key is taken, say, or another transaction waits for it."""
+
+
+class LostError(Exception):
+    """The server is away; whether it has committed what was sent last is unknown."""
+
+
 class Fire:
-    """The writer: random transactions from a seed, and what else happens to the server."""
+    """The writers: random transactions from a seed, and what else happens to the server."""
 
     connector = "postgres"
     namespace = "public"
     no_log = "Standard"
+    committing: tuple[str, ...] = ()
+    """Words of the statements that commit what is before them."""
 
     def __init__(self, database: Any, seed: int, rate: float) -> None:
         self.random = random.Random(seed)
@@ -73,9 +87,21 @@ class Fire:
         self.relay: Relay
         self.texts = 0
         """The texts that were written to a row: each has to be embedded at most once."""
+        self.began = 0.0
+        self.lock = threading.Lock()
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.write, name="fire")
+        self.threads = [threading.Thread(target=self.write, name=f"fire {n}") for n in range(WRITERS)]
         self.error: BaseException | None = None
+
+    def start(self) -> None:
+        self.began = time.monotonic()
+        for thread in self.threads:
+            thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
 
     def prepare(self) -> None:
         for name, columns in TABLES.items():
@@ -114,36 +140,82 @@ class Fire:
         self.database.start()
 
     def write(self) -> None:
+        """One session: transaction after transaction, each at its time by the rate, or as fast as it goes."""
+        session = None
+        try:
+            while not self.stop.is_set():
+                if session is None:
+                    try:
+                        session = self.connect()
+                    except LostError:  # the server is killed
+                        time.sleep(0.05)
+                        continue
+                with self.lock:
+                    statements = list(self.transaction())
+                    end = "ROLLBACK" if self.random.random() < 0.03 else "COMMIT"
+                    self.transactions += 1
+                    due = self.began + self.transactions / self.rate
+                time.sleep(max(0.0, due - time.monotonic()))
+                session = self.send(session, statements, end)
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            if session is not None:
+                session.close()
+
+    def send(self, session: Any, statements: Sequence[str], end: str) -> Any:
+        """Run a transaction; the session, or None where another one is needed."""
+        is_done, is_lost = False, False
+        # Whether a lost transaction was committed is unknown, and some statements commit what is before them.
+        texts = sum(any(text in statement for text in TEXTS) for statement in statements)
+        try:
+            counts = self.execute(session, [*statements, end])
+            is_done = True
+            if end == "COMMIT":
+                texts = sum(
+                    count
+                    for statement, count in zip(statements, counts, strict=True)
+                    if any(text in statement for text in TEXTS)
+                )
+        except RefusedError:
+            end = "ROLLBACK"
+        except LostError:
+            end, is_lost = "", True
+        if end == "ROLLBACK" and not any(word in statement for statement in statements for word in self.committing):
+            texts = 0
+        with self.lock:
+            self.texts += texts
+            self.transactions -= not is_done
+            self.kinds["refused"] += end == "ROLLBACK" and not is_done
+        return None if is_lost else session
+
+    def connect(self) -> Any:
         import psycopg
 
-        connection = None
-        began = time.monotonic()
-        while not self.stop.is_set():
+        options = "-c deadlock_timeout=50ms"
+        try:
+            return psycopg.connect(self.database.dsn, options=options, autocommit=True, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            raise LostError from error
+
+    def execute(self, session: Any, statements: Sequence[str]) -> list[int]:
+        """Run the statements of a transaction in one go; the number of rows that each but the last has changed."""
+        import psycopg
+
+        counts = []
+        try:
+            # One message: a round trip for each statement would take longer than its execution.
+            cursor = session.execute("; ".join(["BEGIN", *statements]))
+            while cursor.nextset():
+                counts.append(cursor.rowcount)
+        except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateColumn, psycopg.OperationalError) as error:
             try:
-                if connection is None or connection.closed:
-                    connection = psycopg.connect(self.database.dsn)
-                texts = 0
-                with connection.transaction():
-                    for statement in self.transaction():
-                        count = connection.execute(statement).rowcount
-                        texts += count if any(text in statement for text in TEXTS) else 0
-                    if self.random.random() < 0.03:
-                        raise psycopg.Rollback
-                    self.texts += texts  # also where the commit is not confirmed
-                self.transactions += 1
-            except psycopg.errors.UniqueViolation:
-                self.kinds["refused"] += 1
-            except psycopg.OperationalError:  # the server is killed
-                connection = None
-                time.sleep(0.05)
-            except BaseException as error:
-                self.error = error
-                raise
-            ahead = self.transactions / self.rate - (time.monotonic() - began)
-            if ahead > 0:
-                time.sleep(min(ahead, 0.05))
-        if connection is not None:
-            connection.close()
+                session.rollback()
+            except psycopg.OperationalError:
+                raise LostError from error
+            raise RefusedError from error
+        return counts[:-1]
 
     def transaction(self) -> Iterator[str]:
         if self.random.random() < 0.004:
@@ -217,6 +289,10 @@ class Fire:
 class Figures:
     seconds: float = 0.0
     transactions: int = 0
+    rate: int = 0
+    """Transactions a second."""
+    load: float = 0.0
+    """The load average of the machine in the last minute of the transactions."""
     changes: dict[str, int] = field(default_factory=dict)
     syncs: int = 0
     succeeded: int = 0
@@ -245,8 +321,6 @@ def main() -> int:
     options = parser.parse_args()
     if options.child:
         return child(json.loads(options.child))
-    if options.source == "mariadb" and options.destination == "milvus":
-        parser.error("the texts are counted with PostgreSQL only")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if options.source == "mariadb":
@@ -287,7 +361,7 @@ def burn(fire: Fire, place: dict[str, Any], folder: Path, options: Any) -> Figur
     events = [*["kill"] * options.kills, *["cut"] * options.cuts, *["restart"] * options.restarts]
     chance.shuffle(events)
     moments = sorted(chance.uniform(0.05, 0.95) * options.seconds for _ in events)
-    fire.thread.start()
+    fire.start()
     try:
         while time.monotonic() - began < options.seconds or events:
             process = start(order)
@@ -298,11 +372,12 @@ def burn(fire: Fire, place: dict[str, Any], folder: Path, options: Any) -> Figur
                 time.sleep(0.01)
             finish(process, figures)
     finally:
-        fire.stop.set()
-        fire.thread.join()
+        fire.end()
     if fire.error is not None:
         raise fire.error
     figures.seconds = round(time.monotonic() - began, 1)
+    figures.rate = round(fire.transactions / figures.seconds)
+    figures.load = os.getloadavg()[0]
     for _ in range(3):  # the first may still find changes; what it has to read again, the second
         result = finish(start(order), figures)
         reads = [stream["read"] for stream in result["streams"].values()] if result is not None else []
@@ -477,7 +552,7 @@ def compare(table: str, order: dict[str, Any], figures: Figures) -> None:
     if kind == "postgres":
         actual = rows_of(registry.source("postgres", {**place, "schemas": []}), f"{namespace}.{table}")
     elif kind == "milvus":
-        actual = chunks_of(place, table)
+        actual = chunks_of(place, f"{namespace}_{table}")
         expected = [{name: row[name] for name in row if name in CHUNK_FIELDS} for row in expected]
     else:
         import duckdb
@@ -514,13 +589,13 @@ def compare(table: str, order: dict[str, Any], figures: Figures) -> None:
 CHUNK_FIELDS = ("id", "a", "b", "entry", "name", "amount")
 
 
-def chunks_of(place: dict[str, Any], table: str) -> list[dict[str, Any]]:
-    """The chunks of a table as rows: each text is short, so that it is one chunk."""
+def chunks_of(place: dict[str, Any], stream: str) -> list[dict[str, Any]]:
+    """The chunks of a stream as rows: each text is short, so that it is one chunk."""
     from pymilvus import MilvusClient
 
     client = MilvusClient(place["indexing"]["host"])
     client.load_collection("copies")
-    pages = client.query_iterator("copies", 1000, filter=f"_ab_stream == 'public_{table}'", output_fields=["*"])
+    pages = client.query_iterator("copies", 1000, filter=f"_ab_stream == '{stream}'", output_fields=["*"])
     rows = []
     while page := pages.next():
         for chunk in page:

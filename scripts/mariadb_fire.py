@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from cdc_under_fire import KEYS, TABLES, Fire
+from cdc_under_fire import KEYS, TABLES, Fire, LostError, RefusedError
 
 COLUMNS = "name varchar(100), amount decimal(12,2), body longtext, seen datetime(6)"
 KEYED = {
@@ -30,12 +30,15 @@ PARTITIONS = (
 LINES = re.compile(r"\blines\b")
 """A word of its SQL."""
 IMAGES = ("FULL", "FULL", "MINIMAL", "NOBLOB")
+REFUSALS = frozenset({1020, 1060, 1062, 1205, 1213, 1412})
+"""Errors by which a transaction gives way to another one: a key or a column is there, a lock, a table was altered."""
 
 
 class MariadbFire(Fire):
     connector = "mysql"
     namespace = "fire"
     no_log = "STANDARD"
+    committing = ("ALTER", "TRUNCATE")
 
     def __init__(self, server: Any, seed: int, rate: float) -> None:
         super().__init__(replace(server, name="fire"), seed, rate)
@@ -62,6 +65,7 @@ class MariadbFire(Fire):
                     f"SELECT seq, concat('n', seq), seq, repeat(seq, 50) FROM seq_1_to_{KEYS}"
                 )
         self.database.run("INSERT INTO `lines` (a, b, name) SELECT seq, concat('b', seq), 'n' FROM seq_1_to_100")
+        self.texts = 4 * KEYS + 100
 
     def cut(self) -> None:
         for row in self.server.run("SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"):
@@ -73,48 +77,52 @@ class MariadbFire(Fire):
         time.sleep(0.5)
         self.server.start()
 
-    def write(self) -> None:
+    def connect(self) -> Any:
         import pymysql
         from mariadb_server import PASSWORD, USER
+        from pymysql.constants import CLIENT
 
-        connection = None
-        began = time.monotonic()
-        while not self.stop.is_set():
+        image = self.random.choice(IMAGES)
+        try:
+            return pymysql.connect(
+                host="127.0.0.1",
+                port=self.database.port,
+                user=USER,
+                password=PASSWORD.encode(),
+                database="fire",
+                charset="utf8mb4",
+                ssl_disabled=True,
+                client_flag=CLIENT.MULTI_STATEMENTS,
+                init_command=f"SET SESSION binlog_row_image = '{image}', innodb_lock_wait_timeout = 5",
+            )
+        except (pymysql.err.OperationalError, pymysql.err.InterfaceError) as error:
+            raise LostError from error
+
+    def send(self, session: Any, statements: Sequence[str], end: str) -> Any:
+        session = super().send(session, statements, end)
+        if session is not None and self.random.random() < 0.002:  # another session, with another image
+            session.close()
+            return None
+        return session
+
+    def execute(self, session: Any, statements: Sequence[str]) -> list[int]:
+        import pymysql
+
+        counts = []
+        try:
+            with session.cursor() as cursor:
+                cursor.execute("; ".join(["START TRANSACTION", *(LINES.sub("`lines`", each) for each in statements)]))
+                while cursor.nextset():
+                    counts.append(cursor.rowcount)
+        except pymysql.err.MySQLError as error:
             try:
-                if connection is None:
-                    connection = pymysql.connect(
-                        host="127.0.0.1",
-                        port=self.database.port,
-                        user=USER,
-                        password=PASSWORD.encode(),
-                        database="fire",
-                        charset="utf8mb4",
-                        ssl_disabled=True,
-                        init_command=f"SET SESSION binlog_row_image = '{self.random.choice(IMAGES)}'",
-                    )
-                with connection.cursor() as cursor:
-                    cursor.execute("START TRANSACTION")
-                    for statement in self.transaction():
-                        cursor.execute(LINES.sub("`lines`", statement))
-                    cursor.execute("ROLLBACK" if self.random.random() < 0.03 else "COMMIT")
-                self.transactions += 1
-                if self.random.random() < 0.002:  # another session, with another image
-                    connection.close()
-                    connection = None
-            except pymysql.err.IntegrityError:
-                self.kinds["refused"] += 1
-                connection.rollback()
-            except (pymysql.err.OperationalError, pymysql.err.InterfaceError):  # the server is killed
-                connection = None
-                time.sleep(0.05)
-            except BaseException as error:
-                self.error = error
+                session.rollback()
+            except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
+                raise LostError from error
+            if error.args[0] not in REFUSALS:
                 raise
-            ahead = self.transactions / self.rate - (time.monotonic() - began)
-            if ahead > 0:
-                time.sleep(min(ahead, 0.05))
-        if connection is not None:
-            connection.close()
+            raise RefusedError from error
+        return counts[:-1]
 
     def change(self) -> str:
         statement = super().change()
