@@ -15,8 +15,8 @@ from kitestring.sql.changes import Event, Rows, Tracked
 from kitestring.sql.source_table import JSON_TEXT
 from kitestring.types import CHANGED_AT, DELETED_AT, Failed, Reject
 from kitestring.vendors.mysql.binlog import OFFSET_BITS
-from kitestring.vendors.mysql.binlog_event import DELETE, UPDATE, RowsEvent, TableMap
-from kitestring.vendors.mysql.binlog_rows import Image, LoggedRows, decoded
+from kitestring.vendors.mysql.binlog_event import DELETE, UPDATE, LoggedColumn, RowsEvent, TableMap
+from kitestring.vendors.mysql.binlog_rows import Image, LoggedRows, decoded, present_columns, size_of
 from kitestring.vendors.mysql.binlog_values import Spans, kind_of, values
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def changed_keys(table: TableMap, event: RowsEvent, columns: Sequence[str]) -> b
         n = places.get(name)
         if n is None or (n in rows.after.starts and n not in rows.before.starts):
             return True
-        if n in rows.after.starts and is_moved(rows, n).any():
+        if n in rows.after.starts and is_moved(rows, n, table.columns[n]).any():
             return True
     return False
 
@@ -112,16 +112,19 @@ def spans_of(rows: LoggedRows, image: Image, column: int) -> Spans:
     )
 
 
-def is_moved(rows: LoggedRows, column: int) -> Any:
+def is_moved(rows: LoggedRows, place: int, column: LoggedColumn) -> Any:
     """The rows in which an update changed this column, byte by byte."""
+    import numpy as np
     import pyarrow.compute as pc
 
     assert rows.before is not None
     assert rows.after is not None
-    before, after = (spans_of(rows, image, column).binary() for image in (rows.before, rows.after))
-    same = pc.equal(before, after).fill_null(False)
-    both_null = pc.and_(before.is_null(), after.is_null())
-    return pc.invert(pc.or_(same, both_null)).to_numpy(zero_copy_only=False)
+    before, after = (spans_of(rows, image, place) for image in (rows.before, rows.after))
+    if size := size_of(column):
+        differs = (before.matrix(size) != after.matrix(size)).any(axis=1)
+    else:
+        differs = ~pc.equal(before.binary(), after.binary()).fill_null(True).to_numpy(zero_copy_only=False)
+    return np.where(before.nulls | after.nulls, before.nulls != after.nulls, differs)
 
 
 class Part:
@@ -140,8 +143,13 @@ class Part:
         import numpy as np
 
         changes = [change for _, change in numbered]
-        rows = decoded(table, [change.rows for change in changes])
-        count, kind = len(rows), changes[0].rows.kind
+        kind, first = changes[0].rows.kind, changes[0].rows
+        old_columns = None
+        if kind == UPDATE:  # of the old rows, only the key, and what the new ones do not have
+            lacking = {*present_columns(first.present, first.width)} - {*present_columns(first.updated, first.width)}
+            old_columns = lacking | {places[name] for name in followed_key}
+        rows = decoded(table, [change.rows for change in changes], old_columns)
+        count = len(rows)
         is_new = np.full(count, kind != DELETE)
         is_old = np.full(count, kind == DELETE)
         if kind == UPDATE:
@@ -150,18 +158,12 @@ class Part:
             for name in followed_key:
                 n = places[name]
                 if n in rows.after.starts and n in rows.before.starts:
-                    is_old |= is_moved(rows, n)
+                    is_old |= is_moved(rows, n, table.columns[n])
         old, new = np.flatnonzero(is_old), np.flatnonzero(is_new)
         numbers = np.array([number for number, _ in numbered], np.int64)[rows.events]
-        row_order = np.arange(count)
         self.events = np.concatenate([rows.events[old], rows.events[new]])
-        self.order = np.lexsort(
-            (
-                np.concatenate([np.zeros(len(old)), np.full(len(new), 1.0)]),
-                np.concatenate([row_order[old], row_order[new]]),
-                np.concatenate([numbers[old], numbers[new]]),
-            )
-        )
+        # The rows of one part are in the order of the log; an old row is before its new one.
+        self.order = np.argsort(np.concatenate([old, new]), kind="stable")
         self.numbers = np.concatenate([numbers[old], numbers[new]])
         self.deleted = np.concatenate([np.full(len(old), True), np.full(len(new), False)])
         self.positions = np.array([change.position for change in changes], np.int64)[self.events]

@@ -6,7 +6,7 @@ then the second of every event, and so on: each step is numpy's for all events a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,16 @@ class Image:
 
 
 @dataclass(slots=True)
+class Walked:
+    """The columns of one row of each event: where each value begins, how long those of variable length are, and which
+    are null. A column without nulls is not in `nulls`."""
+
+    starts: dict[int, Numbers] = field(default_factory=dict)
+    lengths: dict[int, Numbers] = field(default_factory=dict)
+    nulls: dict[int, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class LoggedRows:
     """Rows of events of one kind, in the order of the log. `events`: the number of each row's event. `before` and
     `after`: the old and the new row; None for an insert and a delete."""
@@ -89,8 +99,8 @@ class LoggedRows:
         return len(self.events)
 
 
-def decoded(table: TableMap, events: Sequence[RowsEvent]) -> LoggedRows:
-    """The rows of events that have one kind, and the same columns."""
+def decoded(table: TableMap, events: Sequence[RowsEvent], old: Collection[int] | None = None) -> LoggedRows:
+    """The rows of events that have one kind, and the same columns. `old`: the only columns of the old rows to keep."""
     import numpy as np
 
     first = events[0]
@@ -103,12 +113,13 @@ def decoded(table: TableMap, events: Sequence[RowsEvent]) -> LoggedRows:
     places = ends - sizes + np.fromiter((each.start for each in events), np.int64, len(events))
     numbers = np.arange(len(events))
     sides = [side for side in ("before", "after") if side != {INSERT: "before", DELETE: "after"}.get(first.kind)]
-    walked: dict[str, list[Image]] = {side: [] for side in sides}
+    walked: dict[str, list[Walked]] = {side: [] for side in sides}
     counted: list[Numbers] = []
     columns = {
         "before": present_columns(first.present, first.width),
         "after": present_columns(first.updated, first.width),
     }
+    wanted = {"before": columns["before"] if old is None else old, "after": columns["after"]}
     while True:
         active = places < ends
         if not active.all():
@@ -117,13 +128,13 @@ def decoded(table: TableMap, events: Sequence[RowsEvent]) -> LoggedRows:
             break
         counted.append(numbers)
         for side in sides:
-            image, places = walk(data, places, table.columns, columns[side])
-            walked[side].append(image)
+            row, places = walk(data, places, table.columns, columns[side], wanted[side])
+            walked[side].append(row)
         if (places > ends).any():
             raise ConnectorError(f"the log has rows of {table.table} that are longer than their event")
     which = np.concatenate(counted) if counted else np.empty(0, np.int64)
     order = np.argsort(which, kind="stable")
-    images = {side: joined_images(images, order) for side, images in walked.items()}
+    images = {side: image_of(table.columns, rows, order) for side, rows in walked.items()}
     return LoggedRows(joined, which[order], images.get("before"), images.get("after"))
 
 
@@ -131,44 +142,72 @@ def present_columns(bitmap: bytes, width: int) -> list[int]:
     return [n for n in range(width) if bitmap[n // 8] & (1 << n % 8)]
 
 
-def walk(data: Any, places: Numbers, columns: Sequence[LoggedColumn], present: Sequence[int]) -> tuple[Image, Numbers]:
-    """The rows that begin at these places, and where they end."""
+def walk(
+    data: Any, places: Numbers, columns: Sequence[LoggedColumn], present: Sequence[int], wanted: Collection[int]
+) -> tuple[Walked, Numbers]:
+    """The rows that begin at these places, with their wanted columns, and where they end."""
     import numpy as np
 
-    image = Image()
-    bitmap = places
-    places = places + (len(present) + 7) // 8
+    walked = Walked()
+    bitmap, size = places, (len(present) + 7) // 8
+    check(data, places, size)
+    places = places + size
+    bits, has_nulls = bitmap, False
     for k, n in enumerate(present):
-        is_null = (data[bitmap + k // 8] >> (k % 8)) & 1 == 1
-        column = columns[n]
-        size = size_of(column)
+        if k % 8 == 0:
+            bits = data[bitmap + k // 8]
+            has_nulls = bool(bits.any())
+        is_null = (bits >> (k % 8)) & 1 == 1 if has_nulls else None
+        if is_null is not None and not is_null.any():
+            is_null = None
+        starts = places
+        size = size_of(columns[n])
         if size:
-            starts = places
-            lengths: Any = np.where(is_null, 0, size)
+            places = starts + (size if is_null is None else np.where(is_null, 0, size))
         else:
-            prefix = prefix_of(column)
-            lengths = data[places].astype(np.int64)
+            prefix = prefix_of(columns[n])
+            check(data, places, prefix)
+            lengths: Any = data[places].astype(np.int64)
             for byte in range(1, prefix):
                 lengths |= data[places + byte].astype(np.int64) << (8 * byte)
             starts = places + prefix
-            lengths = np.where(is_null, -prefix, lengths)
-        places = starts + lengths
-        if len(places) and int(places.max()) > len(data):
-            raise ConnectorError("the log has a value that is longer than its event")
-        image.starts[n], image.ends[n], image.nulls[n] = starts, places, is_null
-    return image, places
+            if is_null is not None:
+                starts, lengths = np.where(is_null, places, starts), np.where(is_null, 0, lengths)
+            places = starts + lengths
+            if n in wanted:
+                walked.lengths[n] = lengths
+        if n in wanted:
+            walked.starts[n] = starts
+            if is_null is not None:
+                walked.nulls[n] = is_null
+    check(data, places, 0)
+    return walked, places
 
 
-def joined_images(images: Sequence[Image], order: Numbers) -> Image:
+def check(data: Any, places: Numbers, size: int) -> None:
+    """Refuse places from which so many bytes cannot be read."""
+    if len(places) and int(places.max()) + size > len(data):
+        raise ConnectorError("the log has a value that is longer than its event")
+
+
+def image_of(columns: Sequence[LoggedColumn], rows: Sequence[Walked], order: Numbers) -> Image:
+    """The rows of all steps in this order."""
     import numpy as np
 
-    joined = Image()
-    for n in images[0].starts if images else ():
-        joined.nulls[n] = np.concatenate([image.nulls[n] for image in images])[order]
-        joined.starts[n] = np.concatenate([image.starts[n] for image in images])[order]
-        joined.ends[n] = np.concatenate([image.ends[n] for image in images])[order]
-        joined.starts[n] = np.where(joined.nulls[n], joined.ends[n], joined.starts[n])
-    return joined
+    image = Image()
+    no_nulls = np.zeros(len(order), bool)
+    for n in rows[0].starts if rows else ():
+        starts = np.concatenate([row.starts[n] for row in rows])[order]
+        nulls: Any = no_nulls
+        if any(n in row.nulls for row in rows):
+            masks = [row.nulls[n] if n in row.nulls else np.zeros(len(row.starts[n]), bool) for row in rows]
+            nulls = np.concatenate(masks)[order]
+        if n in rows[0].lengths:
+            image.ends[n] = starts + np.concatenate([row.lengths[n] for row in rows])[order]
+        else:
+            image.ends[n] = starts + np.where(nulls, 0, size_of(columns[n]))
+        image.starts[n], image.nulls[n] = starts, nulls
+    return image
 
 
 __all__ = ["DELETE", "INSERT", "UPDATE", "Image", "LoggedRows", "decoded", "prefix_of", "size_of"]

@@ -5,6 +5,7 @@ A value that Arrow has not (the date 0000-00-00, a time of 30 hours) is null, an
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import uuid
 from collections.abc import Callable, Sequence
@@ -63,6 +64,7 @@ CODECS = {
 """Character sets of MySQL, and the codecs that read them. A text in another one is read at the source."""
 MOST_INTEGER_DIGITS = 18
 DAY_US = 86_400_000_000
+LAST_YEAR = 9999
 
 
 @dataclass(slots=True)
@@ -81,7 +83,11 @@ class Spans:
         """The bytes of each value as a row; those of a null are of no meaning."""
         import numpy as np
 
-        return self.bytes[self.starts[:, None] + np.arange(offset, offset + width)]
+        if not width:
+            return np.empty((len(self.starts), 0), np.uint8)
+        # An array that has the bytes from each place on, of which each value is one element.
+        windows: Any = np.ndarray(len(self.bytes) - offset - width + 1, f"V{width}", self.bytes, offset, (1,))
+        return windows[self.starts].view(np.uint8).reshape(-1, width)
 
     def mask(self) -> Any:
         return self.nulls if self.nulls.any() else None
@@ -205,10 +211,9 @@ def values(column: LoggedColumn, kind: Kind, spans: Spans, target: pa.DataType) 
 def big_endian(matrix: Any) -> Any:
     import numpy as np
 
-    number = np.zeros(len(matrix), np.uint64)
-    for n in range(matrix.shape[1]):
-        number = (number << np.uint64(8)) | matrix[:, n].astype(np.uint64)
-    return number
+    padded = np.zeros((len(matrix), 8), np.uint8)
+    padded[:, 8 - matrix.shape[1] :] = matrix
+    return padded.view(">u8").ravel().astype(np.uint64)
 
 
 def little_endian(matrix: Any) -> Any:
@@ -340,17 +345,24 @@ def inet6_text(data: bytes) -> str:
 # -- dates and times ---------------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def first_days() -> Any:
+    """The days from 1970 to the first of each month, from January of the year 0 on."""
+    import numpy as np
+
+    months = np.arange(-1970 * 12, (LAST_YEAR + 1 - 1970) * 12 + 1)
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+
+
 def days(year: Any, month: Any, day: Any) -> tuple[Any, Any]:
     """Days since 1970, and which dates there are. MySQL has dates with a month or a day of 0."""
     import numpy as np
 
-    is_month = (month >= 1) & (month <= 12)
-    months = (year - 1970) * 12 + np.where(is_month, month, 1) - 1
-    first = months.astype("datetime64[M]").astype("datetime64[D]")
-    last = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
-    length = (last - first).astype(np.int64)
-    valid = is_month & (day >= 1) & (day <= length) & (year > 0)
-    return first.astype(np.int64) + day - 1, valid
+    is_month = (month >= 1) & (month <= 12) & (year > 0) & (year <= LAST_YEAR)
+    firsts, months = first_days(), np.where(is_month, year * 12 + month - 1, 0)
+    first = firsts[months]
+    valid = is_month & (day >= 1) & (day <= firsts[months + 1] - first)
+    return first + day - 1, valid
 
 
 def dates(spans: Spans, _: int, target: pa.DataType) -> pa.Array:

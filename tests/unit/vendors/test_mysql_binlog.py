@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import struct
+from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from kitestring.errors import ConnectorError
+from kitestring.sources.mysql.logged_rows import is_moved
 from kitestring.sources.mysql.logged_statement import effect_of
 from kitestring.vendors.mysql import binlog_event, binlog_rows
 from kitestring.vendors.mysql.binlog import LogName, moved, offset_of, position_of
 from kitestring.vendors.mysql.binlog_event import Statement, table_map
+from kitestring.vendors.mysql.binlog_values import Kind, Spans, days, values
 from kitestring.vendors.mysql.json_binary import json_text
 from kitestring.vendors.mysql.packed_values import decimal_text
 
@@ -186,3 +190,55 @@ def test_an_alter_says_which_columns_it_drops_and_whether_it_rewrites():
     assert effect_of(Statement("d", "ALTER TABLE t DROP COLUMN a, DROP b, ADD a int")).rewritten({"a": ""}) != ""
     assert effect_of(Statement("d", "ALTER TABLE t DROP COLUMN a")).rewritten({"b": ""}) == ""
     assert effect_of(Statement("d", "ALTER TABLE t CHANGE a b int, CHANGE b a int")).rewritten({"a": ""}) != ""
+
+
+def column_of(rows, image, place, column, kind, target):
+    data = np.frombuffer(rows.data, np.uint8)
+    spans = Spans(rows.data, data, image.starts[place], image.ends[place], image.nulls[place])
+    return values(column, kind, spans, target).to_pylist()
+
+
+def test_updates_have_their_new_rows_and_the_wanted_columns_of_the_old_ones():
+    table = table_map(described([3, 15, 8], struct.pack("<H", 40), []), False)
+    head = (7).to_bytes(6, "little") + b"\1\0" + b"\2\0" + b"\3" + b"\7\7"
+
+    def row(number, name, total):
+        nulls = sum(1 << n for n, value in enumerate((number, name, total)) if value is None)
+        fields = [struct.pack("<i", number), b"" if name is None else text(name)]
+        return bytes([nulls]) + b"".join(fields) + (b"" if total is None else struct.pack("<q", total))
+
+    pairs = [
+        [((1, "a", None), (1, "bb", 10)), ((2, None, 5), (7, "", None))],
+        [((3, "c", 1), (3, None, -(2**40)))],
+    ]
+    bodies = [head + b"".join(row(*old) + row(*new) for old, new in event) for event in pairs]
+    rows = binlog_rows.decoded(table, [binlog_event.rows_event(31, body) for body in bodies], {0})
+    assert rows.events.tolist() == [0, 0, 1]
+    assert [*rows.before.starts] == [0]
+    number, name, total = table.columns
+    assert column_of(rows, rows.before, 0, number, Kind("int", False), pa.int32()) == [1, 2, 3]
+    assert column_of(rows, rows.after, 0, number, Kind("int", False), pa.int32()) == [1, 7, 3]
+    assert column_of(rows, rows.after, 1, name, Kind("text", charset="utf8mb4"), pa.string()) == ["bb", "", None]
+    assert column_of(rows, rows.after, 2, total, Kind("bigint", False), pa.int64()) == [10, None, -(2**40)]
+    assert is_moved(rows, 0, number).tolist() == [False, True, False]
+
+
+def test_days_of_all_months_are_those_of_the_calendar():
+    moments = [
+        date(y, m, d) for y in (1, 4, 100, 1582, 1900, 1970, 2000, 2024, 9999) for m in range(1, 13) for d in (1, 28)
+    ]
+    parts = [np.array(part) for part in zip(*((m.year, m.month, m.day) for m in moments), strict=True)]
+    number, valid = days(*parts)
+    assert valid.all()
+    assert number.tolist() == [(moment - date(1970, 1, 1)).days for moment in moments]
+    unreal = [
+        (0, 0, 0),
+        (2023, 2, 29),
+        (2024, 13, 1),
+        (2024, 0, 3),
+        (2024, 4, 0),
+        (0, 5, 1),
+        (9999, 12, 32),
+        (10000, 1, 1),
+    ]
+    assert not days(*(np.array(part) for part in zip(*unreal, strict=True)))[1].any()
