@@ -276,6 +276,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.moved": ("*", "stand-ins of vendors that left the package, by their old names"),
     "kitestring.declarative.macro": ("delta", "a number of days"),
     "kitestring.lake.lake_connection": ("duckdb", "tables of a lake are merged by DuckDB in memory"),
+    "kitestring.lake.memory_database": ("duckdb", "tables of a lake are merged by DuckDB in memory"),
     "kitestring.sql.duckdb_dialect": ("duckdb", "tables of a lake are merged by DuckDB in memory"),
     "kitestring.library": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),

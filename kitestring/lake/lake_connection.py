@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from kitestring.errors import ConfigError, KitestringError, RecordError
 from kitestring.lake.lake_dialect import ROW, LakeDialect
+from kitestring.lake.memory_database import MEMORY_LIMIT, database
+from kitestring.lake.opened_table import Opened
 from kitestring.lake.table_format import Between, LakeTable, TableFormat, WriteId
 from kitestring.sql.connection import Connection
-from kitestring.sql.duckdb_dialect import SAFE
 from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.sql.key import Part, conditions
 from kitestring.sql.merge import Merge, MergeCounts
 from kitestring.sql.types import INTEGERS
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
     from kitestring.sql.stored_table import StoredTable
 
-MEMORY_LIMIT = "256MB"
 INCOMING = "temp.main._kitestring_incoming"
 LOADED = "temp.main._kitestring_loaded"
 SCANNED = "temp.main._kitestring_scan"
@@ -36,20 +34,6 @@ RULES = (
 )
 PRUNED = {*INTEGERS, "DATE"}
 """The kinds of key columns by whose bounds rows are left out: the statistics of other kinds are rounded or cut."""
-
-
-@dataclass
-class Opened:
-    """A table of the lake that this connection has looked at. `working`: what its working table in DuckDB holds."""
-
-    reference: str
-    table: LakeTable
-    kinds: dict[str, str]
-    working: Literal["", "added", "keyed", "all"] = ""
-    keys: list[str] = field(default_factory=list)
-    """The columns of the key by which rows were loaded."""
-    loaded: bool = False
-    """Rows of the lake are in the working table; the table `LOADED` has their keys and numbers."""
 
 
 @dataclass
@@ -491,18 +475,6 @@ class LakeConnection(Connection):
         if self.write_id is not None and not merge.parts and opened.table.has(self.write_id):
             return MergeCounts()  # this batch was committed, and only the answer was lost
         return super().merge(merge)
-
-
-@cache
-def database(memory_limit: str) -> duckdb.DuckDBPyConnection:
-    """The DuckDB of this process, in memory. Each connection has temporary tables of its own there."""
-    import duckdb
-
-    db = duckdb.connect(":memory:", config={**SAFE, "memory_limit": memory_limit})
-    db.execute("SET GLOBAL TimeZone = 'UTC'")
-    db.execute("SET GLOBAL enable_external_access = false")
-    db.execute("SET GLOBAL lock_configuration = true")
-    return db
 
 
 def batch_as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kitestring.lake.lake_connection import MEMORY_LIMIT, database
+from kitestring.lake.memory_database import MEMORY_LIMIT, database
 from kitestring.vendors.sql_quoting import quoted
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from pyiceberg.types import IntegerType
 
 from contract.lake_statements import LakeStatements
 from kitestring.destination import Destination
-from kitestring.destinations.iceberg import NOTE, Iceberg
+from kitestring.destinations.iceberg import Iceberg
+from kitestring.destinations.iceberg.iceberg_table import NOTE
 from kitestring.testing.contract import SqlContract, Text
 from kitestring.types import Record
 
