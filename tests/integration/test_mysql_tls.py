@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from integration.mariadb_server import running
 
-from kitestring.errors import ConfigError
+from kitestring.errors import AuthError, ConfigError
 from kitestring.vendors.mysql import MysqlConfig
+from kitestring.vendors.rds_login import RdsLogin
 
 pytestmark = pytest.mark.slow
 
@@ -84,3 +85,21 @@ def test_a_client_signs_in_with_its_certificate(encrypted, authority):
     MysqlConfig.load({**config, "ssl_mode": mode}).open().close()
     with pytest.raises(Exception, match="refuses the password of certified"):
         MysqlConfig.load({**config, "ssl_mode": "required"}).open()
+
+
+def test_each_session_signs_in_with_a_new_token_of_aws(encrypted, authority, monkeypatch):
+    """The server accepts the token of one moment alone, as its password."""
+    keys = {"region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "hunter2"}
+    encrypted.run("CREATE USER loader IDENTIFIED BY 'x' REQUIRE SSL")
+    config = {**encrypted.config, "database": "x", "username": "loader", "password": None}
+    login = {"method": "aws_iam", **keys}
+    mode = {"mode": "verify_ca", "ca_certificate": authority[0]}
+    mysql = MysqlConfig.load({**config, "ssl_mode": mode, "authentication": login})
+    for minute in range(2):
+        now = dt.datetime(2026, 1, 1, 0, minute, tzinfo=dt.UTC)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda now=now: now)
+        with pytest.raises(AuthError, match="refuses the password of loader"):
+            mysql.open()  # the token of the minute before
+        token = RdsLogin(**keys).token(mysql.host, mysql.port, "loader")
+        encrypted.run(f"ALTER USER loader IDENTIFIED BY '{token}'")
+        mysql.open().close()

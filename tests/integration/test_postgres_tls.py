@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from tls_relay import Authority, tls_relay
 
 from kitestring.destinations.postgres import Postgres as PostgresDestination
-from kitestring.errors import KitestringError, TransientError
+from kitestring.errors import AuthError, KitestringError, TransientError
 from kitestring.sources.postgres import Postgres
 from kitestring.vendors.postgres import Place, translated
+from kitestring.vendors.rds_login import RdsLogin
 
 OWN, OTHER = Authority(), Authority()
 
@@ -73,6 +75,41 @@ def test_a_client_shows_its_certificate(database: Any, tmp_path: Path, password:
             assert refusal
             assert password not in refusal
             assert "wrong word" not in refusal
+
+
+def test_each_connection_signs_in_with_a_new_token_of_aws(
+    database: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server accepts the token of one moment alone, as its password."""
+    keys = {"region": "eu-central-1", "access_key_id": "AKIDEXAMPLE", "secret_access_key": "hunter2"}
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    database.run("CREATE ROLE loader LOGIN")
+    with tls_relay(tmp_path, database.config["port"], OWN.issue("localhost")) as (port, _):
+        config = {
+            **database.config,
+            "host": "localhost",
+            "port": port,
+            "username": "loader",
+            "password": None,
+            "ssl_mode": {"mode": "verify-full", "ca_certificate": OWN.pem},
+            "authentication": {"method": "aws_iam", **keys},
+        }
+        source = Postgres.load(config)
+        try:
+            for minute in range(2):
+                now = moment + dt.timedelta(minutes=minute)
+                monkeypatch.setattr("botocore.auth.get_current_datetime", lambda now=now: now)
+                with pytest.raises(AuthError) as caught:
+                    source.open()  # the token of the minute before
+                assert "hunter2" not in str(caught.value)
+                token = RdsLogin(**keys).token("localhost", port, "loader")
+                assert f"localhost:{port}/?Action=connect&DBUser=loader" in token
+                database.run(f"ALTER ROLE loader PASSWORD '{token}'")
+                source.open().close()
+                source.connect().close()
+        finally:
+            source.close()
+            database.run("DROP ROLE loader")
 
 
 def test_a_tls_connection_that_broke_off_is_no_wrong_setting() -> None:

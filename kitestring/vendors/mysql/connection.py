@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, model_validator
 
-from kitestring.config import Config, option, secret
+from kitestring.config import Config, choice, option, secret
 from kitestring.errors import ConfigError
 from kitestring.vendors.mysql.errors import Place, translated
+from kitestring.vendors.rds_login import Login, PasswordLogin, RdsLogin, needs_tls
 
 if TYPE_CHECKING:
     from kitestring.vendors.mysql.session import Session
@@ -82,6 +83,10 @@ class MysqlConfig(Config):
     database: str = option(order=2)
     username: str = option("root", order=3)
     password: str | None = secret(None, order=4)
+    authentication: Login = choice(
+        "method", default_factory=PasswordLogin, order=4, title="Authentication", group="advanced", type="object"
+    )
+    """The password, or a token of AWS IAM that is made for each connection."""
     ssl_mode: SslMode = option(default_factory=SslMode, order=5, title="SSL mode", group="advanced")
 
     @model_validator(mode="before")
@@ -103,6 +108,18 @@ class MysqlConfig(Config):
             options["ssl_mode"] = {"mode": options["ssl_mode"]}
         return options
 
+    @model_validator(mode="after")
+    def _sends_tokens_encrypted(self) -> MysqlConfig:
+        needs_tls(self.authentication, self.ssl_mode.mode, ("required", "verify_ca", "verify_identity"))
+        return self
+
+    def _secret_word(self) -> str:
+        """The password, or a new token in place of it, for one connection."""
+        login = self.authentication
+        if isinstance(login, RdsLogin):
+            return login.token(self.host, self.port, self.username)
+        return self.password or ""
+
     @property
     def nulls_unfit(self) -> bool:
         """Whether a value that its type does not hold is read as null, but in the key: else its row is rejected."""
@@ -121,12 +138,13 @@ class MysqlConfig(Config):
         from kitestring.vendors.mysql.session import Session
 
         settings = ", ".join(f"SESSION {name} = {value}" for name, value in SESSION.items())
+        secret_word = self._secret_word()
         with self.translated():
             session = Session(
                 host=self.host,
                 port=self.port,
                 user=self.username,
-                password=(self.password or "").encode(),
+                password=secret_word.encode(),
                 database=database or None,
                 charset="utf8mb4",
                 connect_timeout=CONNECT_TIMEOUT_S,

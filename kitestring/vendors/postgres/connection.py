@@ -17,6 +17,7 @@ from kitestring.config import Config, choice, option, secret
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.vendors.postgres.errors import NOWHERE, Place, translated
 from kitestring.vendors.postgres.statement import run
+from kitestring.vendors.rds_login import Login, PasswordLogin, RdsLogin, needs_tls
 from kitestring.vendors.ssh_tunnel import LOCALHOST, NoTunnel, Tunnel, TunnelMethod
 
 if TYPE_CHECKING:
@@ -115,6 +116,10 @@ class PostgresConfig(Config):
     database: str = option("postgres", order=2)
     username: str = option("postgres", order=4)
     password: str | None = secret(None, order=5)
+    authentication: Login = choice(
+        "method", default_factory=PasswordLogin, order=5, title="Authentication", group="advanced", type="object"
+    )
+    """The password, or a token of AWS IAM that is made for each connection."""
     ssl_mode: SslMode = option(default_factory=SslMode, order=6, title="SSL mode", group="advanced")
     url: str | None = secret(None, order=7, title="Connection URL", group="advanced")
     """`postgresql://user:password@host:port/database?sslmode=require`, instead of the fields above."""
@@ -152,6 +157,15 @@ class PostgresConfig(Config):
             return {**values, "ssl_mode": {"mode": values["ssl_mode"]}}
         return values
 
+    @model_validator(mode="after")
+    def _sends_tokens_encrypted(self) -> PostgresConfig:
+        if isinstance(self.authentication, RdsLogin) and self.url:
+            raise ValueError("url has a login of its own: give host, port and username, or leave authentication out")
+        if isinstance(self.authentication, RdsLogin) and "," in self.host:
+            raise ValueError(f"a token of AWS is for one host, and host is {self.host}")
+        needs_tls(self.authentication, self.ssl_mode.mode, ("require", "verify-ca", "verify-full"))
+        return self
+
     def confine(self, place: Callable[[str, str], str]) -> None:
         super().confine(place)
         self._confined = True
@@ -168,7 +182,7 @@ class PostgresConfig(Config):
                 return f"the Unix socket {host}"
         if not settings["host"] and not settings.get("hostaddr"):
             return "the Unix socket that libpq uses without a host"
-        return None
+        return self.authentication.machine_use()
 
     def pin(self, resolve: Resolve) -> None:
         """Connect to the checked addresses (`hostaddr`); the names stay for the certificates (`host`). A tunnel uses
@@ -353,6 +367,7 @@ class PostgresConfig(Config):
             "application_name": "kitestring",
             "sslpassword": self.ssl_mode.client_key_password or "",
             **self._plain_settings(),
+            **self._token(),
         }
         chosen = {name: value for name, value in settings.items() if value or name == "hostaddr"}
         if self._confined or self._addresses:
@@ -362,6 +377,13 @@ class PostgresConfig(Config):
             chosen["hostaddr"] = ",".join(self._addresses)
         chosen.update(tunnelled)
         return " ".join(f"{name}={conninfo_value(value)}" for name, value in {**chosen, **files}.items())
+
+    def _token(self) -> dict[str, str]:
+        """A new token as the password, for one connection."""
+        login = self.authentication
+        if not isinstance(login, RdsLogin):
+            return {}
+        return {"password": login.token(self.host, self.port, self.username)}
 
     def _tunnelled(self) -> dict[str, str]:
         """The local addresses and ports of the tunnel, in place of those of the database; {} without one. The names of
