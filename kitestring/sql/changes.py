@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from kitestring.batch import Batch
 from kitestring.errors import KitestringError, TransientError
@@ -45,6 +45,10 @@ log = logging.getLogger("kitestring.changes")
 
 Position: TypeAlias = Any
 """A place in a log."""
+
+Row = TypeVar("Row")
+MOST_ALTERS = 5
+"""How often a table may be altered between a look into the catalog and the read that follows it."""
 
 ROW_NUMBER = "__n__"
 """The column of a read by key that has the number of the key."""
@@ -242,6 +246,22 @@ def reread(event: Altered, follower: Tracked) -> Iterator[Item]:
     log.warning("%s is read again as a whole: %s", event.stream, event.reread, extra={"stream": event.stream})
     yield from follower.read_all()
     yield Checkpoint({"note": event.note}, stream=event.stream)
+
+
+def through_alters(
+    read: Callable[[], Iterator[Row]], is_altered: Callable[[KitestringError], bool], refresh: Callable[[], None]
+) -> Iterator[Row]:
+    """What `read` yields. Where the table was altered after its catalog was read, that is refreshed, and read again."""
+    for _ in range(MOST_ALTERS):
+        try:
+            yield from read()
+        except KitestringError as error:
+            if not is_altered(error):
+                raise
+        else:
+            return
+        refresh()
+    yield from read()
 
 
 def emptied(event: Truncated, follower: Tracked) -> Iterator[Item]:

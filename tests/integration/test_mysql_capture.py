@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from mysql_capturing import MysqlCaptured
 
+from kitestring.batch import Batch
 from kitestring.engine import Rejects, Status
 from kitestring.errors import ConfigError, TransientError
 from kitestring.sources.mysql import Mysql
-from kitestring.types import GLOBAL, SyncMode, Write
+from kitestring.sources.mysql.captured_table import altered, captured_tables
+from kitestring.types import GLOBAL, SchemaChange, SyncMode, Write
 
 pytestmark = pytest.mark.slow
 
@@ -505,3 +508,34 @@ def test_a_connection_of_the_log_that_is_cut_is_an_error_that_passes(captured):
         list(items)
     source.close()
     assert captured.sync("cut") == {1: {"id": 1}}
+
+
+def test_a_column_that_is_dropped_while_its_table_is_read_again_is_null(captured):
+    database = captured.database
+    database.run("CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    captured.sync("t")
+    database.run("ALTER TABLE t ADD COLUMN late int DEFAULT 7")
+    source, states = captured.source(), captured.states.load("default")
+    latest = Write(keep="latest", deletes="remove")
+    streams = [replace(stream, sync_mode=SyncMode.incremental, write=latest) for stream in source.discover()]
+    rows = []
+    for partition in source.partitions(streams, states):
+        for item in source.read(partition, states):
+            if isinstance(item, SchemaChange) and not rows:
+                database.run("ALTER TABLE t DROP COLUMN late")
+            rows += item.rows() if isinstance(item, Batch) else []
+    source.close()
+    assert [(row["id"], row["v"], row["late"]) for row in rows] == [(1, "a", None), (2, "b", None)]
+
+
+def test_a_new_column_that_is_gone_before_its_values_are_looked_for_is_no_error(captured):
+    database = captured.database
+    database.run("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    config = captured.source()
+    with closing(config.open()) as session:
+        before = captured_tables(session, database.name, ["t"])[f"{database.name}.t"].note()
+        database.run("ALTER TABLE t ADD COLUMN late int DEFAULT 7")
+        table = captured_tables(session, database.name, ["t"])[f"{database.name}.t"]
+        assert altered(session, before, table) == "the column late came with values"
+        database.run("ALTER TABLE t DROP COLUMN late")
+        assert altered(session, before, table) == ""

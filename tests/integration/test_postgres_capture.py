@@ -19,12 +19,13 @@ from capturing import Captured, plain
 from postgres_server import PASSWORD, running, wait_until_free
 from test_postgres import CUSTOM_TYPES, VALUES
 
+from kitestring.batch import Batch
 from kitestring.engine import MemoryStates, Selection, Status, sync
 from kitestring.engine import reader as engine_reader
 from kitestring.errors import ConfigError, ConnectorError, KitestringError, TransientError
 from kitestring.sources.postgres import capture, needed_load
 from kitestring.testing.memory import MemoryDestination
-from kitestring.types import GLOBAL
+from kitestring.types import GLOBAL, SchemaChange, SyncMode, Write
 from kitestring.vendors.postgres import replication
 
 
@@ -812,3 +813,21 @@ def test_a_sync_that_follows_the_log_can_be_stopped_and_keeps_its_state(captured
     copy.method.pop("follow_seconds")
     copy.sync()
     assert copy.result.streams["public.t"].read == 0
+
+
+def test_a_column_that_is_dropped_while_its_table_is_read_again_is_null(captured: Any) -> None:
+    connection = Captured(captured)
+    captured.run("CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    connection.sync(write_mode="append_dedup")
+    source, states = connection.source(), connection.states.load("default")
+    latest = Write(keep="latest", deletes="remove")
+    streams = [replace(stream, sync_mode=SyncMode.incremental, write=latest) for stream in source.discover()]
+    rows = []
+    for partition in source.partitions(streams, states):
+        captured.run("ALTER TABLE t ADD COLUMN late int DEFAULT 7")
+        for item in source.read(partition, states):
+            if isinstance(item, SchemaChange) and not rows:
+                captured.run("ALTER TABLE t DROP COLUMN late")
+            rows += map(plain, item.rows()) if isinstance(item, Batch) else []
+    source.close()
+    assert rows == [{"id": 1, "v": "a", "late": None}, {"id": 2, "v": "b", "late": None}]

@@ -17,21 +17,22 @@ from typing import TYPE_CHECKING, Any
 from kitestring.batch import Batch
 from kitestring.change_following import Following
 from kitestring.errors import ConfigError, KitestringError, TransientError
-from kitestring.sources.mysql.captured_table import CapturedColumn, CapturedTable, altered, captured_tables
+from kitestring.sources.mysql.captured_read import altered_meanwhile, chosen, rows_in
+from kitestring.sources.mysql.captured_table import ABSENT, CapturedColumn, CapturedTable, altered, captured_tables
 from kitestring.sources.mysql.change_log import ChangeLog
 from kitestring.sources.mysql.failover import states_at
 from kitestring.sources.mysql.followed_table import Followed, Refreshed
 from kitestring.sources.mysql.keyed_read import as_before, read_keys
 from kitestring.sources.mysql.load_snapshot import LoadSnapshot, Moment
 from kitestring.sources.mysql.log_server import LogServer
-from kitestring.sources.mysql.logged_rows import CURSOR, schema_of, with_log_columns
+from kitestring.sources.mysql.logged_rows import CURSOR, schema_of
 from kitestring.sources.mysql.reader import MysqlReader
 from kitestring.sources.mysql.replication_method import ChangeDataCapture
-from kitestring.sql.changes import Tracked, Window, items
+from kitestring.sql.changes import MOST_ALTERS, Tracked, Window, items, through_alters
 from kitestring.sql.first_load import FirstLoad, Positions, windows_at
 from kitestring.sql.log_end import end_of_log, load_limit
 from kitestring.sql.shared_state import SharedState
-from kitestring.sql.source_table import RowRange, SqlColumn
+from kitestring.sql.source_table import RowRange
 from kitestring.types import GLOBAL, Checkpoint, Failed, Partition, Reject, State, States, Stream, SyncMode
 from kitestring.vendors.mysql import MysqlConfig, code_of
 from kitestring.vendors.mysql.binlog import PURGED, Binlog, LogName, offset_of
@@ -48,8 +49,6 @@ log = logging.getLogger("kitestring.mysql")
 PART_KEYS = 1_000_000
 """How many values of an integer key one part of a load has."""
 MOST_PARTS = 1_000
-UNKNOWN_COLUMN = (1054, 1146)
-"""Codes for a column or a table that is no longer there: the catalog was read before it was dropped."""
 
 
 class Capture:
@@ -273,7 +272,7 @@ class Capture:
         except TransientError:
             raise
         except KitestringError as error:
-            if error.fields.get("code") in UNKNOWN_COLUMN:
+            if error.fields.get("code") in ABSENT:
                 raise altered_meanwhile(stream.key, error) from error
             self._failed.add(stream.key)
             yield Failed(stream.key, error)
@@ -374,7 +373,7 @@ class Capture:
             note = notes.get(stream.key) or table.note()
             follower = Followed(tracked, table, chosen(stream, table), note, table.is_as_noted(note))
             tracked.read_keys = self._reader(session, follower)
-            tracked.read_all = self._whole_table(follower)
+            tracked.read_all = self._whole_table(session, follower)
             followed[stream.key] = follower
         return followed
 
@@ -383,42 +382,51 @@ class Capture:
         import pymysql
 
         def read(keys: pa.Table) -> pa.Table:
-            try:
-                present, rejects = read_keys(session, follower.table, follower.columns, keys)
-            except pymysql.Error as error:
-                if code_of(error) not in UNKNOWN_COLUMN:
-                    raise
-                # Altered since: the log will say so.
-                table = self._tables(session, [follower.tracked.stream]).get(follower.key)
-                names = {column.name for column in follower.columns}
-                remaining = [column for column in table.visible if column.name in names] if table is not None else []
-                if table is None or not {*follower.tracked.key} <= {column.name for column in remaining}:
-                    raise TransientError(
-                        f"the table {follower.key} was replaced while its log was read", hint="Sync again."
-                    ) from error
-                present, rejects = read_keys(session, table, remaining, keys)
-                present = as_before(present, follower.columns)
+            table, columns = follower.table, follower.columns
+            for attempt in range(MOST_ALTERS + 1):
+                try:
+                    present, rejects = read_keys(session, table, columns, keys)
+                    break
+                except pymysql.Error as error:
+                    if code_of(error) not in ABSENT or attempt == MOST_ALTERS:
+                        raise
+                    # Altered since: the log will say so.
+                    table, columns = self._remaining(session, follower)
             follower.tracked.rejects += rejects
-            return present
+            return present if columns is follower.columns else as_before(present, follower.columns)
 
         return read
 
-    def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
-        def read() -> Iterator[Batch | Reject]:
+    def _remaining(self, session: Session, follower: Followed) -> tuple[CapturedTable, list[CapturedColumn]]:
+        """The table as it is now, and which of the columns it still has."""
+        table = self._tables(session, [follower.tracked.stream]).get(follower.key)
+        names = {column.name for column in follower.columns}
+        remaining = [column for column in table.visible if column.name in names] if table is not None else []
+        if table is None or not {*follower.tracked.key} <= {column.name for column in remaining}:
+            raise TransientError(f"the table {follower.key} was replaced while its log was read", hint="Sync again.")
+        return table, remaining
+
+    def _whole_table(self, session: Session, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
+        def read(table: CapturedTable, columns: list[CapturedColumn]) -> Iterator[Batch | Reject]:
             with closing(MysqlReader(self._config)) as reader:
                 server = self._server(reader.session)
                 end = server.end()
                 ((seconds,),) = server.rows("SELECT unix_timestamp(now(6))")
-                columns = [column.sql for column in follower.columns]
-                try:
-                    place = (end.file, end.position, float(seconds))
-                    yield from rows_in(reader, follower.table, columns, RowRange(), place)
-                except ConfigError as error:
-                    if error.fields.get("code") in UNKNOWN_COLUMN:
-                        raise altered_meanwhile(follower.key, error) from error
-                    raise
+                place = (end.file, end.position, float(seconds))
+                for item in rows_in(reader, table, [column.sql for column in columns], RowRange(), place):
+                    if isinstance(item, Batch) and columns is not follower.columns:
+                        item = Batch(item.stream, table=as_before(item.table(), follower.columns))
+                    yield item
 
-        return read
+        def read_all() -> Iterator[Batch | Reject]:
+            current = [(follower.table, follower.columns)]
+            return through_alters(
+                lambda: read(*current[-1]),
+                lambda error: error.fields.get("code") in ABSENT,
+                lambda: current.append(self._remaining(session, follower)),
+            )
+
+        return read_all
 
     def _refreshed(self, session: Session, server: LogServer, follower: Followed) -> Refreshed:
         """The table as it is now. One that is gone stays as it was: the log will say so."""
@@ -466,30 +474,6 @@ def last_transaction(position: int, states: Iterable[State]) -> Sequence[Any]:
     """The last transaction before a position, if one of these states of the log has it."""
     logs = [state["log"] for state in states if state.get("position") == position and "log" in state]
     return next((log["last"] for log in logs if "last" in log), ())
-
-
-def altered_meanwhile(stream: str, error: KitestringError) -> TransientError:
-    return TransientError(f"the table {stream} was altered while it was read: {error.message}", hint="Sync again.")
-
-
-def rows_in(
-    reader: MysqlReader,
-    table: CapturedTable,
-    columns: Sequence[SqlColumn],
-    rows: RowRange,
-    place: tuple[str, int, float],
-) -> Iterator[Batch | Reject]:
-    """Rows of a table with the columns of the log. `place`: the file, the position and the time that they get."""
-    for part, rejects in reader.read(table.sql_table, columns, rows):
-        yield from (replace(reject, stream=table.stream) for reject in rejects)
-        if part.num_rows:
-            yield Batch(table.stream, table=with_log_columns(part, *place))
-
-
-def chosen(stream: Stream, table: CapturedTable) -> list[CapturedColumn]:
-    """The selected columns, and the key."""
-    names = {path[0] for path in [*stream.fields, *stream.primary_key]}
-    return [column for column in table.visible if column.name in names or not stream.fields]
 
 
 def parts_of(stream: Stream, load: FirstLoad) -> Iterator[tuple[str, int | None, int | None]]:

@@ -11,6 +11,7 @@ from kitestring.sources.mysql.columns import column_of
 from kitestring.sql.source_table import SqlColumn, SqlTable
 from kitestring.types import State
 from kitestring.vendors.mysql.binlog_values import CODECS, INTEGER_NAMES, Kind
+from kitestring.vendors.mysql.errors import code_of
 from kitestring.vendors.sql_quoting import literal, quoted
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ WHERE r.constraint_schema = {schema} AND (r.delete_rule IN ('CASCADE', 'SET NULL
 """
 MEMBER = re.compile(r"'((?:[^']|'')*)'")
 ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+ABSENT = (1054, 1146)
+"""Errors for a column or a table that is not there, or no longer."""
 ADDRESSES = {"uuid": 16, "inet6": 16, "inet4": 4}
 
 
@@ -202,6 +205,8 @@ def captured_column(
 
 def altered(session: Session, before: Mapping[str, Any], after: CapturedTable) -> str:
     """Why all rows of an altered table have to be read again: the log has no changes for their new values."""
+    import pymysql
+
     known = before.get("columns")
     if known is None:
         return ""
@@ -211,9 +216,14 @@ def altered(session: Session, before: Mapping[str, Any], after: CapturedTable) -
             return f"the type of the column {column.name} is now {column.signature}, and was {signature}"
         if signature is None:
             query = f"SELECT EXISTS (SELECT 1 FROM {after.sql} WHERE {quoted(column.name)} IS NOT NULL)"  # noqa: S608 - quoted
-            with session.cursor() as cursor:
-                cursor.execute(query)
-                ((exists,),) = cursor.fetchall()
+            try:
+                with session.cursor() as cursor:
+                    cursor.execute(query)
+                    ((exists,),) = cursor.fetchall()
+            except pymysql.err.OperationalError as error:
+                if code_of(error) not in ABSENT:
+                    raise
+                continue  # dropped since: the log says so
             if exists:
                 return f"the column {column.name} came with values"
     return ""

@@ -65,13 +65,14 @@ def as_before(read: pa.Table, columns: Sequence[CapturedColumn]) -> pa.Table:
     The log says so next, and the rows are read again."""
     import pyarrow as pa
 
+    names = {column.name for column in columns}
     arrays = {}
     for column in columns:
         array = read[column.name] if column.name in read.column_names else None
         if array is None or array.type != column.sql.type:
             array = pa.nulls(read.num_rows, column.sql.type)
         arrays[column.name] = array
-    return pa.table({**arrays, ROW_NUMBER: read[ROW_NUMBER]})
+    return pa.table({**arrays, **{name: read[name] for name in read.column_names if name not in names}})
 
 
 def spelled(value: Any) -> str:

@@ -24,10 +24,17 @@ from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.replication_slot import SlotReport
 from kitestring.schema import Schema
 from kitestring.sources.postgres.beyond_the_log import doubts_of, with_rewrites
-from kitestring.sources.postgres.captured_database import ALTERED, CapturedDatabase, chosen
-from kitestring.sources.postgres.captured_rows import part_exists, parts_of, rows_in, stream_of_partition
-from kitestring.sources.postgres.captured_table import CapturedTable, named
-from kitestring.sources.postgres.catalog import columns_of, table_of
+from kitestring.sources.postgres.captured_database import ALTERED, CapturedDatabase
+from kitestring.sources.postgres.captured_rows import (
+    part_exists,
+    parts_of,
+    refreshed,
+    remaining,
+    rows_in,
+    stream_of_partition,
+)
+from kitestring.sources.postgres.captured_table import CapturedTable
+from kitestring.sources.postgres.catalog import table_of
 from kitestring.sources.postgres.change_log import LSN, ChangeLog, Followed, log_types, schema_of
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.keyed_read import as_before, read_keys
@@ -39,7 +46,7 @@ from kitestring.sources.postgres.replication_method import ChangeDataCapture
 from kitestring.sources.postgres.server_history import lost_history
 from kitestring.sources.postgres.slot import ReplicationObjects, lost_error
 from kitestring.sources.postgres.value_text import converted
-from kitestring.sql.changes import Altered, Tracked, Window, items
+from kitestring.sql.changes import MOST_ALTERS, Altered, Tracked, Window, items, through_alters
 from kitestring.sql.first_load import FirstLoad, Positions, windows_at
 from kitestring.sql.log_end import end_of_log, load_limit
 from kitestring.sql.shared_state import SharedState
@@ -318,7 +325,7 @@ class Capture:
                 replication,
                 followed.values(),
                 find=lambda oid: stream_of_partition(connection, oid, followed),
-                refresh=lambda follower: self._refreshed(connection, follower),
+                refresh=lambda follower: refreshed(self.database, connection, follower),
                 convert=lambda table, column, texts: converted(
                     connection, column, table.columns[column.column].type, texts
                 ),
@@ -377,7 +384,7 @@ class Capture:
         """The tables that were altered between the planning of this sync, or the beginning of their load, and now: the
         log does not say it, since its rows are compared with the tables as they are now."""
         for key, follower in followed.items():
-            table, all_columns, columns = self._refreshed(connection, follower)
+            table, all_columns, columns = refreshed(self.database, connection, follower)
             follower.table, follower.columns = table, columns
             reason, schema = table.altered(planned[key]), schema_of(all_columns)
             declared = Schema.of(follower.tracked.stream.schema).arrow
@@ -393,7 +400,7 @@ class Capture:
         tracked = Tracked(stream, window, lambda keys: keys, lambda: ())
         follower = Followed(tracked, table, self.database.columns(connection, stream))
         tracked.read_keys = self._reader(connection, reading, follower)
-        tracked.read_all = self._whole_table(follower)
+        tracked.read_all = self._whole_table(connection, follower)
         return follower
 
     def _reader(
@@ -403,26 +410,26 @@ class Capture:
         from adbc_driver_manager import dbapi
 
         def read(keys: pa.Table) -> pa.Table:
-            with self.database.translated():
-                try:
-                    present, rejects = read_keys(reading(), follower.table, follower.columns, keys)
-                except dbapi.Error as error:
-                    if getattr(error, "sqlstate", "") not in ALTERED:
-                        raise
-                    # Altered since: the log will say so. What is gone by then is null until that.
-                    table, _, columns = self._refreshed(connection, follower)
-                    names = {column.column for column in follower.columns}
-                    remaining = [column for column in columns if column.column in names]
-                    present, rejects = read_keys(reading(), table, remaining, keys)
-                    present = as_before(present, follower.columns)
+            table, columns = follower.table, follower.columns
+            for attempt in range(MOST_ALTERS + 1):
+                with self.database.translated():
+                    try:
+                        present, rejects = read_keys(reading(), table, columns, keys)
+                        break
+                    except dbapi.Error as error:
+                        if getattr(error, "sqlstate", "") not in ALTERED or attempt == MOST_ALTERS:
+                            raise
+                        # Altered since: the log will say so. What is gone by then is null until that.
+                        table, columns = remaining(self.database, connection, follower)
             follower.tracked.rejects += rejects
-            return present
+            return present if columns is follower.columns else as_before(present, follower.columns)
 
         return read
 
-    def _whole_table(self, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
-        def read() -> Iterator[Batch | Reject]:
-            stream = follower.tracked.stream
+    def _whole_table(self, connection: Any, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
+        stream, catalog = follower.tracked.stream, connection
+
+        def read(columns: Sequence[Column]) -> Iterator[Batch | Reject]:
             with self.database.reading_in_transaction() as connection:
                 (now,) = rows(
                     connection,
@@ -431,21 +438,20 @@ class Capture:
                 )
                 data = {"at": now["lsn"], "time": datetime.fromtimestamp(now["now"] / 1e6, UTC)}
                 place = f"{table_of(stream)} AS t"
-                yield from rows_in(connection, stream, follower.columns, place, data)
+                for item in rows_in(connection, stream, columns, place, data):
+                    if isinstance(item, Batch) and columns is not follower.columns:
+                        item = Batch(item.stream, table=as_before(item.table(), follower.columns))
+                    yield item
 
-        return read
+        def read_all() -> Iterator[Batch | Reject]:
+            current = [follower.columns]
+            return through_alters(
+                lambda: read(current[-1]),
+                lambda error: error.fields.get("code") in ALTERED,
+                lambda: current.append(remaining(self.database, catalog, follower)[1]),
+            )
 
-    def _refreshed(
-        self, connection: Any, follower: Followed
-    ) -> tuple[CapturedTable, Sequence[Column], Sequence[Column]]:
-        """The table as it is now, all its columns, and those that are read."""
-        stream = follower.tracked.stream
-        place = named([(stream.namespace or "public", stream.name)])
-        tables, columns = self.database.tables(connection, [stream]), columns_of(connection, place)
-        if stream.key not in tables:
-            return follower.table, follower.columns, follower.columns
-        readable = [column for column in columns[stream.key] if column.readable]
-        return tables[stream.key], readable, chosen(stream, readable)
+        return read_all
 
     def _stream(self, objects: ReplicationObjects, start: int) -> Replication:
         """The slot, streaming from this position on."""

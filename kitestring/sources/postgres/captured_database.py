@@ -83,7 +83,9 @@ class CapturedDatabase:
                     hint="Sync again: the load goes on with the parts that are missing.",
                 ) from error
             if error.fields.get("code") in ALTERED:
-                raise TransientError(f"a table was altered while it was read: {error}", hint="Try again.") from error
+                raise TransientError(
+                    f"a table was altered while it was read: {error}", hint="Try again.", code=error.fields["code"]
+                ) from error
             raise
 
     def columns(self, connection: Any, stream: Stream) -> list[Column]:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from kitestring.batch import Batch
-from kitestring.sources.postgres.catalog import ranges_of
+from kitestring.sources.postgres.captured_database import CapturedDatabase, chosen
+from kitestring.sources.postgres.captured_table import CapturedTable, named
+from kitestring.sources.postgres.catalog import columns_of, ranges_of
 from kitestring.sources.postgres.change_log import LSN, UPDATED_AT, Followed, log_types
 from kitestring.sources.postgres.columns import Column
 from kitestring.sources.postgres.result import tables_of, with_decimals
@@ -53,3 +55,25 @@ def stream_of_partition(connection: Any, oid: int, followed: Mapping[str, Follow
     """The stream of a partition that was added since the log is read; None for the table of no stream."""
     (root,) = rows(connection, f"SELECT pg_partition_root({oid}::oid)::oid::int8 AS oid")
     return next((follower for follower in followed.values() if follower.table.oid == root["oid"]), None)
+
+
+def refreshed(
+    database: CapturedDatabase, connection: Any, follower: Followed
+) -> tuple[CapturedTable, Sequence[Column], Sequence[Column]]:
+    """The table as it is now, all its columns, and those that are read."""
+    stream = follower.tracked.stream
+    place = named([(stream.namespace or "public", stream.name)])
+    tables, columns = database.tables(connection, [stream]), columns_of(connection, place)
+    if stream.key not in tables:
+        return follower.table, follower.columns, follower.columns
+    readable = [column for column in columns[stream.key] if column.readable]
+    return tables[stream.key], readable, chosen(stream, readable)
+
+
+def remaining(
+    database: CapturedDatabase, connection: Any, follower: Followed
+) -> tuple[CapturedTable, Sequence[Column]]:
+    """The table as it is now, and which of the columns that the stream has here are still read."""
+    table, _, columns = refreshed(database, connection, follower)
+    names = {column.column for column in follower.columns}
+    return table, [column for column in columns if column.column in names]

@@ -63,6 +63,7 @@ def as_before(read: pa.Table, columns: Sequence[Column]) -> pa.Table:
     """Rows of a table that was altered, with the columns that it had: null for one that was dropped."""
     import pyarrow as pa
 
+    names = {column.column for column in columns}
     arrays = {}
     for column in columns:
         if column.column not in read.column_names:
@@ -75,7 +76,7 @@ def as_before(read: pa.Table, columns: Sequence[Column]) -> pa.Table:
                 f"the column {column.column} of {column.namespace}.{column.name} got another type while it was read",
                 hint="Try again.",
             ) from error
-    return pa.table({**arrays, ROW_NUMBER: read[ROW_NUMBER]})
+    return pa.table({**arrays, **{name: read[name] for name in read.column_names if name not in names}})
 
 
 def key_literal(table: CapturedTable, name: str, value: Any) -> str:
