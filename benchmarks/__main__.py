@@ -18,6 +18,7 @@ BENCHMARKS = (
     "binlog",
     "clickhouse",
     "pgvector",
+    "search",
     "foreign",
     "server",
     "interface",

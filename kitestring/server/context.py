@@ -9,6 +9,7 @@ from fastapi import Request
 from kitestring.server.jobs.action_runner import ActionRunner
 from kitestring.server.jobs.queue import Queue
 from kitestring.server.observability.tracing import Tracing
+from kitestring.server.retrieval.search_processes import SearchProcesses
 from kitestring.server.secrets.secret_box import SecretBox
 from kitestring.server.settings import Settings
 from kitestring.server.store import Store
@@ -16,13 +17,15 @@ from kitestring.server.store import Store
 
 @dataclass(frozen=True)
 class Context:
-    """The settings, the store, the encryption of secrets, the job queue, and the runner of connector actions."""
+    """The settings, the store, the encryption of secrets, the job queue, the runner of connector actions, and the
+    search processes."""
 
     settings: Settings
     store: Store
     secret_box: SecretBox
     queue: Queue
     runner: ActionRunner
+    searches: SearchProcesses
     tracing: Tracing = field(default_factory=Tracing)
 
     @classmethod
@@ -41,9 +44,10 @@ class Context:
         secret_box = SecretBox.of(settings.secret_key, settings.home)
         audit.listen(store, secret_box)
         runner = ActionRunner(settings, approved_components=lambda: component_approval.digests(settings, store))
-        return cls(settings, store, secret_box, Queue(store, settings), runner, tracing)
+        return cls(settings, store, secret_box, Queue(store, settings), runner, SearchProcesses(runner), tracing)
 
     def close(self) -> None:
+        self.searches.close()
         self.runner.close()
         self.tracing.close()
         self.store.close()

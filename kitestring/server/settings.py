@@ -53,6 +53,13 @@ class Settings(Config):
     """The memory limit of a sync, beyond what its process has at its start, in MB, at least 100; 0 is no limit."""
     cpu_s: int = option(0, ge=0)
     """The limit of processor time of a sync, in seconds; 0 is no limit."""
+    search_processes: int = option(4, ge=0, le=64)
+    """How many search processes run at the same time, one for each workspace that searches; with one more, the one
+    that was used least recently ends. 0: each search starts a process of its own."""
+    search_idle_s: float = option(300.0, gt=0)
+    """After how many seconds without a search a connection to a vector store is closed and the search process ends."""
+    search_memory_mb: int = option(1024, ge=100)
+    """A search process that holds more memory than this after a search, in MB, ends; the next search starts another."""
     pause_after: int = option(20, ge=0)
     """After how many failed jobs in a row a connection is paused; 0 never. Refused credentials pause it at once."""
     slot_retained_mb: int = option(1024, ge=0)

@@ -18,7 +18,11 @@ from kitestring.server.child.stream_preview import stream_preview
 
 @contextlib.contextmanager
 def open_connector(call: ActionCall, kind: str) -> Iterator[Any]:
-    """Open the connector of the request, and close it at the end."""
+    """Open the connector of the request, and close it at the end. In a search process it stays open."""
+    if call.connectors is not None:
+        with call.connectors.opened(call, kind) as connector:
+            yield connector
+        return
     connector, _ = build_connector(call, kind, call.request[kind])
     try:
         yield connector

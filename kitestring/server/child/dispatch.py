@@ -17,12 +17,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from kitestring.errors import Cancelled, ConnectorError, KitestringError
+from kitestring.errors import Cancelled, ConnectorError
 from kitestring.log_format import JsonFormatter
 from kitestring.server.child.call import ActionCall
-from kitestring.server.child.limits import apply_limits, classify, out_of_memory
+from kitestring.server.child.limits import apply_limits
+from kitestring.server.child.outcome_message import send_outcome
 from kitestring.server.child.preload import import_modules, may_preload, preload_packages
-from kitestring.server.child.protocol import ParentChannel, Pipe, error_body
+from kitestring.server.child.protocol import ParentChannel, Pipe
 
 PARENT_GONE = 70
 """The exit code of a child whose parent has ended."""
@@ -46,19 +47,7 @@ def main() -> int:
     call = ActionCall(request, up, cancel)
     before = set(sys.modules)
     with log_to_stderr(call, str(request.get("log_level") or "info")):
-        try:
-            up.send("result", value=run_action(call))
-        except KitestringError as error:
-            up.send("error", error=call.masked(error_body(classify(error, limits))))
-        except MemoryError:
-            up.send("error", error=error_body(out_of_memory(limits)))
-        except Exception as error:
-            logging.getLogger("kitestring.jobs").exception("a job crashed")
-            defect = ConnectorError(
-                f"{request.get('action')} failed: {type(error).__name__}: {error}",
-                hint="This is a defect: please report it, with the log of the attempt.",
-            )
-            up.send("error", error=call.masked(error_body(defect)))
+        send_outcome(call, lambda: run_action(call), limits, up.send)
     with contextlib.suppress(OSError):
         new = [module for module in list(sys.modules) if module not in before]
         packages = preload_packages() if new else set()
@@ -78,11 +67,12 @@ def run_action(call: ActionCall) -> Any:
         follow,
         manifest_actions,
         refresh,
+        search_calls,
         sync,
     )
 
     action = str(call.request.get("action"))
-    modules = (sync, follow, refresh, actions, data, builder_actions, manifest_actions, consent_actions)
+    modules = (sync, follow, refresh, actions, data, builder_actions, manifest_actions, consent_actions, search_calls)
     handler: Any = {name: handler for module in modules for name, handler in module.ACTIONS.items()}.get(action)
     if handler is None:
         raise ConnectorError(f"unknown action of a child process: {action}")

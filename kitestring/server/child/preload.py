@@ -37,6 +37,7 @@ def import_modules() -> None:
     import kitestring.server.child.data
     import kitestring.server.child.manifest_actions
     import kitestring.server.child.refresh
+    import kitestring.server.child.search_calls
     import kitestring.server.child.sync  # noqa: F401
 
 

@@ -1,8 +1,8 @@
 """The protocol between a worker and its child process: JSON lines, one message each, `{"kind": …}`.
 
-    down (stdin)   request, answer, cancel
+    down (stdin)   request, answer, cancel; to a search process also: call, release
     up (stdout)    secrets, progress, patience, window, slot, save, forget, catalog, quota, config, renewal,
-                   credential_ends, used, event, result, error
+                   credential_ends, used, event, result, error; from a search process also: reply, held
 
 A message may carry a number; the child then waits for the `answer` with the same number: only then does a state count
 as saved. Errors are sent as `error_body` makes them.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -75,6 +76,8 @@ class ParentChannel:
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._messages = pipe.messages()
+        self.orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        """The calls and releases of a search process, in the order of arrival."""
 
     def request(self) -> dict[str, Any]:
         """The first message: the request."""
@@ -109,6 +112,8 @@ class ParentChannel:
                         future.set_result(message)
                 elif message["kind"] == "cancel":
                     self._on_cancel()
+                elif message["kind"] in ("call", "release"):
+                    self.orders.put(message)
         finally:
             self._on_end()
 

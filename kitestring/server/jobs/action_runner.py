@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,6 +96,8 @@ class ActionRunner:
         self.fork_server = fork_server or ForkServer()
         self.stopping = threading.Event()
         """Set when the server stops: actions with events end, with a word about it to their readers."""
+        self.release: Callable[[str], None] = lambda path: None
+        """Has search processes close the place at a path (`retrieval/search_processes.py`)."""
         self._slots = threading.BoundedSemaphore(at_once)
         self._turns: dict[str, tuple[threading.Lock, int]] = {}
         """The turn at each place, and how many have it or wait for it."""
@@ -119,8 +122,17 @@ class ActionRunner:
         `on_event` gets the events that the action sends while it runs; while it does not return, the action waits.
         """
         run = ActionRun(action, request, time.monotonic() + limit_s, limit_s, updater, cancel, on_event, place)
-        if place is None:
+        with self.turn(place, action, limit_s):
+            if place is not None:
+                self.release(place.path)
             return self._in_slot(run)
+
+    @contextlib.contextmanager
+    def turn(self, place: Place | None, action: str, limit_s: float) -> Iterator[None]:
+        """Wait for the turn at a place. `TransientError` if others read there for longer than `limit_s`."""
+        if place is None:
+            yield
+            return
         with self._guard:
             lock, waiting = self._turns.get(place.path, (threading.Lock(), 0))
             self._turns[place.path] = lock, waiting + 1
@@ -132,7 +144,7 @@ class ActionRunner:
                     retry_after_s=5,
                 )
             try:
-                return self._in_slot(run)
+                yield
             finally:
                 lock.release()
         finally:
@@ -153,6 +165,15 @@ class ActionRunner:
         finally:
             self._slots.release()
 
+    def hardening(self) -> dict[str, Any]:
+        """The part of a request that confines the process and its connectors."""
+        return {
+            "allow_private_hosts": self.settings.allow_private_hosts,
+            "allowed_networks": self.settings.allowed_networks,
+            "references": patterns_of(self.settings),
+            "machine": limits_of(self.settings, self.approved_components()),
+        }
+
     def close(self) -> None:
         self.fork_server.close()
 
@@ -172,14 +193,8 @@ class ActionRunner:
             del tail[:-TAIL_LINES]
 
         limits = {"memory_mb": self.settings.memory_mb, "cpu_s": self.settings.cpu_s}
-        hardening = {
-            "allow_private_hosts": self.settings.allow_private_hosts,
-            "allowed_networks": self.settings.allowed_networks,
-            "references": patterns_of(self.settings),
-            "machine": limits_of(self.settings, self.approved_components()),
-        }
         # The hardening comes last, so that no request overrides it.
-        full_request = {"action": run.action, "limits": limits, **run.request, **hardening}
+        full_request = {"action": run.action, "limits": limits, **run.request, **self.hardening()}
         child = ChildProcess(self.fork_server, full_request, on_message, write, run.limit_s + 60.0)
         late = stopped = False
         way: TransientError | None = None

@@ -48,6 +48,7 @@ class ChildProcess:
         self._write = write
         self._closing = threading.Lock()
         self.broken: KitestringError | None = None
+        self._requested = threading.Event()
         self._threads = [
             threading.Thread(target=descriptor, name=f"kitestring-child-{self.pid}", daemon=True)
             for descriptor in (self._listen, self._log)
@@ -82,6 +83,12 @@ class ChildProcess:
         """End it after so many seconds, unless this is called again before."""
         self._process.lease(seconds)
 
+    def send(self, kind: str, **body: Any) -> None:
+        """Send a message after the request. Nothing is sent to a process that has ended."""
+        self._requested.wait()
+        with contextlib.suppress(OSError):
+            self._pipe.send(kind, **body)
+
     def cancel(self) -> None:
         """Ask it to stop at its next checkpoint."""
         self._process.kill(signal.SIGTERM)
@@ -112,9 +119,12 @@ class ChildProcess:
 
     def _listen(self) -> None:
         try:
-            with contextlib.suppress(BrokenPipeError):
-                self._pipe.send("request", **self._request)
-            self._request = {}
+            try:
+                with contextlib.suppress(BrokenPipeError):
+                    self._pipe.send("request", **self._request)
+            finally:
+                self._request = {}
+                self._requested.set()
             for message in self._pipe.messages():
                 if message["kind"] == "used":
                     self._server.preload([str(module) for module in message["modules"]])

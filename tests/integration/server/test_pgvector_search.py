@@ -51,6 +51,11 @@ def test_what_a_server_wrote_with_pgvector_is_searched_from_everywhere(
             where = {"or": [{"id": {"gte": 3, "lt": 5}}, {"name": {"exists": False}}]}
             hits = client.search(ends["destinationId"], {"text": "somebody", "where": where, "limit": 5})
             assert sorted(hit["_id"] for hit in hits) == [3, 4]
+            # The connection of the search process stays open; one that the server has ended is opened again.
+            kept = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            assert len(database.run(f"SELECT pid {kept}")) == 1
+            assert database.run(f"SELECT pg_terminate_backend(pid) AS ended {kept}") == [{"ended": True}]
+            assert client.search(ends["destinationId"], {"text": "somebody", "where": where, "limit": 5}) == hits
             with pytest.raises(Exception, match="did you mean gte"):
                 client.search(ends["destinationId"], {"text": "x", "where": {"id": {"gtee": 3}}})
     finally:

@@ -42,6 +42,7 @@ def context(home: Path, fork_server: ForkServer) -> Iterator[Context]:
     context = Context.of(Settings(home=home))
     context.runner.fork_server = fork_server
     yield context
+    context.searches.close()
     context.store.close()
 
 

@@ -11,14 +11,11 @@ from pydantic import Field
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.response_models import ResponseModel, responses_for
 from kitestring.server.auth.access import Reader, ServerContext
-from kitestring.server.connections import endpoints
-from kitestring.server.connections.exclusive_place import exclusive_place
 from kitestring.server.connections.written_streams import written_streams
-from kitestring.server.context import Context
+from kitestring.server.retrieval.destination_reads import read_destination
 
 router = APIRouter(prefix="/destinations/{destinationId}/data", tags=["data"])
 
-LIMIT_S = 60.0
 NAME = 1_000
 """The most characters in the name of a stream."""
 
@@ -161,7 +158,7 @@ class DataMap(ResponseModel):
 @router.get("/streams", operation_id="listDataStreams", responses=responses_for(DataStreams))
 def list_data_streams(caller: Reader, context: ServerContext, destinationId: UUID) -> Any:
     """The streams that a destination holds, with counts."""
-    answer = run(context, "data_streams", destinationId, {})
+    answer = read_destination(context, str(destinationId), "data_streams", {})
     with context.store.read() as db:
         written = written_streams(db, str(destinationId))
     writers: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
@@ -189,29 +186,22 @@ def list_data_streams(caller: Reader, context: ServerContext, destinationId: UUI
 @router.post("/rows", operation_id="listDataRows", responses=responses_for(DataRows))
 def list_data_rows(caller: Reader, context: ServerContext, destinationId: UUID, body: RowsRequest) -> Any:
     """Rows of a stream by page; of a vector store, its chunks. A filter reads nothing beyond the stream."""
-    return run(context, "data_rows", destinationId, body.model_dump())
+    return read_destination(context, str(destinationId), "data_rows", body.model_dump())
 
 
 @router.post("/record", operation_id="listRecordChunks", responses=responses_for(DataChunks))
 def list_record_chunks(caller: Reader, context: ServerContext, destinationId: UUID, body: RecordRequest) -> Any:
     """All chunks of a record in order, those that are marked as deleted too."""
-    return {"data": run(context, "data_record", destinationId, body.model_dump())}
+    return {"data": read_destination(context, str(destinationId), "data_record", body.model_dump())}
 
 
 @router.post("/neighbours", operation_id="listChunkNeighbours", responses=responses_for(DataNeighbours))
 def list_chunk_neighbours(caller: Reader, context: ServerContext, destinationId: UUID, body: NeighboursRequest) -> Any:
     """The chunks that are nearest to a chunk, best first."""
-    return {"data": run(context, "data_neighbours", destinationId, body.model_dump())}
+    return {"data": read_destination(context, str(destinationId), "data_neighbours", body.model_dump())}
 
 
 @router.post("/map", operation_id="drawDataMap", responses=responses_for(DataMap))
 def draw_data_map(caller: Reader, context: ServerContext, destinationId: UUID, body: MapRequest) -> Any:
     """A sample of chunks in a plane. No embedder is called."""
-    return run(context, "data_map", destinationId, body.model_dump())
-
-
-def run(context: Context, action: str, destination_id: UUID, request: dict[str, Any]) -> Any:
-    with context.store.read() as db:
-        end = endpoints.endpoint_of(context, db, "destination", str(destination_id))
-    request = {"destination": end.body(), **request}
-    return context.runner.run(action, request, limit_s=LIMIT_S, place=exclusive_place(context, end))
+    return read_destination(context, str(destinationId), "data_map", body.model_dump())

@@ -12,8 +12,7 @@ from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.responses import SearchHits
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, ServerContext
-from kitestring.server.connections import endpoints
-from kitestring.server.connections.exclusive_place import exclusive_place
+from kitestring.server.retrieval.destination_reads import read_destination
 
 router = APIRouter(tags=["search"])
 
@@ -35,7 +34,4 @@ class SearchRequest(Body):
 )
 def search_destination(caller: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
     """Search a collection with the embedder that filled it: the nearest chunks, best first."""
-    with context.store.read() as db:
-        end = endpoints.endpoint_of(context, db, "destination", str(destinationId))
-    request = {"destination": end.body(), **body.model_dump()}
-    return {"data": context.runner.run("search", request, limit_s=60.0, place=exclusive_place(context, end))}
+    return {"data": read_destination(context, str(destinationId), "search", body.model_dump())}
