@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,22 +14,28 @@ from pydantic import field_validator
 
 from kitestring.address import Resolve
 from kitestring.config import option, secret
-from kitestring.errors import AuthError, ConfigError, TransientError
+from kitestring.errors import AuthError, ConfigError, KitestringError, TransientError
 from kitestring.facts import Facts, Proposal
 from kitestring.lake.destination import LakeDestination
 from kitestring.lake.lake_dialect import LakeDialect
+from kitestring.lake.location import is_remote, local_folder, require_writable
 from kitestring.lake.table_format import Between, LakeTable, TableFormat, WriteId
 from kitestring.sql.connection import Connection
 from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.types import Receipt, Stream
+from kitestring.vendors.sql_quoting import quoted
 
 if TYPE_CHECKING:
     import deltalake
     import pyarrow as pa
 
+log = logging.getLogger("kitestring.delta")
+
 NOTE = "kitestring.note"
 """The table property with the note of a table."""
 
+LOG = "_delta_log"
+"""The folder of a table with its log, without which it is no table."""
 LOG_RETENTION = {"delta.checkpointInterval": "50"}
 SMALL_FILES = 20
 """A stream that leaves more files than this, on average below `SMALL_BYTES`, is compacted."""
@@ -199,8 +205,8 @@ class DeltaTables(TableFormat):
     """Delta tables at PATH/SCHEMA/TABLE."""
 
     def __init__(self, path: str, options: Mapping[str, str]) -> None:
-        self.remote = remote(path)
-        self.root = path.rstrip("/") if self.remote else str(local(path))
+        self.is_remote = is_remote(path)
+        self.root = path.rstrip("/") if self.is_remote else str(local_folder(path, "path"))
         self.options = dict(options)
 
     @contextmanager
@@ -220,7 +226,7 @@ class DeltaTables(TableFormat):
         from deltalake.exceptions import TableNotFoundError
 
         uri = self.uri(schema, table)
-        if not self.remote and not Path(uri, "_delta_log").is_dir():
+        if not self.is_remote and not Path(uri, LOG).is_dir():
             return None
         with self.translated(uri):
             try:
@@ -229,7 +235,7 @@ class DeltaTables(TableFormat):
                 return None
 
     def create_schema(self, schema: str) -> None:
-        if not self.remote:
+        if not self.is_remote:
             with self.translated(self.root):
                 Path(self.uri(schema)).mkdir(parents=True, exist_ok=True)
 
@@ -251,17 +257,22 @@ class DeltaTables(TableFormat):
     def drop(self, schema: str, table: str) -> None:
         uri = self.uri(schema, table)
         with self.translated(uri):
-            if not self.remote:
+            if not self.is_remote:
                 if Path(uri).exists():
                     # The log goes last, so that a table whose removal was interrupted is found again.
+                    for entry in Path(uri).iterdir():
+                        if entry.name != LOG and entry.is_dir():
+                            shutil.rmtree(entry)
+                        elif entry.name != LOG:
+                            entry.unlink()
                     shutil.rmtree(uri)
-            elif self._files().get_file_info([f"{schema}/{table}/_delta_log"])[0].type.name != "NotFound":
+            elif self._files().get_file_info([f"{schema}/{table}/{LOG}"])[0].type.name != "NotFound":
                 self._files().delete_dir(f"{schema}/{table}")
 
     def listed(self) -> list[tuple[str, str]]:
         with self.translated(self.root):
-            if not self.remote:
-                logs = Path(self.root).glob("*/*/_delta_log")
+            if not self.is_remote:
+                logs = Path(self.root).glob(f"*/*/{LOG}")
                 return sorted((log.parent.parent.name, log.parent.name) for log in logs)
             places = []
             for schema in self._folders(""):
@@ -285,14 +296,11 @@ class DeltaTables(TableFormat):
 
     def check(self) -> None:
         """Look whether the root can be used, without a change."""
-        if self.remote:
+        if self.is_remote:
             with self.translated(self.root):
                 self._folders("")
             return
-        path = Path(self.root).absolute()
-        nearest = next(place for place in [path, *path.parents] if place.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            raise ConfigError(f"no tables can be created in {nearest}", hint="Choose another `path`, or its rights.")
+        require_writable(Path(self.root), "path")
 
 
 class Delta(LakeDestination):
@@ -309,7 +317,7 @@ class Delta(LakeDestination):
     )
     dialect: ClassVar[LakeDialect] = DeltaDialect()
 
-    path: str = option(order=0, examples=["./lake", "s3://bucket/lake"], local_path=lambda path: not remote(path))
+    path: str = option(order=0, examples=["./lake", "s3://bucket/lake"], local_path=lambda path: not is_remote(path))
     """The folder of the tables, or its address (`s3://`, `gs://`, `abfss://`). A table is at PATH/SCHEMA/STREAM."""
 
     storage_options: dict[str, str] = secret(default_factory=dict, order=2, title="Storage options")
@@ -336,7 +344,7 @@ class Delta(LakeDestination):
         }
 
     def machine_use(self) -> str | None:
-        if not remote(self.path):
+        if not is_remote(self.path):
             return None
         names = {name for name, value in self.storage_options.items() if value}
         unknown = names - HARMLESS - {name for keys in OWN_KEYS for name in keys}
@@ -347,7 +355,7 @@ class Delta(LakeDestination):
 
     def pin(self, resolve: Resolve) -> None:
         """A folder needs no connection; delta-rs resolves the name of an object store by itself."""
-        if remote(self.path):
+        if is_remote(self.path):
             super().pin(resolve)
 
     def _lake(self) -> DeltaTables:
@@ -358,8 +366,11 @@ class Delta(LakeDestination):
 
     def commit(self, stream: Stream) -> Receipt | None:
         receipt = super().commit(stream)
-        with self._connection() as connection:
-            self._tidy(connection, stream)
+        try:
+            with self._connection() as connection:
+                self._tidy(connection, stream)
+        except KitestringError as error:  # the rows are durable: only their files are not joined or deleted
+            log.warning("the files of %s were not tidied: %s", stream.key, error, extra={"stream": stream.key})
         return receipt
 
     def _tidy(self, connection: Connection, stream: Stream) -> None:
@@ -388,18 +399,3 @@ def commit_of(write: WriteId | None) -> deltalake.CommitProperties | None:
     if write is None:
         return None
     return CommitProperties(app_transactions=[Transaction(write.writer, write.number)])
-
-
-def quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def remote(path: str) -> bool:
-    """Whether a path is the address of an object store, and not a local folder."""
-    return "://" in path and not path.startswith("file://")
-
-
-def local(path: str) -> Path:
-    if "\0" in path or not path.strip():
-        raise ConfigError("`path` is empty or contains a NUL character", hint="Name a folder or a URL.")
-    return Path(path.removeprefix("file://")).expanduser().absolute()

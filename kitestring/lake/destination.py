@@ -40,7 +40,7 @@ class LakeDestination(SqlDestination):
     """The memory for merging; beyond it rows are kept on the disk. Default: 256 MB."""
 
     _numbers: dict[str, int] = PrivateAttr(default_factory=dict)
-    """By stream, how many batches were written."""
+    """By stream, the number of the last batch that was written."""
 
     def _lake(self) -> TableFormat:
         """The tables of the lake."""
@@ -54,6 +54,11 @@ class LakeDestination(SqlDestination):
 
     def _airbyte_columns(self) -> bool:
         return self.airbyte_columns
+
+    def begin(self, stream: Stream) -> None:
+        # The last batch of a sync that failed may have been committed: a batch of this sync has another number.
+        self._numbers[stream.key] = self._numbers.get(stream.key, 0) + 1
+        super().begin(stream)
 
     def write(self, stream: Stream, batch: Batch) -> Receipt:
         receipt = super().write(stream, batch)

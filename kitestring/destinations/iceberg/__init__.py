@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,10 +13,10 @@ from kitestring.config import choice, option, secret
 from kitestring.destinations.iceberg.airbyte_config import from_airbyte
 from kitestring.destinations.iceberg.catalog_choice import CatalogChoice, DatabaseCatalog, GlueCatalog
 from kitestring.destinations.iceberg.iceberg_catalog import IcebergTables
-from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
 from kitestring.lake.destination import LakeDestination
 from kitestring.lake.lake_dialect import LakeDialect
+from kitestring.lake.location import is_remote, local_folder, require_writable
 
 
 class IcebergDialect(LakeDialect):
@@ -83,20 +82,20 @@ class Iceberg(LakeDestination):
     @model_validator(mode="after")
     def _has_a_catalog(self) -> Iceberg:
         if isinstance(self.catalog_type, DatabaseCatalog):
-            if remote(self.warehouse_location) and not self.catalog_uri:
+            if is_remote(self.warehouse_location) and not self.catalog_uri:
                 raise ValueError(
                     "a warehouse on S3 needs catalog_uri, the address of the database with its catalog, or another "
                     "catalog_type"
                 )
         elif self.catalog_uri:
             raise ValueError("catalog_uri is for a catalog in a database: leave it out, or leave out catalog_type")
-        elif isinstance(self.catalog_type, GlueCatalog) and not remote(self.warehouse_location):
+        elif isinstance(self.catalog_type, GlueCatalog) and not is_remote(self.warehouse_location):
             raise ValueError(f"the tables of Glue are on S3: warehouse_location is {self.warehouse_location}")
         return self
 
     @property
     def is_folder(self) -> bool:
-        return isinstance(self.catalog_type, DatabaseCatalog) and not remote(self.warehouse_location)
+        return isinstance(self.catalog_type, DatabaseCatalog) and not is_remote(self.warehouse_location)
 
     def confine(self, place: Callable[[str, str], str]) -> None:
         super().confine(place)
@@ -126,7 +125,7 @@ class Iceberg(LakeDestination):
         properties = {name: value for name, value in options.items() if value}
         catalog, warehouse, file = self.catalog_type, self.warehouse_location.rstrip("/"), None
         if self.is_folder:
-            folder = local(self.warehouse_location)
+            folder = local_folder(self.warehouse_location, "warehouse_location")
             uri = self.catalog_uri or f"sqlite:///{folder / 'catalog.db'}"
             properties |= {"warehouse": f"file://{folder}", "uri": uri}
         else:
@@ -142,7 +141,7 @@ class Iceberg(LakeDestination):
                 folder.mkdir(parents=True, exist_ok=True)
             return catalog.open(self.catalog_name, properties)
 
-        looked_at = warehouse if remote(warehouse) and self.knows_files else None
+        looked_at = warehouse if is_remote(warehouse) and self.knows_files else None
         return IcebergTables(connect, file=file, warehouse=looked_at)
 
     @property
@@ -152,23 +151,9 @@ class Iceberg(LakeDestination):
 
     def check(self) -> None:
         if self.is_folder:
-            path = local(self.warehouse_location)
-            nearest = next(place for place in [path, *path.parents] if place.exists())
-            if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-                raise ConfigError(f"no tables can be created in {nearest}", hint="Choose another `warehouse_location`.")
+            require_writable(local_folder(self.warehouse_location, "warehouse_location"), "warehouse_location")
         tables = self._lake()
         try:
             tables.check()
         finally:
             tables.close()
-
-
-def remote(path: str) -> bool:
-    """Whether a location is the address of an object store, and not a local folder."""
-    return "://" in path and not path.startswith("file://")
-
-
-def local(path: str) -> Path:
-    if "\0" in path or not path.strip():
-        raise ConfigError("`warehouse_location` is empty or contains a NUL character", hint="Name a folder or a URL.")
-    return Path(path.removeprefix("file://")).expanduser().absolute()

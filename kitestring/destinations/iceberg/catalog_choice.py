@@ -29,6 +29,7 @@ class DatabaseCatalog(Config):
     def open(self, name: str, properties: Properties) -> Catalog:
         from pyiceberg.catalog.sql import SqlCatalog
 
+        require_driver(properties["uri"])
         return SqlCatalog(name, **properties)
 
 
@@ -139,3 +140,30 @@ class GlueCatalog(Config):
 
 
 CatalogChoice = Union[DatabaseCatalog, RestCatalog, GlueCatalog, PolarisCatalog]  # noqa: UP007 - a form shows the choices of a Union
+
+
+def require_driver(uri: str) -> None:
+    """`ConfigError` if SQLAlchemy cannot read the address of a catalog, or has no driver for it. The address may have a
+    password, so no error repeats a part of it but its dialect."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            "`catalog_uri` is no address of a database",
+            hint="Write postgresql+psycopg://user:password@host/database. In the password, @ is %40 and : is %3A.",
+        ) from None
+    try:
+        url.get_dialect().import_dbapi()
+    except NoSuchModuleError:
+        raise ConfigError(
+            f"no package is installed that gives SQLAlchemy the dialect {url.drivername}",
+            hint="Install it beside Kitestring, or correct the first part of `catalog_uri`.",
+        ) from None
+    except ImportError as error:
+        raise ConfigError(
+            f"the driver of {url.drivername} is not installed: {error.name or error}",
+            hint="Install it beside Kitestring, or name another driver in `catalog_uri`: dialect+driver://….",
+        ) from None

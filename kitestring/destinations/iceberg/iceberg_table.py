@@ -26,7 +26,7 @@ FILE_BYTES = {"write.target-file-size-bytes": str(128 * 1024 * 1024)}
 
 
 class OpenIceberg(LakeTable):
-    """One Iceberg table. Rows are removed by writing the files anew that have them (copy on write)."""
+    """One Iceberg table. To remove rows, the files that have them are rewritten (copy on write)."""
 
     def __init__(self, table: Table, name: str, translated: Callable[[str], AbstractContextManager[None]]) -> None:
         self.table = table

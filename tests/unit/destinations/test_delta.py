@@ -55,6 +55,33 @@ def test_a_batch_whose_answer_was_lost_is_not_added_twice(tmp_path: Path, monkey
     assert [row["id"] for row in rows_of(tmp_path / "default" / "things")] == [0, 1, 2]
 
 
+def test_a_batch_of_a_failed_sync_is_never_taken_for_one_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit was made, but the store was away until the sync had failed. The next one reads more records."""
+    from kitestring.destinations import delta
+
+    destination, stream = Delta(path=str(tmp_path)), Stream("things", schema=SCHEMA)
+    append = delta.OpenDelta.append
+
+    def broken(table: Any, rows: Any, write: WriteId | None) -> None:
+        append(table, rows, write)
+        raise TransientError("the connection broke")
+
+    def write(*ids: int) -> None:
+        rows = [{"id": n, "text": "x"} for n in ids]
+        destination.begin(stream)
+        destination.write(stream, destination.prepare(stream, Batch("things", rows=rows)))
+
+    monkeypatch.setattr(delta.OpenDelta, "append", broken)
+    with pytest.raises(TransientError):
+        write(1)
+    destination.close()
+    monkeypatch.setattr(delta.OpenDelta, "append", append)
+    write(1, 2)
+    assert [row["id"] for row in rows_of(tmp_path / "default" / "things")] == [1, 1, 2]
+
+
 def test_rows_that_another_program_changed_meanwhile_stop_the_commit(tmp_path: Path) -> None:
     run(Delta(path=str(tmp_path)), 3, "append")
     place = tmp_path / "default" / "things"
@@ -110,6 +137,17 @@ def test_small_files_are_joined_and_old_ones_stay_until_they_are_vacuumed(tmp_pa
     assert len(list(place.glob("*.parquet"))) > 20
     with pytest.raises(ConfigError):
         Delta.load({"path": str(tmp_path), "vacuum_hours": 1})
+
+
+def test_files_that_cannot_be_joined_fail_no_sync(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = tmp_path / "default" / "things"
+    run(Delta(path=str(tmp_path), compact=False), 1, "append")
+    for _ in range(21):
+        write_deltalake(str(place), pa.table({"id": [7], "text": ["x"]}), mode="append")
+    next(place.glob("*.parquet")).unlink()
+    run(Delta(path=str(tmp_path)), 1, "append")
+    assert DeltaTable(str(place)).count() == 23
+    assert "the files of things were not tidied" in caplog.text
 
 
 # -- S3 ----------------------------------------------------------------------------------------------------------------

@@ -311,3 +311,20 @@ def test_a_catalog_that_names_files_of_the_machine_is_declared(tmp_path: Path) -
     assert "any file of the machine" in str(rest.machine_use())
     with_uri = Iceberg(warehouse_location="s3://lake", catalog_uri="postgresql://x", access_key_id="a")
     assert "any file of the machine" in str(with_uri.machine_use())
+
+
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [
+        ("catalog", "is no address of a database"),
+        ("postgresql+psycopg://user@host:secret/catalog", "is no address of a database"),
+        ("oddbase://user:secret@host/catalog", "the dialect oddbase"),
+        ("mysql+mysqldb://user:secret@host/catalog", "the driver of mysql\\+mysqldb is not installed"),
+    ],
+)
+def test_an_address_of_a_catalog_without_a_driver_is_described(tmp_path: Path, address: str, what: str) -> None:
+    destination = Iceberg(warehouse_location=str(tmp_path), catalog_uri=address)
+    with pytest.raises(ConfigError, match=what) as caught:
+        destination.check()
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
+    assert caught.value.__cause__ is None
