@@ -1,8 +1,8 @@
 """The states of change data capture: how far each stream is, and which parts of its table are loaded.
 
 The state that all streams share (`GLOBAL`) is {"position": where the log is read from, "streams": those that have
-everything before it, "left": by stream the position up to which one that failed has everything}, and what a source
-adds. That of a stream is one of
+everything before it, "left": by stream the position up to which another one has everything, which failed or is ahead},
+and what a source adds. That of a stream is one of
 
     {"load": {"id": …, "low": …, "count": 3, "plan": …}, "parts": {"part": position of its snapshot, …}}
     {"low": …, "first": …, "last": …, "note": …}

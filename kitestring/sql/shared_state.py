@@ -1,4 +1,4 @@
-"""The state that all captured streams share: how far the log is read, and how far those are that failed."""
+"""The state that all captured streams share: how far the log is read, and how far those are that are elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ class SharedState:
     """The state that all streams share, for each position of the log.
 
     A stream of the sync that is not read, or no longer, keeps the position up to which it has everything: it goes on
-    there once it can.
+    there once it can. So does a stream that is ahead, while the log is read again for another one: a sync that ends
+    then gives it no change a second time.
     """
 
     def __init__(
@@ -24,7 +25,11 @@ class SharedState:
         self._place = place
 
     def __call__(self, position: int) -> State:
-        self._reached.update(dict.fromkeys(self._tracked, position))
-        left = {key: low for key, low in self._reached.items() if low is not None and key not in self._tracked}
-        state = {"position": position, "streams": sorted(self._tracked), **self._place(position)}
+        self._reached |= {key: max(position, self._reached.get(key) or position) for key in self._tracked}
+        left = {
+            key: low
+            for key, low in self._reached.items()
+            if low is not None and (low > position or key not in self._tracked)
+        }
+        state = {"position": position, "streams": sorted({*self._tracked} - left.keys()), **self._place(position)}
         return {**state, "left": left} if left else state

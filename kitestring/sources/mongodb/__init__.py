@@ -293,14 +293,19 @@ class Mongodb(Source):
             yield Failed(key, error)
         followed: dict[tuple[str, str], Followed] = {}
         shared, lows = data["shared"], {key: low for key, low in data["lows"].items() if key not in self._failed}
-        known = set(data["known"])
+        known = set(data["known"]).intersection(lows)
+        resume_token = shared.get("resume_token") if known else None
+        is_ahead = resume_token is not None and shared["position"] > min(lows.values())
+        token = None if is_ahead else resume_token
+        after = str(resume_token.get("_data", "")) if is_ahead else ""
         for stream in partition.streams:
             if stream.key not in lows:
                 continue
-            low = None if stream.key in known else lows[stream.key]
+            is_known = stream.key in known
+            low = None if is_known and token is not None else lows[stream.key]
             place = stream.namespace or self.databases[0], stream.name
             try:
-                followed[place] = Followed(stream, self._collection_of(stream), low)
+                followed[place] = Followed(stream, self._collection_of(stream), low, after if is_known else "")
             except ConfigError as error:
                 self._failed.add(stream.key)
                 yield Failed(stream.key, error)
@@ -309,18 +314,15 @@ class Mongodb(Source):
                 yield Checkpoint(data["own"][stream.key], stream=stream.key)
         if not followed:
             return
-        keys = [follower.stream.key for follower in followed.values()]
-        start = min(lows[key] for key in keys)
-        token = shared.get("resume_token") if known.intersection(keys) else None
-        if token is not None and shared["position"] > start:
-            token = None
+        reached = {follower.stream.key: lows[follower.stream.key] for follower in followed.values()}
+        start = min(reached.values())
         databases = sorted({database for database, _ in followed})
         log = ChangeStream(
             self._connected(), self._address, databases, followed, self.update_capture_mode == "Post Image"
         )
         following = self._following
         is_over = None if following is None else following_limit(following, data["loads_wait"])
-        yield from log.items(token, start, keys, is_over)
+        yield from log.items(token, start, reached, is_over)
 
     def _read_by_cursor(self, stream: Stream, state: State) -> Iterator[Item]:
         """The documents from the state's cursor value on, in its order."""

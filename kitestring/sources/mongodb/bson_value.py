@@ -170,7 +170,8 @@ def twins_of(value: Any) -> list[Any]:
     if OBJECT_ID.fullmatch(value):
         twins.append(ObjectId(value))
     if MOMENT.fullmatch(value) and len(value) == 24:
-        twins.append(bson_value("moment", value))
+        with suppress(ValueError):  # a text such as 2026-02-30T00:00:00.000Z
+            twins.append(bson_value("moment", value))
     with suppress(ValueError):
         twins.append(Binary.from_uuid(UUID(value), UuidRepresentation.STANDARD))
     if value.startswith("{"):

@@ -39,11 +39,13 @@ Position = list[int]
 
 @dataclass
 class Followed:
-    """A stream whose changes are read. `low`: its load has the changes before it."""
+    """A stream whose changes are read. `low`: it has the changes before this position, and of those at it the ones up
+    to the resume token with the data `after`. None: it has none of them."""
 
     stream: Stream
     collection: Collection
     low: Position | None
+    after: str = ""
     records: Records = field(init=False)
     pending: list[tuple[Any, Record]] = field(default_factory=list)
     ended: bool = False
@@ -67,7 +69,12 @@ class Followed:
         self.pending.append((event["documentKey"]["_id"], record | {CHANGED_AT: at}))
 
     def follows(self, event: Mapping[str, Any]) -> bool:
-        return not self.ended and (self.low is None or position_of(event) >= self.low)
+        if self.ended or self.low is None:
+            return not self.ended
+        position, data = position_of(event), event["_id"].get("_data")
+        # The data of tokens have the order of their changes.
+        is_known = position == self.low and isinstance(data, str) and data <= self.after
+        return position >= self.low and not is_known
 
     def flush(self) -> Iterator[Item]:
         if not self.pending:
@@ -105,23 +112,24 @@ class ChangeStream:
         self,
         token: Mapping[str, Any] | None,
         position: Position,
-        streams: Sequence[str],
+        reached: Mapping[str, Position],
         is_over: Callable[[], bool] | None = None,
     ) -> Iterator[Item]:
         """The changes after a token, or without one from a position on; with states of all streams. Up to the end of
-        the log as it is now, or, as they come, until `is_over`."""
+        the log as it is now, or, as they come, until `is_over`. `reached`: the position up to which each stream has
+        everything."""
         from pymongo.errors import OperationFailure
 
         end = current_position(self.client, self.address) if is_over is None else None
         try:
             with translated(self.address), self._open(token, position, follows=is_over is not None) as changes:
                 if end is not None:
-                    yield from self._items(changes, position, end, streams)
+                    yield from self._items(changes, position, end, reached)
                 elif is_over is not None:
-                    yield from self._followed(changes, position, is_over, streams)
+                    yield from self._followed(changes, position, is_over, reached)
         except ConfigError as error:
             if isinstance(error.__cause__, OperationFailure) and is_lost(error.__cause__):
-                raise lost_error(self.address, streams, error.message) from error
+                raise lost_error(self.address, list(reached), error.message) from error
             raise
 
     def _open(self, token: Mapping[str, Any] | None, position: Position, follows: bool) -> Any:
@@ -141,7 +149,9 @@ class ChangeStream:
         watched = self.client[self.databases[0]] if len(self.databases) == 1 else self.client
         return watched.watch([{"$match": {"$or": [*ours, *replaced, ends]}}], **options, **start)
 
-    def _items(self, changes: Any, position: Position, end: Position, streams: Sequence[str]) -> Iterator[Item]:
+    def _items(
+        self, changes: Any, position: Position, end: Position, reached: Mapping[str, Position]
+    ) -> Iterator[Item]:
         count, flushed, waits_until = 0, time.monotonic(), time.monotonic() + BEHIND_S
         token: Mapping[str, Any] | None = None
         while True:
@@ -149,8 +159,8 @@ class ChangeStream:
             is_last = False
             if event is None:
                 token = changes.resume_token or token
-                reached = position_of_token(token)
-                is_last = not changes.alive or reached is None or reached >= end or time.monotonic() > waits_until
+                shown = position_of_token(token)
+                is_last = not changes.alive or shown is None or shown >= end or time.monotonic() > waits_until
             elif position_of(event) > end:
                 is_last = True
             else:
@@ -158,13 +168,13 @@ class ChangeStream:
                 count += 1
                 yield from self._taken(event)
             if is_last or count >= BATCH_EVENTS or (count and time.monotonic() - flushed > BATCH_S):
-                yield from self._flushed(token, position, streams)
+                yield from self._flushed(token, position, reached)
                 count, flushed = 0, time.monotonic()
             if is_last:
                 return
 
     def _followed(
-        self, changes: Any, position: Position, is_over: Callable[[], bool], streams: Sequence[str]
+        self, changes: Any, position: Position, is_over: Callable[[], bool], reached: Mapping[str, Position]
     ) -> Iterator[Item]:
         """Changes as they come: they wait for others for a moment at most."""
         count, flushed = 0, time.monotonic()
@@ -184,16 +194,20 @@ class ChangeStream:
                     position = max(position, position_of_token(token) or position)
                 is_due = is_last or bool(count) or age_s > IDLE_S
             if is_due:
-                yield from self._flushed(token, position, streams)
+                yield from self._flushed(token, position, reached)
                 count, flushed = 0, time.monotonic()
             if is_last:
                 return
 
-    def _flushed(self, token: Mapping[str, Any] | None, position: Position, streams: Sequence[str]) -> Iterator[Item]:
+    def _flushed(
+        self, token: Mapping[str, Any] | None, position: Position, reached: Mapping[str, Position]
+    ) -> Iterator[Item]:
         for follower in self.followed.values():
             yield from follower.flush()
         if token is not None:
-            yield Checkpoint(state_of(token, position, streams), stream=GLOBAL)
+            left = {key: low for key, low in reached.items() if low > position}
+            state = state_of(token, position, [key for key in reached if key not in left])
+            yield Checkpoint({**state, "left": left} if left else state, stream=GLOBAL)
 
     def _taken(self, event: Mapping[str, Any]) -> Iterator[Item]:
         """The end of streams whose collection an event ends; notes other changes."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kitestring.sql.changes import Window
+from kitestring.sql.changes import Tracked, Window
 from kitestring.sql.first_load import FirstLoad, Positions, merged
-from kitestring.types import GLOBAL
+from kitestring.sql.shared_state import SharedState
+from kitestring.types import GLOBAL, Stream
 
 
 def after(*checkpoints: dict[str, Any]) -> dict[str, Any]:
@@ -56,3 +57,17 @@ def test_the_log_is_kept_from_the_position_of_the_stream_that_is_furthest_behind
     assert positions.saved({"c": after(loading.begun(), loading.loaded("x", 50), loading.loaded("y", 50))}) == 50
     assert positions.saved({GLOBAL: {"position": 95, "streams": ["a", "b", "c"]}}) == 95
     assert Positions(["new"], states).least() is None
+
+
+def test_a_stream_that_is_ahead_keeps_its_position_while_the_log_is_read_again_for_another() -> None:
+    """A sync that breaks off then gives it no change a second time."""
+    windows = {"a": Window.at(300), "b": Window.at(100)}
+    tracked = {key: Tracked(Stream(key), window, lambda keys: keys, tuple) for key, window in windows.items()}
+    shared = SharedState({"a": 300, "b": 100, "failed": 50, "new": None}, tracked, lambda position: {"log": position})
+    state = shared(150)
+    assert state == {"position": 150, "streams": ["b"], "left": {"a": 300, "failed": 50}, "log": 150}
+    own = {key: {"low": 10, "first": 10, "last": 10} for key in ("a", "b", "failed")}
+    positions = Positions(own, {GLOBAL: state, **own})
+    assert [positions.low(key) for key in own] == [300, 150, 50]
+    assert positions.least() == 50
+    assert shared(300) == {"position": 300, "streams": ["a", "b"], "left": {"failed": 50}, "log": 300}
