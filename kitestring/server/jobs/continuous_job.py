@@ -62,7 +62,8 @@ def was_suspicious(queue: Queue, claim: Claim) -> bool:
 def put_behind(queue: Queue, db: Connection, job_id: int, kind: str, options: Mapping[str, Any], cause: str) -> bool:
     """Have a continuous job stop at a checkpoint, and this job follow it. False if it is no such job, or another one
     waits behind it already."""
-    row = db.execute(select(jobs).where(jobs.c.id == job_id, IS_ACTIVE)).one_or_none()
+    # Locked: the end of a window, which counts a suspicious one, changes the options too.
+    row = db.execute(select(jobs).where(jobs.c.id == job_id, IS_ACTIVE).with_for_update()).one_or_none()
     if row is None or not row.options.get("continuous") or row.options.get("next") or kind == "sync":
         return False
     behind = {"kind": kind, "options": dict(options), "cause": cause}

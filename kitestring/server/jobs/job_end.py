@@ -28,7 +28,7 @@ def record_job_end(context: Context, db: Connection, job_id: int, status: str) -
     if job.options.get("next"):
         waiting = job.options["next"]
         context.queue.enqueue(db, row.id, waiting["kind"], cause=waiting["cause"], options=waiting["options"])
-    elif status != "cancelled" and row.status == "active" and row.schedule.get("type") == "continuous":
+    elif goes_on(row, job, status):
         next_run_at = now + (RESTART_MS if status == "failed" else 0)
         db.execute(update(connections).where(connections.c.id == row.id).values(next_run_at_ms=next_run_at))
     if status == "cancelled":
@@ -83,3 +83,10 @@ def pause(db: Connection, row: Any, reason: str, now: int, *, by_hand: bool = Fa
         connection_id=row.id,
         connection=row.name,
     )
+
+
+def goes_on(row: Any, job: Any, status: str) -> bool:
+    """Whether a continuous job follows this one. A continuous job that was cancelled stays stopped; another job made it
+    wait."""
+    was_stopped = status == "cancelled" and job.options.get("continuous")
+    return bool(row.status == "active" and row.schedule.get("type") == "continuous" and not was_stopped)

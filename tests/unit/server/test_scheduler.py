@@ -14,6 +14,7 @@ from test_connections import joined
 from kitestring.server.connections import connection as connection_rows
 from kitestring.server.connections.scheduler import Scheduler
 from kitestring.server.context import Context
+from kitestring.server.jobs import job_end
 from kitestring.server.store.tables import connections, jobs
 
 HOURLY = {"type": "basic", "every": 1, "unit": "hours"}
@@ -115,3 +116,16 @@ def test_the_thread_finds_what_is_due(context: Context, connection: str) -> None
         assert len(all_jobs(context)) == 1
     finally:
         scheduler.stop()
+
+
+@pytest.mark.parametrize(("kind", "goes_on"), [("sync", False), ("refresh", True)])
+def test_a_cancelled_continuous_job_stays_stopped_and_one_that_waited_for_another_goes_on(
+    context: Context, tmp_path: Path, kind: str, goes_on: bool
+) -> None:
+    continuous = joined(context, tmp_path / "out", timing={"type": "continuous"})
+    with context.store.write() as db:
+        job = context.queue.enqueue(db, continuous, kind)
+        db.execute(update(connections).where(connections.c.id == continuous).values(next_run_at_ms=None))
+        db.execute(update(jobs).where(jobs.c.id == job).values(status="cancelled", ended_at_ms=1))
+        job_end.record_job_end(context, db, job, "cancelled")
+    assert (row_of(context, continuous).next_run_at_ms is not None) is goes_on
