@@ -243,9 +243,7 @@ def bundle(
     bundled = bundled_file(path, text_of(path))
     if output:
         place = cli_context(ctx).path(output)
-        partial = place.with_name(f".{place.name}.tmp")
-        partial.write_bytes(bundled.text.encode())
-        partial.replace(place)
+        write(place, bundled.text)
         typer.echo(f"wrote {place}")
     else:
         typer.echo(bundled.text, nl=False)
@@ -280,6 +278,19 @@ def path_of(ctx: typer.Context, name: str) -> Path:
     if connector.manifest is None:
         raise ConfigError(f"{name} is not a manifest", hint="Give the path of a manifest.")
     return connector.manifest
+
+
+def write(path: Path, text: str) -> None:
+    """Write the text of a manifest to a file in one step, in a folder that is created if it is absent."""
+    from kitestring.errors import ConfigError
+
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(text.encode())
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="Check the folder.") from error
 
 
 def text_of(path: Path) -> str:

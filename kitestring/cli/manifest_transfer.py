@@ -35,28 +35,22 @@ def pull(
     """
     from kitestring.cli.global_options import cli_context
     from kitestring.cli.jobs import server_of
+    from kitestring.cli.manifest import text_of, write
     from kitestring.cli.state import confirm
-    from kitestring.errors import ConfigError
 
     cli = cli_context(ctx)
     folder = cli.cwd / "connectors" if cli.file is None else cli.file.connectors
     with server_of(ctx) as server:
         text = server.call("GET", f"{PROJECTS}/{only_project(server, project, workspace)['projectId']}")
     path = cli.path(output) if output else folder / f"{file_name(text['name'])}.yaml"
-    before = read(path) if path.exists() else ""
+    before = text_of(path) if path.exists() else ""
     if path.exists() and before == text["manifest"]:
         typer.echo(f"{path} is revision {text['revision']} of {text['name']} already")
         return
     if path.exists():
         typer.echo(difference(before, text["manifest"], str(path), f"{text['name']}, revision {text['revision']}"))
         confirm(f"Replace {path}?", yes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.tmp")
-        partial.write_bytes(text["manifest"].encode())
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="Check the folder.") from error
+    write(path, text["manifest"])
     typer.echo(f"wrote {path}: revision {text['revision']} of {text['name']}")
 
 
@@ -84,11 +78,11 @@ def push(
     kitestring manifest push connectors/things.yaml --publish --note 'Orders have their currency.' --upgrade
     """
     from kitestring.cli.jobs import server_of
-    from kitestring.cli.manifest import path_of
+    from kitestring.cli.manifest import path_of, text_of
     from kitestring.declarative.builder.bundle import bundled_file
 
     path = path_of(ctx, file)
-    bundle = bundled_file(path, read(path))
+    bundle = bundled_file(path, text_of(path))
     text = bundle.text
     if bundle.included:
         typer.echo(f"with {', '.join(bundle.included)}", err=True)
@@ -192,17 +186,6 @@ def only_workspace(server: Client, name: str) -> dict[str, Any]:
 
 def file_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "manifest"
-
-
-def read(path: Path) -> str:
-    """The text of a file as it is, line ends included."""
-    from kitestring.errors import ConfigError
-
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"the manifest {path} cannot be read: {reason}", hint="Check the file.") from error
 
 
 def difference(before: str, after: str, label: str, other: str) -> str:

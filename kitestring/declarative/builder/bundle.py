@@ -1,7 +1,7 @@
 """A manifest with the files beside it in one text: the code of its `components.py`, and the schemas of its streams.
 
 Airbyte keeps a low-code connector as a folder. In one text, the code is `metadata.components_py` and each schema an
-`InlineSchemaLoader` of its stream. Comments and order stay: the text gets what is new, and is not written anew.
+`InlineSchemaLoader` of its stream. Comments and order stay: only what is new is put into the text.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def bundled(text: str, read_file: ReadFile) -> Bundle:
         bundle.text = edited
     else:
         bundle.text = yaml_text(expected)
-        bundle.notes.append("The manifest was written anew with the files beside it: its comments are not in it.")
+        bundle.notes.append("The manifest was rewritten with the files beside it: its comments are not in it.")
     return bundle
 
 
@@ -89,9 +89,18 @@ def bundled_file(path: Path, text: str) -> Bundle:
 
 
 def bundled_with(text: str, files: Mapping[str, str]) -> Bundle:
-    """The manifest with files that were sent with it. A file is known by its path, or by its name alone."""
-    by_name = {path.rpartition("/")[2]: content for path, content in files.items()}
-    return bundled(text, lambda path: files.get(path, by_name.get(path.rpartition("/")[2])))
+    """The manifest with files that were sent with it. A file is known by its path, by the end of a longer path (the
+    shortest one), or by its name where no other file has this name."""
+
+    def read_file(path: str) -> str | None:
+        ends = [place for place in files if f"/{place}".endswith(f"/{path}")]
+        if ends:
+            return files[min(ends, key=len)]
+        name = path.rpartition("/")[2]
+        named = [place for place in files if place.rpartition("/")[2] == name]
+        return files[named[0]] if len(named) == 1 else None
+
+    return bundled(text, read_file)
 
 
 def uses_components(resolved: Mapping[str, Any]) -> bool:

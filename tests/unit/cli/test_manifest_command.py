@@ -57,6 +57,16 @@ def test_from_an_address_to_records_in_three_commands(run: Run, zoo: Zoo, folder
     assert len(run("read", "zoo", "beasts", "-c", "api_token=sesame-open").output.splitlines()) == 5
 
 
+def test_a_bundle_that_cannot_be_written_is_an_error_with_its_reason(run: Run, zoo: Zoo, folder: Path) -> None:
+    new_manifest(run, zoo)
+    (folder / "taken").write_text("a file")
+    result = run("manifest", "bundle", "connectors/zoo.yaml", "-o", "taken/zoo.yaml")
+    assert result.exit_code == 2
+    assert "taken/zoo.yaml cannot be written: " in result.output
+    assert run("manifest", "bundle", "connectors/zoo.yaml", "-o", "new/zoo.yaml").exit_code == 0
+    assert (folder / "new" / "zoo.yaml").read_bytes() == (folder / "connectors" / "zoo.yaml").read_bytes()
+
+
 def test_an_existing_file_is_not_overwritten(run: Run, zoo: Zoo, folder: Path) -> None:
     new_manifest(run, zoo)
     result = new_manifest(run, zoo)

@@ -93,11 +93,11 @@ def test_any_code_arrives_as_it_is(code: str, metadata: str) -> None:
     assert values["metadata"].get("name") == ("Acme" if metadata else None)
 
 
-def test_a_manifest_of_one_line_of_json_is_written_anew_with_the_same_values() -> None:
+def test_a_manifest_of_one_line_of_json_is_rewritten_with_the_same_values() -> None:
     text = json.dumps(yaml.safe_load(MANIFEST))
     bundle = bundled_with(text, {"things.json": json.dumps(THINGS)})
     assert parse(bundle.text)["streams"][0]["schema_loader"]["schema"] == THINGS
-    assert ["written anew" in note for note in bundle.notes] == [True]
+    assert ["was rewritten" in note for note in bundle.notes] == [True]
 
 
 def test_what_is_not_beside_it_changes_nothing() -> None:
@@ -107,6 +107,18 @@ def test_what_is_not_beside_it_changes_nothing() -> None:
         assert bundle.notes == ["The schema of things is in schemas/things.json, which is not there."]
     for broken in ("a: [", "x", "streams: 5"):
         assert bundled_with(broken, FILES).text == broken
+
+
+def test_of_several_files_with_one_name_only_that_of_the_path_is_taken() -> None:
+    other = json.dumps({"type": "object", "properties": {"wrong": {}}})
+    for files in (
+        {"acme/schemas/things.json": json.dumps(THINGS), "acme/old/things.json": other},
+        {"acme/schemas/things.json": json.dumps(THINGS), "acme/old/schemas/things.json": other},
+    ):
+        streams = parse(bundled_with(MANIFEST, files).text)["streams"]
+        assert streams[0]["schema_loader"]["schema"] == THINGS
+    bundle = bundled_with(MANIFEST, {"a/things.json": other, "b/things.json": other})
+    assert (bundle.text, bundle.included) == (MANIFEST, [])
 
 
 def test_other_code_and_broken_schemas_are_refused() -> None:
@@ -162,7 +174,7 @@ def test_the_schemas_of_dynamic_and_conditional_streams_are_put_in_too() -> None
     for comment in ("# One for each kind.", "# parts", "# A connector of Airbyte's."):
         assert comment in bundle.text
     referenced = bundled_with(text, files)
-    assert [note for note in referenced.notes if "written anew" in note]
+    assert [note for note in referenced.notes if "was rewritten" in note]
     first, second = resolve(parse(referenced.text))["dynamic_streams"]
     assert first == second
     assert second["stream_template"]["schema_loader"]["schema"] == kind
