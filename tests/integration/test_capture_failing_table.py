@@ -104,7 +104,7 @@ def test_a_table_whose_log_is_lost_keeps_no_log_for_itself(copy: Captured) -> No
     confirmed = copy.slot()["confirmed"]
     database.run("DROP TABLE b", "CREATE TABLE b (id int PRIMARY KEY, n int)", "INSERT INTO a VALUES (2, 2)")
     result = copy.attempt()
-    assert "was dropped and created anew" in str(result.streams["public.b"].error)
+    assert "was dropped and created again" in str(result.streams["public.b"].error)
     assert result.streams["public.a"].status is Status.succeeded
     assert copy.slot()["confirmed"] > confirmed
 

@@ -477,7 +477,7 @@ def test_a_table_that_was_created_anew_fails_with_the_choices(captured: Any) -> 
     copy.sync()
     captured.run("DROP TABLE t", "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (2)")
     (error,) = errors_of(copy.attempt())
-    assert "was dropped and created anew" in str(error)
+    assert "was dropped and created again" in str(error)
 
 
 def test_a_table_that_cannot_be_loaded_does_not_stop_the_others_and_keeps_its_log(captured: Any, reader: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import PrivateAttr, model_validator
@@ -19,6 +19,7 @@ from kitestring.destinations.clickhouse.versions import Versions
 from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
 from kitestring.key_listing import KeyListing
+from kitestring.sql.airbyte_option import Refusals, accepted
 from kitestring.sql.connection import Connection
 from kitestring.sql.destination import SqlDestination
 from kitestring.sql.dialect import Dialect
@@ -37,15 +38,14 @@ OLDEST = (24, 8)
 SYNTAX_ERROR = 62
 RIGHTS = "SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE, TRUNCATE"
 
-AIRBYTES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "tunnel_method": (asks_for_no_tunnel, "tunnel_method needs a tunnel, which this connector does not have"),
-    "enable_json": (lambda value: not value, "enable_json: the type JSON changes values, so objects are texts"),
-    "jdbc_url_params": (lambda value: not value, "jdbc_url_params are for another driver: leave them out"),
+AIRBYTES: Refusals = {
+    "tunnel_method": (asks_for_no_tunnel, "this connector has no tunnels"),
+    "enable_json": (lambda value: not value, "the type JSON changes values, so objects are texts"),
+    "jdbc_url_params": (lambda value: not value, "they are for another driver"),
     "raw_data_schema": (lambda _: True, ""),
     "record_window_size": (lambda _: True, ""),
 }
-"""Options of Airbyte's destination-clickhouse that do not exist here: whether a value has no effect, and what is said
-of another one."""
+"""Those of destination-clickhouse."""
 
 
 class Clickhouse(SqlDestination):
@@ -108,10 +108,7 @@ class Clickhouse(SqlDestination):
         """Accept the options of Airbyte's connector whose values have no effect, and `ssl` for `protocol`."""
         if not isinstance(values, Mapping):
             return values
-        options = dict(values)
-        for name, (is_harmless, refusal) in AIRBYTES.items():
-            if name in options and not is_harmless(options.pop(name)):
-                raise ValueError(refusal)
+        options = accepted(values, AIRBYTES)
         switch = options.pop("ssl", None)
         if switch is not None:
             options.setdefault("protocol", "https" if switch else "http")

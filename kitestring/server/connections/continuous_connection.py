@@ -1,4 +1,4 @@
-"""Continuous connections: which sources can be followed, and when a running job has to begin anew."""
+"""Continuous connections: which sources can be followed, and when a new job has to replace the running one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refuse_to_follow(source: Endpoint) -> None:
 
 
 def mark(context: Context, plan_of: PlanOf, connection_id: str) -> str:
-    """A text that differs when a continuous job of the connection has to begin anew: with other settings, streams,
+    """A text that differs when a continuous job of the connection has to be replaced: with other settings, streams,
     secrets or another connector. Empty when it has to end, because the connection is paused or deleted, has another
     schedule, or another job waits for it."""
     c = connections.c

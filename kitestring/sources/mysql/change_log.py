@@ -466,7 +466,7 @@ class ChangeLog:
             followed.key,
             ConfigError(
                 f"{what} at {self._binlog.name.text(self._begin)}, so its changes from there on are lost",
-                hint="Choose one: clear the stream, and the next sync loads its table anew; or load it beside the "
+                hint="Choose one: clear the stream, and the next sync loads its table again; or load it beside the "
                 "present data, in a new connection with another prefix; or take it out of the connection.",
                 stream=followed.key,
             ),

@@ -94,7 +94,7 @@ class LogServer:
         if (included and database not in included) or database in ignored:
             raise ConfigError(
                 f"{place} leaves the database {database} out of its binary log (binlog_do_db or binlog_ignore_db)",
-                hint="Take the database into the log, and start the server anew.",
+                hint="Take the database into the log, and restart the server.",
             )
 
     def warn(self) -> None:
@@ -105,7 +105,7 @@ class LogServer:
         if 0 < seconds < SHORTEST_RETENTION_S:
             log.warning(
                 "%s keeps its binary log for %.1f hours: a connection that pauses for longer has to load its tables "
-                "anew; raise binlog_expire_logs_seconds",
+                "again; raise binlog_expire_logs_seconds",
                 place,
                 seconds / 3600,
             )
@@ -242,7 +242,7 @@ class LogServer:
         fields = {"stream": stream} if stream else {}
         return ConfigError(
             f"{self.config.server_address}: {what}, so the changes from {since} on are lost",
-            hint="Choose one: clear the streams of the connection, and the next sync loads their tables anew; or load "
+            hint="Choose one: clear the streams of the connection, and the next sync loads their tables again; or load "
             "them beside the present data, in a new connection with another prefix; or take the streams out of the "
             "connection, which keeps what is there. To keep the log longer, raise binlog_expire_logs_seconds.",
             **fields,

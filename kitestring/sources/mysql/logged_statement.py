@@ -37,9 +37,9 @@ TEMPORARY = re.compile(r"(?:CREATE|DROP)\s+(?:OR\s+REPLACE\s+)?TEMPORARY\b", re.
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a statement does. `kind`: `truncate`, `alter` (other columns or none), `replace` (the table goes, comes or
-    gets another name), `partition` (rows go without a word in the log), `change` (rows change, and the log has only
-    the statement), or empty. `tables`: (database, table) of all names in it that may be tables. `dropped`: columns that
-    an ALTER drops; `rewrites`: it may change the values of others."""
+    gets another name), `partition` (rows go, and the log does not say which), `change` (rows change, and the log has
+    only the statement), or empty. `tables`: (database, table) of all names in it that may be tables. `dropped`: columns
+    that an ALTER drops; `rewrites`: it may change the values of others."""
 
     kind: str
     tables: frozenset[tuple[str, str]] = frozenset()
@@ -48,8 +48,8 @@ class Effect:
 
     def rewritten(self, columns: Collection[str]) -> str:
         """Why rows may have other values after an ALTER, although the table has these columns as before."""
-        if anew := sorted(self.dropped.intersection(columns)):
-            return f"the column {anew[0]} was dropped and added anew"
+        if recreated := sorted(self.dropped.intersection(columns)):
+            return f"the column {recreated[0]} was dropped and added again"
         return "its columns were modified or renamed" if self.rewrites else ""
 
 

@@ -34,7 +34,7 @@ def departed_sentence(stream: str, leaves: Sequence[str]) -> str:
 def with_rewrites(
     events: Iterable[Event], rewritten: Iterable[str], end: int, followed: Mapping[str, Followed]
 ) -> Iterator[Event]:
-    """Events, and a suspicion for each of these streams whose table was written anew without a word in the log."""
+    """Events, and a suspicion for each of these streams whose rows were all rewritten, unless the log says why."""
     unexplained = dict.fromkeys(key for key in rewritten if key in followed)
     for event in events:
         if isinstance(event, Truncated | Altered):
@@ -49,6 +49,6 @@ def with_rewrites(
 
 def rewritten_sentence(stream: str) -> str:
     return (
-        f"all rows of {stream} were written anew since the last sync, and the log does not say why: if the table was "
+        f"all rows of {stream} were rewritten since the last sync, and the log does not say why: if the table was "
         "unlogged for a while (ALTER TABLE … SET UNLOGGED), what changed meanwhile is in no log: refresh the stream"
     )

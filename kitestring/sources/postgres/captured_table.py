@@ -105,7 +105,7 @@ class CapturedTable:
     """Replica identity and name by oid."""
     columns: Mapping[str, ColumnDetail]
     files: int
-    """Another number after all rows were written anew (an ALTER TABLE … TYPE … USING, a VACUUM FULL, a TRUNCATE)."""
+    """Another number after all rows were rewritten (an ALTER TABLE … TYPE … USING, a VACUUM FULL, a TRUNCATE)."""
     published: tuple[int, ...]
     """What puts it into the publication, by oid: others once it was taken out and put in again."""
     is_named: bool
@@ -180,7 +180,7 @@ class CapturedTable:
         return bool(note.get("publication", self.publication_version) != self.publication_version)
 
     def may_lack_a_rewrite(self, note: Mapping[str, Any]) -> bool:
-        """True where all its rows were written anew since the note, and nothing shows that they were the same: it may
+        """True where all its rows were rewritten since the note, and nothing shows that they were the same: it may
         have been unlogged for a while. (A TRUNCATE that the log has is explained, see `emptied_note`.)"""
         if self.is_named or note.get("leaves") != self.note().get("leaves") or self.altered(note):
             return False
@@ -218,7 +218,7 @@ class CapturedTable:
             if type_ != column.type:
                 return f"its column {name} was {type_} and is now {column.type}"
             if is_rewritten and version and version[0] != column.version:
-                return f"its column {name} was altered and all rows were written anew"
+                return f"its column {name} was altered and all rows were rewritten"
         return ""
 
 

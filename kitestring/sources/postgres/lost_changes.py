@@ -56,7 +56,7 @@ class LostChanges:
         """Why the log does not have all changes of a table since its state."""
         note, what = positions.note(table.stream), ""
         if note.get("oid", table.oid) != table.oid:
-            what = f"the table {table.stream} was dropped and created anew"
+            what = f"the table {table.stream} was dropped and created again"
         elif is_unpublished or not table.is_published_since(note):
             what = f"the table {table.stream} was taken out of the publication {self._method.publication}"
         if not what:

@@ -1,4 +1,4 @@
-"""The states with which change data capture goes on after streams were read anew as a whole."""
+"""The states with which change data capture goes on after streams were read again as a whole."""
 
 from __future__ import annotations
 

@@ -38,7 +38,10 @@ def test_the_configuration_of_airbytes_connector_is_accepted() -> None:
     [
         ({"enable_json": True}, "the type JSON changes values"),
         ({"jdbc_url_params": "a=b"}, "another driver"),
-        ({"tunnel_method": {"tunnel_method": "SSH_KEY_AUTH", "tunnel_host": "h"}}, "needs a tunnel"),
+        (
+            {"tunnel_method": {"tunnel_method": "SSH_KEY_AUTH", "tunnel_host": "h"}},
+            "this connector has no tunnels",
+        ),
     ],
 )
 def test_an_option_that_would_have_an_effect_here_is_refused_with_its_reason(option: Any, reason: str) -> None:

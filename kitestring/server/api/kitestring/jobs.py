@@ -30,7 +30,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Level = Literal["debug", "info", "warning", "error"]
 HIDDEN_OPTIONS = ("asked", "forgotten", "continuous", "windows", "next")
-"""Options of a job that are no words of its request, or are told in fields of their own."""
+"""Options of a job that its request did not have, or that are fields of their own in the answer."""
 LOOK_S = 0.5
 STANDING_S = 5.0
 """How often the role of a reader of events is checked again."""
