@@ -66,7 +66,7 @@ class Continuous:
             at = time.monotonic()
             left_s = self.window_s if self.lasts_s is None else self.lasts_s - (at - began)
             source.follow(Following(max(0.0, min(self.window_s, left_s)), self.stop))
-            result = sync()
+            result = self._window(sync, total)
             number += 1
             total = Result(result.connection, {}, started_at=result.started_at) if total is None else total
             add(total, result)
@@ -87,6 +87,15 @@ class Continuous:
                 self.stop.wait(LEAST_WINDOW_S)
             if self.stop.is_set() or (self.lasts_s is not None and time.monotonic() - began >= self.lasts_s):
                 return total
+
+    def _window(self, sync: Callable[[], Result], total: Result | None) -> Result:
+        """Run a window. One that cannot even begin, after others that did, has failed like any other."""
+        try:
+            return sync()
+        except TransientError as error:
+            if total is None or not self.retries:
+                raise
+            return Result(total.connection, {}, error=error)
 
 
 def add(total: Result, window: Result) -> None:
