@@ -118,14 +118,14 @@ def test_the_thread_finds_what_is_due(context: Context, connection: str) -> None
         scheduler.stop()
 
 
-@pytest.mark.parametrize(("kind", "goes_on"), [("sync", False), ("refresh", True)])
+@pytest.mark.parametrize(("options", "goes_on"), [({"continuous": {"window_s": 300}}, False), ({}, True)])
 def test_a_cancelled_continuous_job_stays_stopped_and_one_that_waited_for_another_goes_on(
-    context: Context, tmp_path: Path, kind: str, goes_on: bool
+    context: Context, connection: str, options: dict[str, Any], goes_on: bool
 ) -> None:
-    continuous = joined(context, tmp_path / "out", timing={"type": "continuous"})
     with context.store.write() as db:
-        job = context.queue.enqueue(db, continuous, kind)
-        db.execute(update(connections).where(connections.c.id == continuous).values(next_run_at_ms=None))
+        job = context.queue.enqueue(db, connection, "sync" if options else "refresh", options=options)
+        of_connection = update(connections).where(connections.c.id == connection)
+        db.execute(of_connection.values(schedule={"type": "continuous"}, next_run_at_ms=None))
         db.execute(update(jobs).where(jobs.c.id == job).values(status="cancelled", ended_at_ms=1))
         job_end.record_job_end(context, db, job, "cancelled")
-    assert (row_of(context, continuous).next_run_at_ms is not None) is goes_on
+    assert (row_of(context, connection).next_run_at_ms is not None) is goes_on
