@@ -294,10 +294,12 @@ class Mongodb(Source):
         followed: dict[tuple[str, str], Followed] = {}
         shared, lows = data["shared"], {key: low for key, low in data["lows"].items() if key not in self._failed}
         known = set(data["known"]).intersection(lows)
-        resume_token = shared.get("resume_token") if known else None
-        is_ahead = resume_token is not None and shared["position"] > min(lows.values())
-        token = None if is_ahead else resume_token
-        after = str(resume_token.get("_data", "")) if is_ahead else ""
+        after = ""
+        token: dict[str, Any] | None = shared.get("resume_token") if known else None
+        if token is not None and shared["position"] > min(lows.values()):
+            # A later stream begins before the token: the others skip what they have.
+            after = str(token.get("_data", ""))
+            token = None
         for stream in partition.streams:
             if stream.key not in lows:
                 continue
