@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import PrivateAttr
 
 from kitestring.config import option, secret
-from kitestring.errors import ConfigError
 from kitestring.facts import Facts, Proposal
-from kitestring.json_codec import JsonError, loads
 from kitestring.sql.alchemy_source import AlchemySource
 from kitestring.sql.server_source import ServerSource
+from kitestring.vendors.bigquery import credentials_of
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -53,16 +52,8 @@ class Bigquery(ServerSource, AlchemySource):
 
     def connect_args(self) -> Mapping[str, Any]:
         from google.cloud.bigquery import Client, QueryJobConfig
-        from google.oauth2.service_account import Credentials
 
-        try:
-            account = loads(self.credentials_json)
-            credentials = Credentials.from_service_account_info(account)
-        except (JsonError, ValueError, TypeError, AttributeError):
-            raise ConfigError(
-                "`credentials_json` is not the key of a service account",
-                hint="Give the whole text of the JSON file that Google Cloud made for the account.",
-            ) from None
+        credentials = credentials_of(self.credentials_json)
         config = QueryJobConfig(default_dataset=f"{self.project_id}.{self.dataset_id}")
         client = Client(project=self.project_id, credentials=credentials, default_query_job_config=config)
         return {"client": client}
