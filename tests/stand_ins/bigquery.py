@@ -27,9 +27,9 @@ from typing import Any
 
 COPY = re.compile(r"(CREATE OR REPLACE TABLE \S+) COPY (\S+) (OPTIONS \(.*\))$", re.DOTALL)
 
-ALTERED = re.compile(r"ALTER TABLE `(\w+)`\.`(\w+)` ADD COLUMN")
+ALTERED = re.compile(r"ALTER TABLE (?:`\w+`\.)?`(\w+)`\.`(\w+)` ADD COLUMN")
 JOINED = re.compile(r", ([\w`.]+ AS incoming)\b")
-ADDED = re.compile(r"ADD COLUMN `(\w+)` (\w+)")
+ADDED = re.compile(r"ADD COLUMN `([^`]+)` (\w+)")
 
 
 @contextmanager

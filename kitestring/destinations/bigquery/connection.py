@@ -212,6 +212,10 @@ class BigqueryConnection(Connection):
 
     # -- catalog -------------------------------------------------------------------------------------------------------
 
+    def reference(self, schema: str, table: str = "") -> str:
+        """With the project: BigQuery would take the name of a dataset that is an alias too for a column."""
+        return f"{self.dialect.quoted(self.client.project)}.{super().reference(schema, table)}"
+
     def _path(self, schema: str, table: str) -> str:
         return f"{self.client.project}.{schema}.{table}"
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 from integration.foreign_packages import python_of
@@ -29,7 +30,11 @@ class TestBigquery(GivenDatabase):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with bigquery_server(python_of("bqemulator==1.4.0")) as address:
+    """Google's client gives up soon, where the emulator has a defect."""
+    from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+    python = python_of("bqemulator==1.4.0")
+    with mock.patch.object(DEFAULT_RETRY, "_timeout", 2), bigquery_server(python) as address:
         yield address
 
 
@@ -56,6 +61,12 @@ class TestBigqueryDestination(SqlContract):
     }
     widened = ("INT64", "FLOAT64", "STRING")
     schema = "kept"
+    gaps: ClassVar[dict[str, str]] = {
+        "test_long_numbers_keep_all_their_digits": "bqemulator has no BIGNUMERIC: DuckDB has decimals of 38 digits",
+        "test_a_type_that_widens_in_later_syncs_changes_no_value": "bqemulator has no BIGNUMERIC",
+        "test_two_streams_at_once_are_both_whole": "bqemulator has one transaction for all sessions",
+        "test_long_names_of_streams_that_begin_alike_are_two_tables": "bqemulator refuses names of 300 characters",
+    }
 
     @pytest.fixture(autouse=True)
     def _projects(self, server: str) -> None:
