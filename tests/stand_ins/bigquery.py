@@ -4,6 +4,7 @@ Its environment is separate, since it needs another version of sqlglot than fake
 which it does not start: it gets that of the tests.
 
 - DuckDB's extensions for geography and Avro are not loaded: they would be downloaded.
+- Names have up to 1,024 characters.
 - `CREATE TABLE … COPY` is a copy of the rows.
 - ALTER TABLE adds several columns, and a comma joins tables whose names are quoted.
 - The API shows the columns that ALTER TABLE has added.
@@ -86,8 +87,9 @@ def main() -> None:
     sys.path.append(numpy)
     from bqemulator import cli, server
     from bqemulator.api.routes import jobs, tables
-    from bqemulator.storage import engine
+    from bqemulator.storage import engine, sql_identifiers
 
+    sql_identifiers._SQL_SAFE_ID_RE = re.compile(r"\w[\w-]{0,1023}")
     engine.DuckDBEngine._load_spatial = lambda self: None
     engine.DuckDBEngine._load_format_extensions = lambda self: None
     run, create = jobs.execute_query_job, server.create_app

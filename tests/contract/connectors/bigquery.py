@@ -65,7 +65,6 @@ class TestBigqueryDestination(SqlContract):
         "test_long_numbers_keep_all_their_digits": "bqemulator has no BIGNUMERIC: DuckDB has decimals of 38 digits",
         "test_a_type_that_widens_in_later_syncs_changes_no_value": "bqemulator has no BIGNUMERIC",
         "test_two_streams_at_once_are_both_whole": "bqemulator has one transaction for all sessions",
-        "test_long_names_of_streams_that_begin_alike_are_two_tables": "bqemulator refuses names of 300 characters",
     }
 
     @pytest.fixture(autouse=True)
