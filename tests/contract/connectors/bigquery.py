@@ -14,6 +14,7 @@ from integration.foreign_packages import python_of
 from stand_ins.bigquery import bigquery_server, service_account
 
 from contract.given_database import GivenDatabase
+from contract.warehouse_sample import WAREHOUSE_SAMPLE
 from kitestring.destination import Destination
 from kitestring.destinations.bigquery.dialect import DIALECT
 from kitestring.errors import AuthError, ConfigError, RecordError, TransientError
@@ -50,6 +51,7 @@ def config_of(server: str, dataset: str) -> dict[str, Any]:
 class TestBigqueryDestination(SqlContract):
     """Each folder is a project."""
 
+    emulated_cases = WAREHOUSE_SAMPLE
     types = {
         "id": "INT64",
         "text": "STRING",

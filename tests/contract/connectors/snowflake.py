@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from stand_ins.snowflake import snowflake_server
 
+from contract.warehouse_sample import WAREHOUSE_SAMPLE
 from kitestring import json_codec
 from kitestring.airbyte.modes import WRITES
 from kitestring.destination import Destination
@@ -88,6 +89,7 @@ class TestSnowflake(SourceContract):
 class TestSnowflakeDestination(SqlContract):
     """Each folder is a database."""
 
+    emulated_cases = WAREHOUSE_SAMPLE
     types = {
         "id": "NUMBER",
         "text": "TEXT",
