@@ -17,7 +17,7 @@ from kitestring.errors import ConfigError, KitestringError, RecordError, Transie
 from kitestring.facts import Facts, Proposal
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
-from kitestring.sql.duckdb_dialect import SAFE, DuckdbDialect
+from kitestring.sql.duckdb_dialect import SAFE, WRONG_LIMIT, DuckdbDialect
 from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.sql.file import SqlFile
 from kitestring.sql.identifiers import ascii_folded
@@ -73,6 +73,7 @@ RULES = (
         "{path}: a table cannot be changed, since an index depends on it: {text}",
         "Drop the index and sync again; then create it again.",
     ),
+    WRONG_LIMIT,
     ErrorRule(r"OutOfMemoryException", ConfigError, "DuckDB has no memory left for {path}", "Raise `memory_limit`."),
     ErrorRule(
         r"not a valid DuckDB database|SerializationException",

@@ -13,6 +13,7 @@ from kitestring.lake.memory_database import MEMORY_LIMIT, database
 from kitestring.lake.opened_table import Opened
 from kitestring.lake.table_format import Between, LakeTable, TableFormat, WriteId
 from kitestring.sql.connection import Connection
+from kitestring.sql.duckdb_dialect import WRONG_LIMIT
 from kitestring.sql.error_rules import FILE_RULES, ErrorRule, translated
 from kitestring.sql.key import Part, conditions
 from kitestring.sql.merge import Merge, MergeCounts
@@ -28,6 +29,7 @@ LOADED = "temp.main._kitestring_loaded"
 SCANNED = "temp.main._kitestring_scan"
 ROWS = "temp.main._kitestring_rows"
 RULES = (
+    WRONG_LIMIT,
     ErrorRule(r"OutOfMemoryException", ConfigError, "DuckDB has no memory left to merge", "Raise `memory_limit`."),
     ErrorRule(r"ConversionException|OutOfRangeException|Invalid unicode", RecordError, "a value does not fit: {text}"),
     *FILE_RULES,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kitestring.errors import ConfigError
 from kitestring.filters import Scalar
 from kitestring.sql.dialect import Dialect
+from kitestring.sql.error_rules import ErrorRule
 from kitestring.sql.identifiers import ascii_folded
 from kitestring.sql.row_filter import FALSE, is_number, number
 from kitestring.sql.types import FLOATS, has_zone, is_nested
@@ -22,6 +24,13 @@ SAFE = {
 }
 """No name or statement loads an extension (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/) or refers
 to a variable of this program."""
+
+WRONG_LIMIT = ErrorRule(
+    r"Memory must have a number|Unknown unit for memory",
+    ConfigError,
+    "`memory_limit` is no amount of memory: {text}",
+    "Write it as 1GB or 512MiB.",
+)
 
 
 class DuckdbDialect(Dialect):

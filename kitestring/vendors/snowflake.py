@@ -144,11 +144,12 @@ def translated(place: str, redactor: Redactor, *, connects: bool = False, writes
 
 def key_of(pem: str, password: str | None) -> bytes:
     """A private key in the form that the driver takes."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as form
 
     try:
         key = form.load_pem_private_key(pem.encode(), password.encode() if password else None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(
             "`private_key` cannot be read", hint="Give a PEM text, and `private_key_password` if it is encrypted."
         ) from error

@@ -6,6 +6,7 @@ import pytest
 
 from kitestring.batch import Batch
 from kitestring.destinations import duckdb as module
+from kitestring.destinations.delta import Delta
 from kitestring.destinations.duckdb import Duckdb
 from kitestring.errors import ConfigError
 from kitestring.types import Stream, Write
@@ -33,3 +34,10 @@ def test_a_step_that_needs_more_than_the_usual_limit_is_carried_out_with_the_mac
 def test_a_limit_that_was_set_is_kept(tmp_path):
     with pytest.raises(ConfigError, match="no memory left"):
         write(Duckdb(path=str(tmp_path / "x.duckdb"), memory_limit="12MB"))
+
+
+@pytest.mark.parametrize("limit", ["lots", "5 lots"])
+@pytest.mark.parametrize("kind", [Duckdb, Delta])
+def test_a_limit_that_is_no_amount_is_refused(tmp_path, kind, limit):
+    with pytest.raises(ConfigError, match="`memory_limit` is no amount of memory"):
+        write(kind(path=str(tmp_path / "x"), memory_limit=limit))
