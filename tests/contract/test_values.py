@@ -169,6 +169,8 @@ COLUMNS = {
     "postgres": "PostgreSQL",
     "mysql": "MySQL",
     "clickhouse": "ClickHouse",
+    "delta": "Delta Lake",
+    "iceberg": "Iceberg",
     "parquet": "Parquet",
     "jsonl": "JSON lines",
     "csv": "CSV",
@@ -228,6 +230,10 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
         return "duckdb", {"path": str(folder / "values.duckdb")}
     if destination == "sqlite":
         return "sqlite", {"path": str(folder / "values.sqlite")}
+    if destination == "delta":
+        return "delta", {"path": str(folder / "lake")}
+    if destination == "iceberg":
+        return "iceberg", {"warehouse_location": str(folder / "lake")}
     processing = {"chunk_size": 100, "text_fields": ["text"], "metadata_fields": ["id", "value"]}
     if destination == "pgvector":
         indexing = {**server.config, "default_schema": "chunks", "index": "NONE"}
@@ -293,6 +299,11 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
     if destination == "milvus":
         rows = milvus_rows(folder)[name]
         return (rows[0][0] if rows[0] else None) if rows else absent()
+    if destination in ("delta", "iceberg"):
+        rows = [
+            row for row in Batch(name, table=lake_table(destination, folder / "lake", name)).rows() if row["id"] == 1
+        ]
+        return rows[0].get("value") if rows else absent()
     paths = sorted((folder / "files" / name).glob(f"*.{destination}"))
     if destination == "parquet":
         tables = [Batch(name, table=pq.read_table(path)).rows() for path in paths]
@@ -343,6 +354,19 @@ def stored_in_clickhouse(server: Any, name: str) -> Any:
     if value is None or not comment:
         return value
     return json_codec.loads(value) if comment == "JSON" else value.replace(tzinfo=None)
+
+
+def lake_table(destination: str, folder: Path, name: str) -> pa.Table:
+    """The table as the library of its format reads it."""
+    if destination == "delta":
+        from deltalake import DeltaTable
+
+        return DeltaTable(folder / "default" / name).to_pyarrow_table()
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    catalog = SqlCatalog("kitestring", uri=f"sqlite:///{folder / 'catalog.db'}", warehouse=f"file://{folder}")
+    with contextlib.closing(catalog):
+        return catalog.load_table(("default", name)).scan().to_arrow()
 
 
 @functools.cache
