@@ -117,6 +117,22 @@ class OpenDelta(LakeTable):
 
         self.schema = pa.schema(self.table.schema().to_arrow())
         self.note = self.table.metadata().configuration.get(NOTE)
+        self._stamp()
+
+    def _stamp(self) -> None:
+        """Note the version that is known."""
+        self._version = self.table.version()
+        self._stamped = None if self.place.is_remote else stamp_of(self._file(self._version))
+
+    def _file(self, version: int) -> Path:
+        return Path(self.uri, "_delta_log", f"{version:020}.json")
+
+    def is_newest(self) -> bool:
+        """Whether nobody else has changed or made the table again, by two looks at its log; False where these would
+        be requests."""
+        if self._stamped is None or self.table.version() != self._version:
+            return False
+        return stamp_of(self._file(self._version)) == self._stamped and not self._file(self._version + 1).exists()
 
     def count(self) -> int:
         with self.place.translated(self.uri):
@@ -144,6 +160,7 @@ class OpenDelta(LakeTable):
 
         with self.place.translated(self.uri):
             write_deltalake(self.table, rows, mode="append", commit_properties=commit_of(write))
+            self._stamp()
 
     def replace(self, keys: pa.Table, rows: pa.Table, write: WriteId | None) -> None:
         import pyarrow as pa
@@ -172,6 +189,7 @@ class OpenDelta(LakeTable):
             )
             merger = merger.when_matched_delete()
             merger.when_not_matched_insert(values, predicate=f"NOT incoming.{removal}").execute()
+            self._stamp()
 
     def overwrite(self, rows: pa.RecordBatchReader, note: str | None) -> None:
         from deltalake import write_deltalake
@@ -186,6 +204,7 @@ class OpenDelta(LakeTable):
     def clear(self) -> None:
         with self.place.translated(self.uri):
             self.table.delete()
+            self._stamp()
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         import pyarrow as pa
@@ -198,6 +217,7 @@ class OpenDelta(LakeTable):
     def set_note(self, text: str) -> None:
         with self.place.translated(self.uri):
             self.table.alter.set_table_properties({NOTE: text}, raise_if_not_exists=False)
+            self._stamp()
         self.note = text
 
 
@@ -208,6 +228,7 @@ class DeltaTables(TableFormat):
         self.is_remote = is_remote(path)
         self.root = path.rstrip("/") if self.is_remote else str(local_folder(path, "path"))
         self.options = dict(options)
+        self._opened: dict[str, OpenDelta] = {}
 
     @contextmanager
     def translated(self, uri: str) -> Iterator[None]:
@@ -228,11 +249,15 @@ class DeltaTables(TableFormat):
         uri = self.uri(schema, table)
         if not self.is_remote and not Path(uri, LOG).is_dir():
             return None
+        opened = self._opened.pop(uri, None)
         with self.translated(uri):
-            try:
-                return OpenDelta(self, DeltaTable(uri, storage_options=self.options), uri)
-            except TableNotFoundError:
-                return None
+            if opened is None or not opened.is_newest():
+                try:
+                    opened = OpenDelta(self, DeltaTable(uri, storage_options=self.options), uri)
+                except TableNotFoundError:
+                    return None
+        self._opened[uri] = opened
+        return opened
 
     def create_schema(self, schema: str) -> None:
         if not self.is_remote:
@@ -252,7 +277,8 @@ class DeltaTables(TableFormat):
                 configuration={**LOG_RETENTION, **({NOTE: note} if note else {})},
                 raise_if_key_not_exists=False,
             )
-            return OpenDelta(self, created, uri)
+            opened = self._opened[uri] = OpenDelta(self, created, uri)
+        return opened
 
     def drop(self, schema: str, table: str) -> None:
         uri = self.uri(schema, table)
@@ -391,6 +417,15 @@ def has_small_files(table: deltalake.DeltaTable) -> bool:
 
     sizes = pa.table(table.get_add_actions())["size_bytes"]
     return len(sizes) > SMALL_FILES and (pc.sum(sizes).as_py() or 0) < SMALL_BYTES * len(sizes)
+
+
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """What another file of this name would not have."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def commit_of(write: WriteId | None) -> deltalake.CommitProperties | None:

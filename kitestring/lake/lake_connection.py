@@ -34,6 +34,9 @@ RULES = (
     ErrorRule(r"ConversionException|OutOfRangeException|Invalid unicode", RecordError, "a value does not fit: {text}"),
     *FILE_RULES,
 )
+KINDS: dict[pa.Schema, list[str]] = {}
+"""The kinds of the columns of Arrow schemas, which DuckDB was asked for."""
+MOST_KINDS = 1000
 PRUNED = {*INTEGERS, "DATE"}
 """The kinds of key columns by whose bounds rows are left out: the statistics of other kinds are rounded or cut."""
 
@@ -60,7 +63,6 @@ class LakeConnection(Connection):
         self._opened: dict[tuple[str, str], Opened] = {}
         self._sought: tuple[StoredTable, Sequence[Part]] | None = None
         self._changes: Changes | None = None
-        self._known_kinds: dict[pa.Schema, list[str]] = {}
         with self.translated():
             self.db = database(memory_limit or MEMORY_LIMIT).cursor()
 
@@ -111,14 +113,15 @@ class LakeConnection(Connection):
         return opened
 
     def _kinds_of(self, schema: pa.Schema) -> list[str]:
-        known = self._known_kinds.get(schema)
+        known = KINDS.get(schema)
         if known is not None:
             return known
         names = [f"c{n}" for n in range(len(schema))]
         empty = schema.empty_table().rename_columns(names)
         with self._registered("temp.main._kitestring_types", empty):
             kinds = [str(kind) for _, kind, *_ in self._fetched("DESCRIBE temp.main._kitestring_types")]
-        self._known_kinds[schema] = kinds
+        if len(KINDS) < MOST_KINDS:
+            KINDS[schema] = kinds
         return kinds
 
     def kinds(self, rows: pa.Table) -> list[str]:
@@ -311,7 +314,7 @@ class LakeConnection(Connection):
                 self._load_keyed(opened, sought[1])
             yield INCOMING
         finally:
-            if opened is not None:
+            if opened is not None and opened.working:
                 self._unload(opened)
             self._fetched(f"DROP TABLE IF EXISTS {INCOMING}")
 
@@ -340,16 +343,15 @@ class LakeConnection(Connection):
         between = self._bounds(parts, f"{INCOMING} AS incoming")
         same = " OR ".join(f"EXISTS (SELECT 1 FROM {INCOMING} AS incoming WHERE {c})" for c in conditions(parts))  # noqa: S608 - quoted
         matches, bounds = self._matches(opened, same, between)
+        opened.working = "keyed"  # before its table is created, so that it is dropped after an error
         if matches:
             self._work(opened, f"SELECT kept.* FROM {SCANNED} AS kept WHERE {same}", bounds)  # noqa: S608 - quoted
         else:
             self._load(opened, "added")
-        opened.working = "keyed"
+            opened.working = "keyed"
 
     def _matches(self, opened: Opened, same: str, between: Between) -> tuple[bool, Between]:
         """Whether the lake has rows with these keys, and their bounds: read from the columns of the key alone."""
-        if not opened.table.count():
-            return False, {}
         bounded = [column for column in opened.keys if opened.kinds[column] in PRUNED]
         quoted = self.dialect.quoted
         selected = ", ".join(
@@ -390,7 +392,8 @@ class LakeConnection(Connection):
 
     def _unload(self, opened: Opened) -> None:
         self._fetched(f"DROP TABLE IF EXISTS {opened.reference}")
-        self._fetched(f"DROP TABLE IF EXISTS {LOADED}")
+        if opened.loaded:
+            self._fetched(f"DROP TABLE IF EXISTS {LOADED}")
         opened.working, opened.keys, opened.loaded = "", [], False
 
     # -- transactions --------------------------------------------------------------------------------------------------
