@@ -317,3 +317,23 @@ def test_a_row_group_that_cannot_be_read_is_told_by_its_number() -> None:
     with pytest.raises(DamageError, match="row group 3: "):
         list(reading())
     assert seen == list(range(200))
+
+
+def test_parquet_has_dictionaries_for_repeated_values_alone():
+    count = 20_000
+    table = pa.table(
+        {
+            "id": pa.array(range(count)),
+            "name": pa.array([f"name {n}" for n in range(count)]),
+            "country": pa.array([["DE", "FR"][n % 2] for n in range(count)]),
+            "none": pa.nulls(count, pa.string()),
+            "document": pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1"] * count)),
+        }
+    )
+    nested = table.append_column("tags", pa.array([["a", "b"]] * count))
+    for written, expected in ((table, {"country", "document", "none"}), (nested, {*nested.column_names})):
+        with pq.ParquetFile(pa.BufferReader(FORMATS["parquet"]().encode([written]))) as file:
+            columns = [file.metadata.row_group(0).column(n) for n in range(file.metadata.num_columns)]
+            with_dictionary = {c.path_in_schema.partition(".")[0] for c in columns if c.has_dictionary_page}
+            assert with_dictionary == expected
+            assert file.read().to_pydict() == written.to_pydict()
