@@ -316,7 +316,7 @@ class Capture:
                 return {"log": {**place, **self._log_place}}
 
             loads_wait, follow_seconds = bool(partition.data["loading"]), self._method.follow_seconds
-            end = end_of_log(lambda: server.end().position, self.following, follow_seconds, loads_wait)
+            end = end_of_log(lambda: server.end(gtid=False).position, self.following, follow_seconds, loads_wait)
 
             def events() -> Iterator[Any]:
                 for follower in followed.values():
@@ -410,7 +410,7 @@ class Capture:
         def read(table: CapturedTable, columns: list[CapturedColumn]) -> Iterator[Batch | Reject]:
             with closing(MysqlReader(self._config)) as reader:
                 server = self._server(reader.session)
-                end = server.end()
+                end = server.end(gtid=False)
                 ((seconds,),) = server.rows("SELECT unix_timestamp(now(6))")
                 place = (end.file, end.position, float(seconds))
                 for item in rows_in(reader, table, [column.sql for column in columns], RowRange(), place):
@@ -432,7 +432,7 @@ class Capture:
         """The table as it is now. One that is gone stays as it was: the log will say so."""
         stream = follower.tracked.stream
         table = self._tables(session, [stream]).get(stream.key)
-        since = server.end().position
+        since = server.end(gtid=False).position
         if table is None:
             return Refreshed(follower.table, follower.columns, "", since)
         return Refreshed(table, chosen(stream, table), altered(session, follower.note, table), since)

@@ -151,9 +151,10 @@ class LogServer:
         file, offset, included, ignored = rows[0][:4]
         return str(file), int(offset), names(included), names(ignored)
 
-    def end(self) -> LogEnd:
+    def end(self, *, gtid: bool = True) -> LogEnd:
+        """Without `gtid` it is known at once: for that, MariaDB reads the whole file of the log."""
         file, offset, _, _ = self._status()
-        return LogEnd(file, offset, self.gtid_at(file, offset), self.shift)
+        return LogEnd(file, offset, self.gtid_at(file, offset) if gtid else "", self.shift)
 
     def gtid_at(self, file: str, offset: int) -> str:
         """The GTIDs of everything before a position of MariaDB; for MySQL nothing, since it does not say."""
