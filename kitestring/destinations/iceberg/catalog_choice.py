@@ -57,6 +57,9 @@ class RestCatalog(Config):
     scope: str | None = option(None, order=5)
     """The scope of the tokens, as the server names it. Default: `catalog`."""
 
+    prefix: str | None = option(None, order=6, title="Prefix of the paths")
+    """The part of the paths behind `/v1/`, where the server does not give it."""
+
     def open(self, name: str, properties: Properties) -> Catalog:
         from kitestring.destinations.iceberg.timed_rest_catalog import TimedRestCatalog
 
@@ -70,6 +73,7 @@ class RestCatalog(Config):
         }
         if not (self.token or self.credential):
             settings = {"uri": uri, "auth": {"type": "noop"}}
+        settings["prefix"] = self.prefix
         return TimedRestCatalog(name, **{**properties, **{key: value for key, value in settings.items() if value}})
 
 

@@ -65,10 +65,16 @@ RULES = (
         "Write to another table.",
     ),
     ErrorRule(
-        r"RESTError|ValidationError|JSONDecodeError|InvalidURL",
+        r"^ValidationError|JSONDecodeError|unexpected JSON Payload|Could not decode json|InvalidURL",
         ConfigError,
         "the address of the catalog does not answer as Iceberg's REST API does: {text}",
         "Check `server_uri` and `warehouse_location`.",
+    ),
+    ErrorRule(
+        r"RESTError",
+        ConfigError,
+        "the catalog refuses a request for {path}: {text}",
+        "Check `schema`, `warehouse_location` and `server_uri`.",
     ),
     ErrorRule(
         r"ClientError|BotoCoreError",

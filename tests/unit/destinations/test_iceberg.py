@@ -96,7 +96,7 @@ def test_polaris_is_a_rest_catalog_with_a_client_and_a_name(rest: IcebergRest) -
         ({"credential": None, "token": "hunter2"}, AuthError, "refuses the credentials"),
         ({"credential": None}, AuthError, "refuses the credentials"),
         ({"server_uri": "http://127.0.0.1:9"}, TransientError, "cannot be reached"),
-        ({"server_uri": "{url}/elsewhere"}, ConfigError, "does not answer as Iceberg's REST API"),
+        ({"server_uri": "{url}/elsewhere"}, ConfigError, "the catalog refuses a request"),
     ],
 )
 def test_a_rest_catalog_that_refuses_is_described(
