@@ -91,7 +91,7 @@ def test_a_change_that_a_stream_does_not_take_ends_it_alone_and_it_goes_on_from_
     captured.sync("a", "b")
     end, waiting = LogServer.end, [True]
 
-    def changed_first(server):
+    def changed_first(server, **options):
         if waiting:  # the log is read, and its end is not known yet
             waiting.pop()
             database.run(
@@ -102,7 +102,7 @@ def test_a_change_that_a_stream_does_not_take_ends_it_alone_and_it_goes_on_from_
                 "DELETE FROM b WHERE id = 1",
                 "INSERT INTO a VALUES (3, 3)",
             )
-        return end(server)
+        return end(server, **options)
 
     monkeypatch.setattr(LogServer, "end", changed_first)
     names = [f"{database.name}.a", f"{database.name}.b"]
