@@ -37,7 +37,8 @@ class Redactor:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Mask these strings too: as they are, as a query writes them, and as JSON does."""
-        new = {form for secret in secrets if len(secret) >= SHORTEST for form in spellings(secret)}
+        parts = (part for secret in secrets for part in (secret, *credentials_in(secret)))
+        new = {form for part in parts if len(part) >= SHORTEST for form in spellings(part)}
         if new <= self._secrets:
             return
         self._secrets |= new
@@ -90,6 +91,17 @@ def spellings(secret: str) -> set[str]:
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
     }
+
+
+def credentials_in(secret: str) -> list[str]:
+    """The credentials in a secret that is a JSON object: the private key of a service account, say."""
+    if not secret.lstrip().startswith("{"):
+        return []
+    try:
+        members = json.loads(secret)
+    except (ValueError, RecursionError):
+        return []
+    return [value for name, value in members.items() if isinstance(value, str) and is_credential(name)]
 
 
 def mask_values(node: Any, secrets: Set[str]) -> Any:

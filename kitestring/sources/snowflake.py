@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from kitestring.types import Reject
 
+PLACE = "\0"
+"""The place of a parameter while a query is written: no name contains it."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MOST_DIGITS = 38
 
@@ -109,7 +111,7 @@ class SnowflakeReader(TableReader):
         values = []
         for operator, value in ((">=", rows.start), ("<", rows.stop)):
             if value is not None:
-                conditions.append(f"{name} {operator} %s")
+                conditions.append(f"{name} {operator} {PLACE}")
                 values.append(value)
         if rows.ordered:
             conditions.append(f"{name} IS NOT NULL")
@@ -121,7 +123,7 @@ class SnowflakeReader(TableReader):
         place = self._reference(table.namespace or self.schemas[0], table.name)
         query = f"SELECT {selected} FROM {place}{where}{order}"  # noqa: S608 - quoted
         if values:  # else the driver leaves signs of per cent in names alone
-            query = query.replace("%", "%%").replace(" %%s", " %s")
+            query = query.replace("%", "%%").replace(PLACE, "%s")
         with self.translated(), self.session.cursor() as cursor:
             cursor.execute(query, values or None)
             while part := cursor.fetchmany(BATCH_ROWS):

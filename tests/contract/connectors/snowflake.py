@@ -33,7 +33,7 @@ STATEMENTS = (
     "CREATE TABLE plain (id bigint PRIMARY KEY, name varchar, seen timestamp_tz, price number(8, 2))",
     "INSERT INTO plain SELECT n, 'n' || n, dateadd(second, floor(n / 60), '2026-01-01 00:00:00+00:00'::timestamp_tz), "
     "n / 4 FROM (SELECT row_number() OVER (ORDER BY 1) AS n FROM table(generator(rowcount => 250)))",
-    'CREATE TABLE "Odd" ("a b" int, c int, "50 %" variant, PRIMARY KEY (c, "a b"))',
+    'CREATE TABLE "Odd" ("a b" int, c int, "50 %s" variant, PRIMARY KEY (c, "a b"))',
     """INSERT INTO "Odd" SELECT id, mod(id, 5), parse_json('{"x": 1}') FROM plain WHERE id <= 50""",
     "CREATE VIEW small AS SELECT id FROM plain WHERE id < 3",
 )
