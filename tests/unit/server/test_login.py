@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -198,12 +199,9 @@ def test_a_secret_is_shown_once_and_an_application_is_ones_own(context: Context)
 
 def test_a_server_without_users_listens_to_this_machine_only(context: Context) -> None:
     require_users(context)
-    beyond = Context(
-        Settings(home=context.settings.home, host="0.0.0.0"),
-        context.store,
-        context.secret_box,
-        context.queue,
-        context.runner,
+    beyond = replace(
+        context,
+        settings=Settings(home=context.settings.home, host="0.0.0.0"),
     )
     with pytest.raises(ConfigError, match="no user is configured") as caught:
         require_users(beyond)

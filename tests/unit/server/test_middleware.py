@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -52,12 +53,9 @@ def test_no_cache_keeps_the_events_of_a_job(context: Context) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(context: Context) -> None:
-    limited = Context(
-        Settings(home=context.settings.home, max_request_mb=0.1),
-        context.store,
-        context.secret_box,
-        context.queue,
-        context.runner,
+    limited = replace(
+        context,
+        settings=Settings(home=context.settings.home, max_request_mb=0.1),
     )
     client = TestClient(create_app(limited))
     url = "/v1/applications"

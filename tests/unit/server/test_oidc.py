@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -95,18 +96,15 @@ def issuer() -> Iterator[Issuer]:
 
 
 def browser(context: Context, issuer: Issuer, **more: Any) -> TestClient:
-    created_context = Context(
-        Settings(
+    created_context = replace(
+        context,
+        settings=Settings(
             home=context.settings.home,
             oidc_issuer=issuer.url,
             oidc_client_id="kitestring",
             oidc_client_secret="geheim",
             **more,
         ),
-        context.store,
-        context.secret_box,
-        context.queue,
-        context.runner,
     )
     return TestClient(create_app(created_context), follow_redirects=False)
 
