@@ -128,3 +128,20 @@ def is_nested(kind: str) -> bool:
 
 def has_zone(kind: str) -> bool:
     return kind == MOMENT or kind.startswith("TIMESTAMPTZ")
+
+
+def widest_type(type_: pa.DataType) -> pa.DataType | None:
+    """The one type that a warehouse has for numbers, dates and times of any width; a timestamp as it is; None for other
+    types."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_signed_integer(type_):
+        return pa.int64()
+    if is_.is_floating(type_):
+        return pa.float64()
+    if is_.is_date(type_):
+        return pa.date32()
+    if is_.is_time(type_):
+        return pa.time64("us")
+    return type_ if is_.is_timestamp(type_) else None

@@ -12,7 +12,7 @@ from kitestring.sql.dialect import Dialect
 from kitestring.sql.identifiers import OWN, ascii_folded
 from kitestring.sql.json_number import inexact_number
 from kitestring.sql.row_filter import FALSE
-from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT
+from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT, widest_type
 from kitestring.types import Path
 
 if TYPE_CHECKING:
@@ -97,16 +97,8 @@ class BigqueryDialect(Dialect):
         is_ = pa.types
         if isinstance(type_, pa.BaseExtensionType):
             return type_ if type_.extension_name == "arrow.json" else self.plain_type(type_.storage_type)
-        if is_.is_signed_integer(type_):
-            return pa.int64()
-        if is_.is_floating(type_):
-            return pa.float64()
-        if is_.is_date(type_):
-            return pa.date32()
-        if is_.is_time(type_):
-            return pa.time64("us")
-        if is_.is_timestamp(type_):
-            return type_
+        if (widest := widest_type(type_)) is not None:
+            return widest
         if is_.is_decimal(type_) and not (
             0 <= type_.scale <= MOST_PLACES and type_.precision - type_.scale <= MOST_WHOLE and type_.precision <= 38
         ):

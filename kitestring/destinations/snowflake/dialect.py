@@ -13,7 +13,7 @@ from kitestring.sql.airbyte_column import AIRBYTE_COLUMNS
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.identifiers import KEY, OWN, ascii_folded
 from kitestring.sql.json_number import inexact_number
-from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT
+from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT, widest_type
 from kitestring.types import Path
 
 if TYPE_CHECKING:
@@ -110,16 +110,8 @@ class SnowflakeDialect(Dialect):
         is_ = pa.types
         if isinstance(type_, pa.BaseExtensionType):
             return type_ if type_.extension_name == "arrow.json" else self.plain_type(type_.storage_type)
-        if is_.is_signed_integer(type_):
-            return pa.int64()
-        if is_.is_floating(type_):
-            return pa.float64()
-        if is_.is_date(type_):
-            return pa.date32()
-        if is_.is_time(type_):
-            return pa.time64("us")
-        if is_.is_timestamp(type_):
-            return type_
+        if (widest := widest_type(type_)) is not None:
+            return widest
         if is_.is_decimal(type_) and not (0 <= type_.scale <= MOST_PLACES and type_.precision <= MOST_DIGITS):
             return pa.string()
         plain = super().plain_type(type_)
