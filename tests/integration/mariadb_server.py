@@ -109,6 +109,8 @@ def running(template: Path, settings: Sequence[str] = ()) -> Iterator[MysqlDatab
     """A server as long as the context lasts."""
     folder = Path(tempfile.mkdtemp(prefix="ksmy"))
     new_data(template, folder / "data")
+    temporary = folder / "tmp"
+    temporary.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -116,7 +118,9 @@ def running(template: Path, settings: Sequence[str] = ()) -> Iterator[MysqlDatab
 
     def start() -> None:
         command = [program("mariadbd"), "--no-defaults", f"--datadir={folder / 'data'}", *user(), *SETTINGS, *settings]
-        command += [f"--socket={folder / 'socket'}", f"--port={port}", "--bind-address=127.0.0.1"]
+        # A server removes all temporary tables of its `tmpdir` when it starts, also those of another one in use.
+        command += [f"--tmpdir={temporary}", f"--socket={folder / 'socket'}"]
+        command += [f"--port={port}", "--bind-address=127.0.0.1"]
         with open(folder / "log", "ab") as log:
             processes.append(subprocess.Popen(command, stdout=log, stderr=log))
         wait_for(folder / "socket", processes[-1])
