@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from contextlib import closing
 from dataclasses import replace
 
@@ -550,3 +551,24 @@ def test_the_end_of_the_log_is_known_without_its_transactions(captured):
         end = server.end()
         assert end.gtid
         assert server.end(gtid=False) == replace(end, gtid="")
+
+
+def test_a_table_that_is_altered_all_the_time_is_in_the_catalog_with_its_key(captured):
+    database = captured.database
+    database.run("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT seq FROM seq_1_to_400")
+    changes = ["ALTER TABLE t ADD COLUMN c int DEFAULT 7", "ALTER TABLE t MODIFY COLUMN c varchar(30)", "TRUNCATE t"]
+    done = threading.Event()
+
+    def alter():
+        while not done.is_set():
+            database.run(*changes, "ALTER TABLE t DROP COLUMN c")
+
+    thread = threading.Thread(target=alter)
+    thread.start()
+    try:
+        with closing(captured.source().open()) as session:
+            keys = [captured_tables(session, database.name, ["t"])[f"{database.name}.t"].key for _ in range(100)]
+    finally:
+        done.set()
+        thread.join()
+    assert set(keys) == {("id",)}

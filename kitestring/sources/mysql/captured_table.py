@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitestring.sources.mysql.columns import column_of
+from kitestring.sources.mysql.settled_catalog import is_whole, pause, settled
 from kitestring.sql.source_table import SqlColumn, SqlTable
 from kitestring.types import State
 from kitestring.vendors.mysql.binlog_values import CODECS, INTEGER_NAMES, Kind
@@ -22,7 +23,7 @@ SELECT table_name, table_type, coalesce(engine, '') FROM information_schema.tabl
 WHERE table_schema = {schema} {condition}
 """
 COLUMNS = """
-SELECT table_name, column_name, data_type, column_type, column_comment, coalesce(character_set_name, ''),
+SELECT table_name, column_key, column_name, data_type, column_type, column_comment, coalesce(character_set_name, ''),
   coalesce(character_octet_length, 0), coalesce(numeric_precision, 0), coalesce(numeric_scale, 0),
   coalesce(datetime_precision, 0), extra
 FROM information_schema.columns WHERE table_schema = {schema} {condition} ORDER BY table_name, ordinal_position
@@ -31,12 +32,13 @@ KEYS = """
 SELECT table_name, column_name FROM information_schema.statistics
 WHERE table_schema = {schema} AND index_name = 'PRIMARY' {condition} ORDER BY table_name, seq_in_index
 """
+# With a schema for `k`: without one, MariaDB opens the tables and views of all databases.
 CASCADES = """
 SELECT r.table_name, r.referenced_table_name, k.referenced_column_name, r.delete_rule, r.update_rule
 FROM information_schema.referential_constraints AS r JOIN information_schema.key_column_usage AS k
   ON k.constraint_schema = r.constraint_schema AND k.constraint_name = r.constraint_name AND k.table_name = r.table_name
-WHERE r.constraint_schema = {schema} AND (r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
-  OR r.update_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))
+WHERE r.constraint_schema = {schema} AND k.table_schema = {schema}
+  AND (r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR r.update_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))
 """
 MEMBER = re.compile(r"'((?:[^']|'')*)'")
 ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
@@ -120,10 +122,15 @@ class CapturedTable:
 
 def captured_tables(session: Session, database: str, names: Iterable[str] | None = None) -> dict[str, CapturedTable]:
     """The base tables of a database by the keys of their streams. `names`: only these."""
-    chosen = None if names is None else [literal(name) for name in names]
-    if chosen == []:
-        return {}
-    condition = "" if chosen is None else f"AND table_name IN ({', '.join(chosen)})"
+    chosen = None if names is None else [*names]
+    return {} if chosen == [] else settled(lambda: captured_tables_now(session, database, chosen))
+
+
+def captured_tables_now(
+    session: Session, database: str, names: Sequence[str] | None
+) -> tuple[dict[str, CapturedTable], bool]:
+    """The tables, and whether the parts of the catalog agree."""
+    condition = "" if names is None else f"AND table_name IN ({', '.join(map(literal, names))})"
     schema = literal(database)
 
     def rows(query: str) -> list[tuple[Any, ...]]:
@@ -131,15 +138,18 @@ def captured_tables(session: Session, database: str, names: Iterable[str] | None
             cursor.execute(query.format(schema=schema, condition=condition))
             return list(cursor.fetchall())
 
+    listed = rows(TABLES)
     columns: dict[str, list[CapturedColumn]] = {}
-    for table, *facts in rows(COLUMNS):
+    keyed = set()
+    for table, column_key, *facts in rows(COLUMNS):
         columns.setdefault(table, []).append(captured_column(*facts))
+        keyed |= {table} if column_key == "PRI" else set()
     keys: dict[str, list[str]] = {}
     for table, column in rows(KEYS):
         keys.setdefault(table, []).append(column)
     cascades = cascades_of(rows(CASCADES))
     tables = {}
-    for name, type_, _ in rows(TABLES):
+    for name, type_, _ in listed:
         if type_ in ("VIEW", "SYSTEM VIEW", "SEQUENCE") or name.startswith("_kitestring_") or name not in columns:
             continue
         obstacle = ""
@@ -148,7 +158,12 @@ def captured_tables(session: Session, database: str, names: Iterable[str] | None
         tables[f"{database}.{name}"] = CapturedTable(
             database, name, tuple(columns[name]), tuple(keys.get(name, ())), obstacle, cascades.get(name, ())
         )
-    return tables
+    if names is None:
+        pause()
+    base, after = ([name for name, type_, _ in part if "VIEW" not in type_] for part in (listed, rows(TABLES)))
+    # A table that was asked for by name may be missing in all parts.
+    expected = {*base} if names is None else {*names}
+    return tables, expected <= {*base} and is_whole(base, after, columns, keyed, keys)
 
 
 def cascades_of(rows: Sequence[tuple[Any, ...]]) -> dict[str, tuple[Cascade, ...]]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from kitestring.sources.mysql.columns import as_table, column_of, selected
+from kitestring.sources.mysql.settled_catalog import is_whole, pause, settled
 from kitestring.sql.source import TableReader
 from kitestring.sql.source_table import RowRange, SqlColumn, SqlTable
 from kitestring.types import Reject
@@ -21,12 +22,12 @@ BATCH_BYTES = 8 * 1024 * 1024
 BATCH_ROWS = 50_000
 
 TABLES = """
-SELECT table_name FROM information_schema.tables
+SELECT table_name, table_type FROM information_schema.tables
 WHERE table_schema = {schema} AND table_type <> 'SEQUENCE' AND table_name NOT LIKE '\\_kitestring\\_%' ESCAPE '\\'
   {condition} ORDER BY table_name
 """
 COLUMNS = """
-SELECT table_name, column_name, data_type, column_type, column_comment FROM information_schema.columns
+SELECT table_name, column_key, column_name, data_type, column_type, column_comment FROM information_schema.columns
 WHERE table_schema = {schema} AND extra NOT LIKE '%INVISIBLE%' {condition} ORDER BY table_name, ordinal_position
 """
 KEYS = """
@@ -100,21 +101,34 @@ class MysqlReader(TableReader):
         return f"{where} ORDER BY {value}" if rows.ordered else where
 
     def _tables(self, condition: str) -> list[SqlTable]:
+        return settled(lambda: self._tables_now(condition))
+
+    def _tables_now(self, condition: str) -> tuple[list[SqlTable], bool]:
+        """The tables, and whether the parts of the catalog agree."""
         schema = literal(self.config.database)
-        names = [name for (name,) in self._rows(TABLES.format(schema=schema, condition=condition))]
+        listed = self._rows(TABLES.format(schema=schema, condition=condition))
         columns: dict[str, list[SqlColumn]] = {}
-        for table, *facts in self._rows(COLUMNS.format(schema=schema, condition=condition)):
+        keyed = set()
+        for table, key, *facts in self._rows(COLUMNS.format(schema=schema, condition=condition)):
             columns.setdefault(table, []).append(column_of(*map(str, facts)))
+            keyed |= {table} if key == "PRI" else set()
         keys: dict[str, list[str]] = {}
         for table, column in self._rows(KEYS.format(schema=schema, condition=condition)):
             keys.setdefault(table, []).append(column)
+        names = [name for name, _ in listed]
+        if not condition:
+            pause()
+        base, after = (
+            [name for name, type_ in part if type_ != "VIEW"]
+            for part in (listed, self._rows(TABLES.format(schema=schema, condition=condition)))
+        )
         tables = []
         for name in names:
             known = {column.name for column in columns.get(name, ())}
             key = tuple(keys.get(name, ())) if known.issuperset(keys.get(name, ())) else ()
             if known:
                 tables.append(SqlTable(name, self.config.database, tuple(columns[name]), key))
-        return tables
+        return tables, is_whole(base, after, columns, keyed, keys)
 
     def _reference(self, table: SqlTable) -> str:
         return f"{quoted(self.config.database)}.{quoted(table.name)}"
