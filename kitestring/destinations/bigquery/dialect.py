@@ -13,6 +13,7 @@ from kitestring.sql.identifiers import OWN, ascii_folded
 from kitestring.sql.json_number import inexact_number
 from kitestring.sql.row_filter import FALSE
 from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT, widest_type
+from kitestring.sql.year_range import is_moment, lies_beyond
 from kitestring.types import Path
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ MOST_PLACES, MOST_WHOLE = 38, 38
 
 MOST_BYTES = 50 * 1024 * 1024
 """The most of a value: a row has at most 100 MB."""
-
-FIRST_S, END_S = -62_135_596_800, 253_402_300_800
-"""The seconds from 1970 to the first day of the year 1, and to the end of the year 9999."""
 
 DAY_US = 86_400_000_000
 
@@ -120,13 +118,8 @@ class BigqueryDialect(Dialect):
             return too_long(column)
         if is_.is_time(type_) and (pc.max(column.cast(pa.int64())).as_py() or 0) >= DAY_US:
             return "BigQuery has no time 24:00:00"
-        if is_.is_date(type_) or is_.is_timestamp(type_):
-            moments = column.cast(pa.timestamp("s", None), safe=False) if is_.is_date(type_) else column
-            unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[moments.type.unit]
-            bounds = pc.min_max(moments)
-            ends = [bounds[name].cast(pa.int64()).as_py() for name in ("min", "max")]
-            if ends[0] is not None and (ends[0] < FIRST_S * unit or ends[1] >= END_S * unit):
-                return "BigQuery has the years 1 to 9999"
+        if is_moment(type_) and lies_beyond(column):
+            return "BigQuery has the years 1 to 9999"
         return None
 
     def kind_of(self, type_: pa.DataType) -> str:

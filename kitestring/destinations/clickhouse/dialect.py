@@ -14,6 +14,7 @@ from kitestring.sql.dialect import Dialect
 from kitestring.sql.identifiers import OWN
 from kitestring.sql.row_filter import FALSE
 from kitestring.sql.types import FLOATS, MOMENT, TEXT
+from kitestring.sql.year_range import is_moment, lies_beyond
 from kitestring.vendors import clickhouse
 
 if TYPE_CHECKING:
@@ -120,18 +121,7 @@ class ClickhouseDialect(Dialect):
 
     def refusal(self, column: pa.ChunkedArray) -> str | None:
         """A date out of the range would become another one."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        is_, type_ = pa.types, column.type
-        if not is_.is_date(type_) and not is_.is_timestamp(type_):
-            return None
-        unit = 1 if is_.is_date(type_) else {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[type_.unit]
-        bounds = pc.min_max(column.cast(pa.int32() if is_.is_date(type_) else pa.int64())).as_py()
-        if bounds["min"] is None:
-            return None
-        day = 86_400 if is_.is_date(type_) else 1
-        if bounds["min"] * day < FIRST_S * unit or bounds["max"] * day >= END_S * unit:
+        if is_moment(column.type) and lies_beyond(column, FIRST_S, END_S):
             return "ClickHouse has the years 1900 to 2299"
         return None
 

@@ -13,6 +13,7 @@ from kitestring.sql.dialect import Dialect
 from kitestring.sql.identifiers import OWN
 from kitestring.sql.row_filter import FALSE
 from kitestring.sql.types import FLOATS, MOMENT, TEXT
+from kitestring.sql.year_range import is_moment, lies_beyond
 from kitestring.types import Path
 
 if TYPE_CHECKING:
@@ -101,12 +102,8 @@ class MysqlDialect(Dialect):
         is_, type_ = pa.types, column.type
         if is_.is_floating(type_) and not pc.all(pc.is_finite(column)).as_py() and column.null_count < len(column):
             return "MySQL has neither NaN nor infinity"
-        if is_.is_date(type_) or is_.is_timestamp(type_):
-            bounds = pc.min_max(column.cast(pa.timestamp("s", None) if is_.is_date(type_) else type_))
-            unit = 1 if is_.is_date(type_) else {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[type_.unit]
-            ends = [bounds[name].cast(pa.int64()).as_py() for name in ("min", "max")]
-            if ends[0] is not None and (ends[0] < FIRST_S * unit or ends[1] >= END_S * unit):
-                return "MySQL has the years 1 to 9999"
+        if is_moment(type_) and lies_beyond(column):
+            return "MySQL has the years 1 to 9999"
         return None
 
     def kind_of(self, type_: pa.DataType) -> str:
@@ -177,10 +174,6 @@ class MysqlDialect(Dialect):
             f"UPDATE {incoming} AS incoming STRAIGHT_JOIN {reference} AS kept ON {condition} "  # noqa: S608 - quoted
             f"SET kept.{assignments}"
         )
-
-
-FIRST_S, END_S = -62_135_596_800, 253_402_300_800
-"""The seconds from 1970 to the first day of the year 1, and to the end of the year 9999."""
 
 
 def text_of(value: str, kind: str) -> str:

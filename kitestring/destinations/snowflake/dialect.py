@@ -14,6 +14,7 @@ from kitestring.sql.dialect import Dialect
 from kitestring.sql.identifiers import KEY, OWN, ascii_folded
 from kitestring.sql.json_number import inexact_number
 from kitestring.sql.types import FLOATS, INTEGERS, MOMENT, TEXT, widest_type
+from kitestring.sql.year_range import is_moment, lies_beyond
 from kitestring.types import Path
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ STAGED_COLUMN = re.compile(r"incoming\.c\d+")
 MOST_DIGITS, MOST_PLACES = 38, 37
 MOST_TEXT_BYTES, MOST_BYTES = 16_777_216, 8_388_608
 """The size of a VARCHAR or VARIANT and of a BINARY (https://docs.snowflake.com/en/sql-reference/data-types-text)."""
-
-FIRST_S, END_S = -62_135_596_800, 253_402_300_800
-"""The seconds from 1970 to the first day of the year 1, and to the end of the year 9999."""
 
 DAY_US = 86_400_000_000
 
@@ -133,12 +131,8 @@ class SnowflakeDialect(Dialect):
             return too_long(column, MOST_BYTES, "a binary value")
         if is_.is_time(type_) and (pc.max(column.cast(pa.int64())).as_py() or 0) >= DAY_US:
             return "Snowflake has no time 24:00:00"
-        if is_.is_date(type_) or is_.is_timestamp(type_):
-            bounds = pc.min_max(column.cast(pa.timestamp("s", None) if is_.is_date(type_) else type_))
-            unit = 1 if is_.is_date(type_) else {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[type_.unit]
-            ends = [bounds[name].cast(pa.int64()).as_py() for name in ("min", "max")]
-            if ends[0] is not None and (ends[0] < FIRST_S * unit or ends[1] >= END_S * unit):
-                return "Snowflake has the years 1 to 9999"
+        if is_moment(type_) and lies_beyond(column):
+            return "Snowflake has the years 1 to 9999"
         return None
 
     def kind_of(self, type_: pa.DataType) -> str:
