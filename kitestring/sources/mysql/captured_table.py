@@ -38,7 +38,8 @@ SELECT r.table_name, r.referenced_table_name, k.referenced_column_name, r.delete
 FROM information_schema.referential_constraints AS r JOIN information_schema.key_column_usage AS k
   ON k.constraint_schema = r.constraint_schema AND k.constraint_name = r.constraint_name AND k.table_name = r.table_name
 WHERE r.constraint_schema = {schema} AND k.table_schema = {schema}
-  AND (r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR r.update_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))
+  AND (r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+    OR r.update_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))
 """
 MEMBER = re.compile(r"'((?:[^']|'')*)'")
 ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
