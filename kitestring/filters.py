@@ -77,7 +77,7 @@ class Or:
 Leaf: TypeAlias = OneOf | Bound | Contains | Exists
 Filter: TypeAlias = OneOf | Bound | Contains | Exists | Not | And | Or
 
-OPERATORS = ("eq", "ne", *get_args(Order), "in", "not_in", "contains", "exists", "not")
+OPERATORS = ("eq", "ne", *get_args(Order), "in", "not_in", "contains", "contains_any", "exists", "not")
 LISTS = ("and", "or")
 OTHER_SPELLINGS = {"nin": "not_in"}
 MOST_LEVELS = 32
@@ -156,6 +156,13 @@ def comparison(field: str, keyword: str, value: Any, level: int) -> Filter:
         return Exists(field) if value else Not(Exists(field))
     if name == "contains":
         return Contains(field, scalar(field, value))
+    if name == "contains_any":
+        if not is_list(value):
+            raise ConfigError(
+                f"`contains_any` takes a list, {field} is compared with {value!r}", hint="Correct the filter (`where`)."
+            )
+        held = tuple(Contains(field, scalar(field, item)) for item in value)
+        return Or(held) if held else OneOf(field, ())
     if name in get_args(Order):
         bound = scalar(field, value)
         if isinstance(bound, bool):
@@ -216,6 +223,16 @@ def matches(tree: Filter, fields: Mapping[str, Any]) -> bool:
             if not isinstance(value, str | int | float | Decimal):
                 return False
             return bool(COMPARE[order](value, bound))
+
+
+def names_in(tree: Filter) -> set[str]:
+    """The fields that a filter tests."""
+    match tree:
+        case Not(inner):
+            return names_in(inner)
+        case And(parts) | Or(parts):
+            return {name for part in parts for name in names_in(part)}
+    return {tree.field}
 
 
 def equal(value: Any, operand: Scalar) -> bool:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from kitestring.engine import Continuous, Estimate, Progress, Rejects, Result, Selection
     from kitestring.engine.state import StateStore
+    from kitestring.retrieval.restricted import RestrictedRows
+    from kitestring.vector.restricted_store import RestrictedChunks
 
 log = logging.getLogger("kitestring.library")
 
@@ -131,6 +133,7 @@ class DestinationHandle(Handle[Destination]):
         hybrid: bool | None = None,
         stream: str | None = None,
         include_deleted: bool = False,
+        permission: Mapping[str, Any] | None = None,
     ) -> list[Record]:
         """The nearest chunks, best first; see `kitestring.search`."""
         return search(
@@ -142,7 +145,16 @@ class DestinationHandle(Handle[Destination]):
             hybrid=hybrid,
             stream=stream,
             include_deleted=include_deleted,
+            permission=permission,
         )
+
+    def restricted(self, permission: Mapping[str, Any]) -> RestrictedChunks | RestrictedRows:
+        """The destination as one reader sees it, for `search`, `stored_streams`, `stored_rows`, `record_chunks`,
+        `neighbours` and `chunk_map`: only what passes a permission, a mapping as `where` has it with positive
+        conditions."""
+        from kitestring.retrieval.restricted import restricted
+
+        return restricted(self.connector, permission)
 
 
 class Records:
@@ -385,21 +397,31 @@ def search(
     hybrid: bool | None = None,
     stream: str | None = None,
     include_deleted: bool = False,
+    permission: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """The chunks nearest to a text, best first: each a record with `id`, `distance`, `text`, `stream` and its metadata.
 
     `where` is a filter: a mapping of field to value (or list of values), or text in the store's own language.
     `threshold` leaves out what is farther away, in the collection's metric; `hybrid` adds full-text search where the
     store has it; `stream` searches one stream; `include_deleted` finds records too that are marked as deleted.
+    `permission` is a mapping that every hit passes whatever `where` is, for the user on whose behalf a program
+    searches: `{"allowed_users": {"contains": user}}`. A record without its fields is not found.
     """
-    writer = destination.connector if isinstance(destination, DestinationHandle) else destination
+    writer: Any = destination.connector if isinstance(destination, DestinationHandle) else destination
+    if permission is not None:
+        from kitestring.retrieval.restricted import restricted
+
+        writer = restricted(writer, permission)
     if not isinstance(writer, Searches):
         raise ConfigError(
             f"{connector_name(destination)} cannot be searched by meaning",
             hint="Search a vector store; `kitestring connectors list` shows which there are.",
         )
     marked = {"include_deleted": True} if include_deleted else {}  # a destination without marks need not know it
-    return writer.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked)
+    hits: list[Record] = writer.search(
+        text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked
+    )
+    return hits
 
 
 def detach(end: Handle[C] | C) -> C:

@@ -1,4 +1,5 @@
-"""Reading a collection without a question: chunks by page, the chunks of a record, neighbours, a map."""
+"""Reading a collection: a search, chunks by page, the chunks of a record, neighbours, a map. All of it reads by the
+verbs of `store`, so that a reader with a permission reads the same of a `RestrictedStore`."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from kitestring.stored_rows import (
 from kitestring.types import Record
 
 if TYPE_CHECKING:
+    from kitestring.vector.embedder import Embedder
     from kitestring.vector.store import Store, Vector
 
 MOST_CHUNKS = 1_000
@@ -27,14 +29,47 @@ MOST_CHUNKS = 1_000
 
 
 class ReadsChunks(StoredRows):
-    """The reading back of every vector destination. A subclass has a `store`."""
+    """What every vector destination reads. A subclass has a `store`, and the `embedding` that filled it."""
 
     filters_by_text: ClassVar[bool] = True
 
     if TYPE_CHECKING:
+        embedding: Embedder
 
         @property
         def store(self) -> Store: ...
+
+    def search(
+        self,
+        text: str,
+        *,
+        where: str | Mapping[str, Any] | None = None,
+        limit: int = 10,
+        threshold: float | None = None,
+        hybrid: bool | None = None,
+        stream: str | None = None,
+        include_deleted: bool = False,
+    ) -> list[Record]:
+        """See `destination.Searches`."""
+        store = self.store
+        if limit < 1:
+            raise ConfigError(f"limit is {limit}, and a search returns at least one hit", hint="Leave it out for 10.")
+        if hybrid and not store.hybrid:
+            raise ConfigError(
+                "a hybrid search needs an index of words, and the collection has none",
+                hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
+            )
+        vector = self.embedding.embed_query(text)
+        return store.search(
+            vector,
+            text,
+            where=tree_of(where),
+            limit=limit,
+            threshold=threshold,
+            hybrid=store.hybrid if hybrid is None else hybrid,
+            stream=stream,
+            include_deleted=include_deleted,
+        )
 
     def stored_streams(self) -> list[StoredStream] | None:
         return self.store.streams()

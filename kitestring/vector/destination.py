@@ -22,8 +22,7 @@ from kitestring.batch import Batch
 from kitestring.config import Advice, at_option, choice, option
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, KitestringError
-from kitestring.filters import parse
-from kitestring.types import EVERY_WRITE, Receipt, Record, Stream, Write
+from kitestring.types import EVERY_WRITE, Receipt, Stream, Write
 from kitestring.vector import deletion
 from kitestring.vector.chunk_listing import ChunkListing
 from kitestring.vector.chunk_pages import ReadsChunks
@@ -279,37 +278,6 @@ class VectorDestination(ReadsChunks, Destination):
             "tokens": usage.tokens,
             **usage.cost(),
         }
-
-    def search(
-        self,
-        text: str,
-        *,
-        where: str | Mapping[str, Any] | None = None,
-        limit: int = 10,
-        threshold: float | None = None,
-        hybrid: bool | None = None,
-        stream: str | None = None,
-        include_deleted: bool = False,
-    ) -> list[Record]:
-        store = self.store
-        if limit < 1:
-            raise ConfigError(f"limit is {limit}, and a search returns at least one hit", hint="Leave it out for 10.")
-        if hybrid and not store.hybrid:
-            raise ConfigError(
-                "a hybrid search needs an index of words, and the collection has none",
-                hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
-            )
-        vector = self.embedding.embed_query(text)
-        return store.search(
-            vector,
-            text,
-            where=parse(where) if isinstance(where, Mapping) else where or None,
-            limit=limit,
-            threshold=threshold,
-            hybrid=store.hybrid if hybrid is None else hybrid,
-            stream=stream,
-            include_deleted=include_deleted,
-        )
 
     # -- internals -----------------------------------------------------------------------------------------------------
 

@@ -219,6 +219,13 @@ class Store(ABC):
         chunks = {(chunk.key, chunk.number): chunk for group in groups.values() for chunk in group}
         return {text: chunks[pair] for text, pair in pairs.items() if pair in chunks}
 
+    def passing(self, ids: Sequence[str], where: Filter) -> set[str]:
+        """Those of these ids, as `located` takes them, whose chunks pass a filter."""
+        located = self.located(ids)
+        whole = {stored.row: stored.chunk for stored in self._whole(list(located.values()))}
+        chunks = {text: whole.get(stored.row) for text, stored in located.items()}
+        return {text for text, chunk in chunks.items() if chunk is not None and matches(where, fields_of(chunk))}
+
     def finish(self) -> None:
         """All streams of a sync were written: build indexes for searches. May be called at any time."""
 
@@ -240,8 +247,7 @@ class Store(ABC):
                 chunk = stored.chunk
                 if chunk is None or stored.row not in rows or (stored.marked and not include_deleted):
                     continue
-                ours = {"_ab_stream": chunk.stream, "_ab_record_id": chunk.record_id, "chunk_number": chunk.number}
-                fields = {**chunk.metadata, **ours}
+                fields = fields_of(chunk)
                 if where is None or matches(where, fields):
                     yield payload.hit(chunk.id, 0.0, chunk.text, fields)
 
@@ -255,6 +261,12 @@ class Store(ABC):
             if chunk.key not in refs or refs[chunk.key].count < count:
                 refs[chunk.key] = Ref(chunk.key, "", chunk.record_id or "", count)
         return [stored for group in self.find(list(refs.values()), whole=True).values() for stored in group]
+
+
+def fields_of(chunk: Chunk) -> dict[str, Any]:
+    """The fields of a chunk that filters test."""
+    ours = {"_ab_stream": chunk.stream, "_ab_record_id": chunk.record_id, "chunk_number": chunk.number}
+    return {**chunk.metadata, **ours}
 
 
 def with_deletion_mark(chunk: Chunk, deleted_at: str) -> Chunk:

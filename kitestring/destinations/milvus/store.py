@@ -378,6 +378,15 @@ class MilvusStore(Store):
         known = [text for text in ids if not whole or is_int64(text)]
         return {text: Stored(int(text) if whole else text, "", None) for text in known}
 
+    def passing(self, ids: Sequence[str], where: Filter) -> set[str]:
+        primary, located = self.layout.primary.name, self.located(ids)
+        if not located:
+            return set()
+        wanted = among(primary, (chunk.row for chunk in located.values()))
+        rows = self.queried(f"({wanted}) and ({condition(where, self.layout)})", [primary])
+        present = {row[primary] for row in rows}
+        return {text for text, chunk in located.items() if chunk.row in present}
+
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:

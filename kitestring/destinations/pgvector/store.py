@@ -130,6 +130,13 @@ class PgvectorStore(Store):
     def located(self, ids: Sequence[str]) -> dict[str, Stored]:
         return {text: Stored(text, text.rpartition(":")[0], None) for text in ids}
 
+    def passing(self, ids: Sequence[str], where: Filter) -> set[str]:
+        if self.table.dimension is None:
+            return set()
+        values: dict[str, Any] = {"ids": list(map(clean_text, ids))}
+        query = f"SELECT id FROM {self.table.sql_name} WHERE id = ANY (%(ids)s) AND {condition(where, values)}"
+        return {row[0] for row in self.table.look(query, values)}
+
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def upsert(self, chunks: Sequence[Chunk]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kitestring.destination import Browses
 from kitestring.errors import ConfigError
-from kitestring.filters import And, Filter, Not, Or, parse
+from kitestring.filters import names_in, parse
 from kitestring.server.child.hit_fields import OF_CHUNKS, OF_HITS, field_name
 from kitestring.stored_rows import StoredRows
 from kitestring.suggest import nearest_name
@@ -45,16 +45,6 @@ def refuse_unknown_fields(
     for name in sorted(unknown):
         if not any(has_field(destination, place, name) for place in places):
             refuse(destination, places, name, list(known))
-
-
-def names_in(tree: Filter) -> set[str]:
-    """The fields that a filter compares."""
-    match tree:
-        case Not(inner):
-            return names_in(inner)
-        case And(parts) | Or(parts):
-            return {name for part in parts for name in names_in(part)}
-    return {tree.field}
 
 
 def has_field(destination: Browses, place: tuple[str, str | None], name: str) -> bool:

@@ -18,6 +18,7 @@ from kitestring.engine import Selection, Status, sync
 from kitestring.errors import ConfigError, TransientError
 from kitestring.testing.contract.vector_browse_cases import BrowseCases
 from kitestring.testing.contract.vector_filter_cases import FilterCases
+from kitestring.testing.contract.vector_permission_cases import PermissionCases
 from kitestring.testing.memory import MemorySource
 from kitestring.types import DELETED_AT, Receipt, Record, Stream, SyncMode, Write
 
@@ -25,7 +26,7 @@ LONG = "one two three four five six\n\nseven eight nine ten eleven twelve\n\nalp
 PARTS = LONG.split("\n\n")
 
 
-class VectorContract(BrowseCases, FilterCases):
+class VectorContract(BrowseCases, FilterCases, PermissionCases):
     """The contract of every vector store. A reader is `VectorDestination.search`; the embedder is the fake one."""
 
     # -- only changes are embedded -------------------------------------------------------------------------------------

@@ -57,6 +57,8 @@ FILTERS: list[Mapping[str, Any]] = [
     {"tags": {"contains": "b"}},
     {"tags": {"contains": 1}},
     {"not": {"tags": {"contains": "b"}}},
+    {"tags": {"contains_any": ["a", 1]}},
+    {"tags": {"contains_any": []}},
     {"owner": 'it\'s "me" \\'},
     {"a b": 1},
     {"id": [0, 5]},
