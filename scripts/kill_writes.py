@@ -125,6 +125,8 @@ class Place:
     server: Any = None
 
 
+THREADED = {"pymilvus", "lancedb"}
+"""Packages whose threads do not live in a child."""
 VECTORS = {
     "processing": {"chunk_size": 512, "text_fields": ["text"], "metadata_fields": ["id", "v", DELETED_AT]},
     "embedding": {"mode": "fake"},
@@ -144,6 +146,10 @@ def place_of(destination: str, folder: Path) -> Iterator[Place]:
     elif destination == "milvus":
         indexing = {"host": str(folder / "all.db"), "collection": "everything", "auth": {"mode": "no_auth"}}
         yield Place(destination, {**VECTORS, "indexing": indexing})
+    elif destination == "lancedb":
+        yield Place(
+            destination, {**VECTORS, "indexing": {"path": str(folder / "all.lance"), "collection": "everything"}}
+        )
     elif destination == "clickhouse":
         sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration"))
         from clickhouse_server import running as clickhouse
@@ -313,6 +319,13 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
         with iceberg_catalog(place) as catalog:
             table = catalog.load_table(("default", name)).scan().to_arrow()
         rows = [(row["id"], row["v"], row.get(DELETED_AT)) for row in table.to_pylist()]
+    elif place.destination == "lancedb":
+        import lancedb
+
+        table = lancedb.connect(config["indexing"]["path"]).open_table("everything")
+        for row in table.search().where(f"stream = '{name}'").to_arrow().to_pylist():
+            fields = json.loads(row["metadata"])
+            rows.append((fields["id"], fields["v"], fields.get(DELETED_AT)))
     elif place.destination == "files":
         lines: list[dict[str, Any]] = []
         for path in sorted((Path(config["path"]) / name).glob("*.jsonl")):
@@ -456,7 +469,7 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
     dice = random.Random(seed)
     with place_of(destination, folder) as place:
         kind = registry.destination(destination, place.config)
-        for module in {*kind.facts.packages, *kind.facts.preload} - {"pymilvus"}:  # its threads do not live in a child
+        for module in {*kind.facts.packages, *kind.facts.preload} - THREADED:
             importlib.import_module(module)
         order: dict[str, Any] = {
             "destination": destination,
@@ -527,7 +540,18 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    places = ("duckdb", "sqlite", "delta", "iceberg", "files", "postgres", "clickhouse", "pgvector", "milvus")
+    places = (
+        "duckdb",
+        "sqlite",
+        "delta",
+        "iceberg",
+        "files",
+        "postgres",
+        "clickhouse",
+        "pgvector",
+        "milvus",
+        "lancedb",
+    )
     parser.add_argument("--destination", choices=places, default="duckdb")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--events", type=int, default=4_000)

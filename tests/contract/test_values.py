@@ -176,6 +176,7 @@ COLUMNS = {
     "csv": "CSV",
     "milvus": "Milvus",
     "pgvector": "pgvector",
+    "lancedb": "LanceDB",
 }
 
 
@@ -239,6 +240,9 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
         indexing = {**server.config, "default_schema": "chunks", "index": "NONE"}
         return "pgvector", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing,
                             "shadow_folder": str(folder)}  # fmt: skip
+    if destination == "lancedb":
+        indexing = {"path": str(folder / "values.lance"), "collection": "kinds"}
+        return "lancedb", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
     if destination == "milvus":
         indexing = {"host": str(folder / "values.db"), "collection": "kinds", "auth": {"mode": "no_auth"}}
         return "milvus", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
@@ -296,6 +300,13 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
             value = "value" if "value" in columns else "NULL"
             rows = file.execute(f'SELECT {value} FROM "{name}" WHERE id = 1').fetchall()
         return rows[0][0] if rows else absent()
+    if destination == "lancedb":
+        import lancedb
+
+        table = lancedb.connect(folder / "values.lance").open_table("kinds")
+        condition = f"stream = '{name}' AND json_extract(metadata, '$.id') = '1'"
+        texts = table.search().where(condition).select(["metadata"]).to_arrow()["metadata"].to_pylist()
+        return json_codec.loads(texts[0]).get("value") if texts else absent()
     if destination == "milvus":
         rows = milvus_rows(folder)[name]
         return (rows[0][0] if rows[0] else None) if rows else absent()

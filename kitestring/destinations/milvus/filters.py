@@ -11,12 +11,12 @@ from typing import Any
 
 from kitestring.destinations.milvus.fitting import convert
 from kitestring.destinations.milvus.layout import Field, Layout
-from kitestring.destinations.milvus.text_filter import confined
 from kitestring.errors import ConfigError
 from kitestring.filters import And, Bound, Contains, Exists, Filter, Leaf, Not, OneOf, Or
 from kitestring.json_codec import dumps_text, without_surrogates
 from kitestring.names import marked
 from kitestring.vector.payload import FILTERED, INT64_MAX, INT64_MIN, json_safe
+from kitestring.vector.text_filter import Lexer
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 KEYWORDS = frozenset(
@@ -29,6 +29,14 @@ KEYWORDS = frozenset(
 """Names that the language does not accept for fields (dynamic fields need another syntax)."""
 ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+ESCAPE = r"""\\(?:["'\\?abfnrtv]|[0-7]{1,3}|x[0-9A-Fa-f]+|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})"""
+TEXT_FILTER = Lexer(
+    "Milvus",
+    string=re.compile(rf""" "(?:[^"\\\r\n]|{ESCAPE})*" | '(?:[^'\\\r\n]|{ESCAPE})*' """, re.VERBOSE),
+    rest=re.compile(r"""[^"'\\()\[\]{}]+"""),
+    hint='Write a backslash as \\\\, " as \\".',
+)
+"""Only what both lexers, the server's (`Plan.g4`) and Lite's, read in one way: neither has comments."""
 
 
 def quote(value: Any) -> str:
@@ -52,7 +60,7 @@ def condition(where: Filter | str | None, layout: Layout) -> str:
     """`where` as a filter in Milvus's language; a text is one already, and stays in its place. Fields have their names
     in the record."""
     if where is None or isinstance(where, str):
-        return confined(where or "")
+        return TEXT_FILTER.confined(where or "")
     return render(resolve_fields(where, layout), layout)
 
 

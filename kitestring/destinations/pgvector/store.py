@@ -18,6 +18,7 @@ from kitestring.filters import Filter
 from kitestring.json_codec import dumps_text
 from kitestring.stored_rows import StoredStream
 from kitestring.types import DELETED_AT
+from kitestring.vector.rank_fusion import fused_scores
 from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
 
 if TYPE_CHECKING:
@@ -202,10 +203,7 @@ class PgvectorStore(Store):
         values["words"] = clean_text(text)
         words_query = "replace(plainto_tsquery('simple', %(words)s)::text, '&', '|')::tsquery"
         matching = self._select([*conditions, f"words @@ {words_query}"], values, f"-ts_rank_cd(words, {words_query})")
-        scores: dict[str, float] = {}
-        for ranking in (near, matching):  # merged by rank: https://dl.acm.org/doi/10.1145/1571941.1572114
-            for rank, row in enumerate(ranking, 1):
-                scores[row[0]] = scores.get(row[0], 0.0) + 1 / (60 + rank)
+        scores = fused_scores([row[0] for row in ranking] for ranking in (near, matching))
         rows = {row[0]: (*row[:-1], scores[row[0]]) for row in (*near, *matching)}
         return [hit_of(row) for row in sorted(rows.values(), key=lambda row: -row[-1])[:limit]]
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import pytest
 
-from kitestring.destinations.milvus.text_filter import MOST_LEVELS, confined
+from kitestring.destinations.milvus.filters import TEXT_FILTER
 from kitestring.errors import ConfigError
+from kitestring.vector.text_filter import MOST_LEVELS
 
 parser = pytest.importorskip("milvus_lite.search.filter.parser")
 STREAM = '_ab_stream == "things"'
@@ -29,7 +30,7 @@ PARTS = [*'()[]{}"', "'", "\\", "\\\\", "\n", " or ", " and ", "not ", "a", "a =
     ],
 )
 def test_what_is_one_expression_is_passed_on_unchanged(text: str) -> None:
-    assert confined(text) == text
+    assert TEXT_FILTER.confined(text) == text
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_what_is_one_expression_is_passed_on_unchanged(text: str) -> None:
 )
 def test_what_would_end_early_or_never_is_refused_where_it_does(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        confined(text)
+        TEXT_FILTER.confined(text)
 
 
 def test_no_text_that_is_passed_on_undoes_the_condition_of_its_stream() -> None:
@@ -60,7 +61,7 @@ def test_no_text_that_is_passed_on_undoes_the_condition_of_its_stream() -> None:
     for parts in [*short, *long]:
         text = "".join(parts)
         try:
-            whole = f"({STREAM}) and ({confined(text)})"
+            whole = f"({STREAM}) and ({TEXT_FILTER.confined(text)})"
         except ConfigError:
             continue
         tree = None
