@@ -7,6 +7,7 @@ client.wait(job["jobId"])
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -106,9 +107,14 @@ class Client:
         """The current catalog of a source."""
         return dict(self.call("POST", f"{OWN}/sources/{source_id}/discover"))
 
-    def search(self, destination_id: str, question: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The nearest chunks, best first."""
-        return list(self.call("POST", f"{OWN}/destinations/{destination_id}/search", dict(question))["data"])
+    def search(
+        self, destination_id: str, question: Mapping[str, Any], *, on_behalf_of: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """The nearest chunks, best first. `on_behalf_of`: the attributes of the reader, where the application reads for
+        others: `{"user": "ann", "groups": ["support"]}`."""
+        headers = None if on_behalf_of is None else {"Kitestring-On-Behalf-Of": json.dumps(dict(on_behalf_of))}
+        path = f"{OWN}/destinations/{destination_id}/search"
+        return list(loads(self.http.request("POST", path, headers=headers, json=dict(question)).body)["data"])
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 

@@ -17,11 +17,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Table, select
 
+from kitestring.server.auth.on_behalf_of import HEADER, on_behalf_of
 from kitestring.server.auth.principal import Principal, Role, forbidden
 from kitestring.server.auth.resources import ResourceRef, resources_in
 from kitestring.server.auth.token import unauthorized
@@ -134,6 +136,9 @@ def access(role: Role | None, *, instance: bool = False) -> Callable[..., Princi
         context: Annotated[Context, Depends(context_of)],
     ) -> Principal:
         who = principal_of(request)
+        attributes = on_behalf_of(request.headers.getlist(HEADER))
+        if attributes is not None:
+            who = replace(who, on_behalf_of=attributes)
         if instance:
             who.require_instance_admin()
         if role is Role.reader:  # whoever may only read changes nothing, whatever the method

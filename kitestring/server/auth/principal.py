@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from kitestring.server.http.problem import Problem
 
@@ -28,6 +29,7 @@ class Principal:
 
     `roles` by workspace id, those that come from an organization's role included; `organizations` by organization id;
     `member_of` has every organization that a permission ties the user to. The audit log shows `name`.
+    `on_behalf_of` are the attributes of the reader for whom a program says that it reads.
     """
 
     name: str
@@ -36,6 +38,9 @@ class Principal:
     roles: Mapping[str, Role] = field(default_factory=dict)
     organizations: Mapping[str, Role] = field(default_factory=dict)
     member_of: frozenset[str] = frozenset()
+    email: str = ""
+    application_id: str | None = None
+    on_behalf_of: Mapping[str, Any] | None = None
 
     def role(self, workspace_id: str) -> Role | None:
         """The role in a workspace; None without any."""

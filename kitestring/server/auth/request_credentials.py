@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import os
 import time
+from dataclasses import replace
 
 from fastapi import Request
 from sqlalchemy import select
@@ -58,11 +59,12 @@ def of_token(context: Context, token: str) -> Principal:
         if row.user_id is None:
             if user.configured(db) or not context.settings.loopback:
                 raise unauthorized("this application was made before the server had users, and belongs to none of them")
-            return Principal(row.name, instance_admin=True)
+            return Principal(row.name, instance_admin=True, application_id=row.id)
         owner = user.by_id(db, row.user_id)
         if owner is None or owner.disabled:
             raise unauthorized("the user of this token is disabled")
-        return user.principal_of(db, owner, f"{owner.email} ({row.name})")
+        principal = user.principal_of(db, owner, f"{owner.email} ({row.name})")
+        return replace(principal, application_id=row.id)
 
 
 def of_basic(context: Context, credentials: str, address: str, cache: PasswordCache) -> Principal:

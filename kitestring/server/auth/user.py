@@ -232,6 +232,7 @@ def principal_of(db: Connection, user: Row[Any], name: str = "") -> Principal:
         roles=roles,
         organizations=organizations,
         member_of=frozenset(member_of),
+        email=user.email,
     )
 
 

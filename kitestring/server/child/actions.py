@@ -18,17 +18,27 @@ from kitestring.server.child.stream_preview import stream_preview
 
 @contextlib.contextmanager
 def open_connector(call: ActionCall, kind: str) -> Iterator[Any]:
-    """Open the connector of the request, and close it at the end. In a search process it stays open."""
+    """Open the connector of the request, and close it at the end. In a search process it stays open. A read with a
+    permission gets the destination as its reader sees it, whatever the action is."""
     if call.connectors is not None:
         with call.connectors.opened(call, kind) as connector:
-            yield connector
+            yield seen_by_reader(call, kind, connector)
         return
     connector, _ = build_connector(call, kind, call.request[kind])
     try:
-        yield connector
+        yield seen_by_reader(call, kind, connector)
     finally:
         with contextlib.suppress(Exception):
             connector.close()
+
+
+def seen_by_reader(call: ActionCall, kind: str, connector: Any) -> Any:
+    permission = call.request.get("permission")
+    if kind != "destination" or permission is None:
+        return connector
+    from kitestring.retrieval.restricted import restricted
+
+    return restricted(connector, permission)
 
 
 def endpoint_kind(call: ActionCall) -> str:

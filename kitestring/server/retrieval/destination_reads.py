@@ -9,24 +9,30 @@ from sqlalchemy import Connection, select
 
 from kitestring import registry
 from kitestring.errors import KitestringError
+from kitestring.server.auth.principal import Principal
 from kitestring.server.connections import endpoints
 from kitestring.server.connections.exclusive_place import exclusive_place
 from kitestring.server.context import Context
 from kitestring.server.jobs.connection_plan import Endpoint
+from kitestring.server.retrieval.reader_permission import permission_for
 from kitestring.server.secrets.secret_box import is_reference
 from kitestring.server.store.tables import connections, jobs
 
 LIMIT_S = 60.0
 
 
-def read_destination(context: Context, destination_id: str, action: str, request: Mapping[str, Any]) -> Any:
-    """The value of an action that reads (`child/search_calls.py`). A vector store is read by the search process of its
-    workspace, where models and connections stay open; any other destination by a process of its own."""
+def read_destination(
+    context: Context, caller: Principal, destination_id: str, action: str, request: Mapping[str, Any]
+) -> Any:
+    """The value of an action that reads (`child/search_calls.py`), with the rows that the caller may see. A vector
+    store is read by the search process of its workspace, where models and connections stay open; any other destination
+    by a process of its own."""
     with context.store.read() as db:
+        permission = permission_for(endpoints.get(db, "destination", destination_id), caller)
         end = endpoints.endpoint_of(context, db, "destination", destination_id)
         generation = last_write(db, destination_id)
     place = exclusive_place(context, end)
-    request = {**request, "destination": end.body()}
+    request = {**request, "destination": end.body(), "permission": permission}
     if not context.settings.search_processes or not stays_open(end, context.settings.allow_private_hosts):
         return context.runner.run(action, request, limit_s=LIMIT_S, place=place)
     return context.searches.run(

@@ -218,7 +218,8 @@ def _endpoint_table(name: str, *columns: Column[Any]) -> Table:
 
 # `connector_version`: of a custom low-code source, the version that it runs; null: the current one.
 sources = _endpoint_table("sources", Column("connector_version", Integer))
-destinations = _endpoint_table("destinations")
+# `reader_permission`: {"permission": conditions, "applications": client ids}; null: readers read everything.
+destinations = _endpoint_table("destinations", Column("reader_permission", JSON))
 
 connections = Table(
     "connections",

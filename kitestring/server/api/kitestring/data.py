@@ -158,7 +158,7 @@ class DataMap(ResponseModel):
 @router.get("/streams", operation_id="listDataStreams", responses=responses_for(DataStreams))
 def list_data_streams(caller: Reader, context: ServerContext, destinationId: UUID) -> Any:
     """The streams that a destination holds, with counts."""
-    answer = read_destination(context, str(destinationId), "data_streams", {})
+    answer = read_destination(context, caller, str(destinationId), "data_streams", {})
     with context.store.read() as db:
         written = written_streams(db, str(destinationId))
     writers: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
@@ -186,22 +186,22 @@ def list_data_streams(caller: Reader, context: ServerContext, destinationId: UUI
 @router.post("/rows", operation_id="listDataRows", responses=responses_for(DataRows))
 def list_data_rows(caller: Reader, context: ServerContext, destinationId: UUID, body: RowsRequest) -> Any:
     """Rows of a stream by page; of a vector store, its chunks. A filter reads nothing beyond the stream."""
-    return read_destination(context, str(destinationId), "data_rows", body.model_dump())
+    return read_destination(context, caller, str(destinationId), "data_rows", body.model_dump())
 
 
 @router.post("/record", operation_id="listRecordChunks", responses=responses_for(DataChunks))
 def list_record_chunks(caller: Reader, context: ServerContext, destinationId: UUID, body: RecordRequest) -> Any:
     """All chunks of a record in order, those that are marked as deleted too."""
-    return {"data": read_destination(context, str(destinationId), "data_record", body.model_dump())}
+    return {"data": read_destination(context, caller, str(destinationId), "data_record", body.model_dump())}
 
 
 @router.post("/neighbours", operation_id="listChunkNeighbours", responses=responses_for(DataNeighbours))
 def list_chunk_neighbours(caller: Reader, context: ServerContext, destinationId: UUID, body: NeighboursRequest) -> Any:
     """The chunks that are nearest to a chunk, best first."""
-    return {"data": read_destination(context, str(destinationId), "data_neighbours", body.model_dump())}
+    return {"data": read_destination(context, caller, str(destinationId), "data_neighbours", body.model_dump())}
 
 
 @router.post("/map", operation_id="drawDataMap", responses=responses_for(DataMap))
 def draw_data_map(caller: Reader, context: ServerContext, destinationId: UUID, body: MapRequest) -> Any:
     """A sample of chunks in a plane. No embedder is called."""
-    return read_destination(context, str(destinationId), "data_map", body.model_dump())
+    return read_destination(context, caller, str(destinationId), "data_map", body.model_dump())

@@ -34,4 +34,4 @@ class SearchRequest(Body):
 )
 def search_destination(caller: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
     """Search a collection with the embedder that filled it: the nearest chunks, best first."""
-    return {"data": read_destination(context, str(destinationId), "search", body.model_dump())}
+    return {"data": read_destination(context, caller, str(destinationId), "search", body.model_dump())}

@@ -10,7 +10,7 @@
 export type Where = Record<string, unknown>;
 
 const OPERATORS: Record<string, string> = { '=': 'eq', '==': 'eq', '!=': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte' };
-const SIGNS: Record<string, string> = { eq: '=', ne: '≠', gt: '>', gte: '≥', lt: '<', lte: '≤', contains: '∋', in: '∈', not_in: '∉' };
+const SIGNS: Record<string, string> = { eq: '=', ne: '≠', gt: '>', gte: '≥', lt: '<', lte: '≤', contains: '∋', contains_any: '∋', in: '∈', not_in: '∉' };
 const CONDITION = /\s*([A-Za-z_$][\w.$]*)\s*(==|!=|>=|<=|=|>|<)\s*("(?:[^"\\]|\\.)*"|[^\s"=<>!][^\s"]*)(?:\s+(?:and|AND)\b|\s*&&)?/y;
 
 /** The filter for the server: a mapping, a text in the store's own language, or null for none. */

@@ -21,6 +21,7 @@ import { change, type EndpointKind, endpointQuery, overviewQuery, remove, specQu
 import { FormGuide, useWide } from './FormGuide';
 import guide from './guide.module.css';
 import { LastTest } from './LastTest';
+import { ReaderPermission } from './ReaderPermission';
 
 export const SourcePage = () => <EndpointPage kind="source" />;
 export const DestinationPage = () => <EndpointPage kind="destination" />;
@@ -152,6 +153,7 @@ function EndpointPage({ kind }: { kind: EndpointKind }) {
               </Button>
             </EndpointForm>
           )}
+          {kind === 'destination' && spec.data && <ReaderPermission key={id} destinationId={id} mayEdit={may('admin')} />}
           <Card withBorder padding="lg">
             <Title order={2} size="h5" mb="xs">
               {t('Connections')}
