@@ -35,7 +35,7 @@ test: .venv/.all ## Set up and run every test
 	$(PYTEST) $(PARALLEL) tests || failed=1; \
 	wait $$interface || failed=1; exit $$failed
 
-# Where bytecode is not written, every worker of pytest would compile every test anew, and every process that tests start.
+# Where bytecode is not written, every worker of pytest would compile every test again, and every process that tests start.
 test check: export PYTHONDONTWRITEBYTECODE =
 check: .venv/.all ## Lint, types, import contracts and the quick unit tests, in one to two minutes
 	@.venv/bin/ruff check .
@@ -44,7 +44,7 @@ check: .venv/.all ## Lint, types, import contracts and the quick unit tests, in 
 	$(PYTEST) -n auto --dist loadfile -q -m "not slow and not browser" tests/unit tests/test_architecture.py || failed=1; \
 	wait $$checks || failed=1; exit $$failed
 
-pictures: .venv/.all ui ## Take the pictures of the docs anew, in a browser
+pictures: .venv/.all ui ## Take the pictures of the docs, in a browser
 	@.venv/bin/python scripts/pictures.py
 
 format: .venv/.all ## Format the code and put imports in order

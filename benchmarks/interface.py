@@ -175,7 +175,7 @@ class Page:
         self.page.wait_for_load_state("networkidle")
         self.page.wait_for_timeout(QUIET_MS)
         start, began = self.spent_ms(), time.perf_counter()
-        # A click on a link of the interface: the router takes it, the page is not loaded anew.
+        # A click on a link of the interface: the router takes it, the page is not loaded again.
         self.page.evaluate(
             "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')) }", path
         )

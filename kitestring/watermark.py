@@ -92,7 +92,7 @@ def moment_of(text: str) -> dt.datetime | None:
 class Watermark:
     """The watermark of one read of one partition. Not for several threads.
 
-    `since` is the value of the state that the read begins at, None for none; `known` what stood beside it, as
+    `since` is the value of the state that the read begins at, None for none; `known` what was beside it, as
     `checkpoint` gave it. `now` is the source's clock when the sync began. `cursor` is the path of the cursor field,
     `keys` are those of the primary key. `digests`: nothing else keeps duplicates away (`Stream.write.appends`).
     """

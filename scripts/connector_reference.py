@@ -19,7 +19,7 @@ MANIFEST = (
 
 
 def written(text: str) -> str:
-    """The page with its tables made anew."""
+    """The page with new tables."""
     return TABLE.sub(lambda match: f"<!-- {match[1]}s -->\n\n{table(match[1])}\n", text)
 
 

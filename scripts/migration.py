@@ -2,7 +2,7 @@
 
     python scripts/migration.py 0002 "what it is for"
 
-Until the first release there is one migration, which is written anew (`… migration.py 0001 "The first store"`).
+Until the first release there is one migration, which is written again (`… migration.py 0001 "The first store"`).
 """
 
 from __future__ import annotations

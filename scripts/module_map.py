@@ -19,7 +19,7 @@ SENTENCE = re.compile(r"(.+?)\.(?:\s|$)", re.DOTALL)
 
 
 def written(text: str) -> str:
-    """The page with its map made anew."""
+    """The page with a new map."""
     return MAP.sub(lambda _: f"<!-- modules -->\n\n{''.join(sections())}<!-- end of modules -->", text)
 
 

@@ -1,4 +1,4 @@
-"""Take the pictures of the docs anew: run the browser tests that show them, and put theirs into docs/images.
+"""Take the pictures of the docs: run the browser tests that show them, and put theirs into docs/images.
 
 python scripts/pictures.py          all pictures that a page of the docs shows; `make pictures`
 python scripts/pictures.py --list   which picture is of which test, without running any

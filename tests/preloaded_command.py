@@ -3,7 +3,7 @@
     process = PreloadedCommand(["up", "--port", "0"], folder, environment, stdout, stderr)
     done = preloaded_python("-c", "import kitestring", environment=os.environ)
 
-Other Python programs that import Kitestring run likewise: to start each anew takes one to two seconds of CPU time.
+Other Python programs that import Kitestring run likewise: to start one takes one to two seconds of CPU time.
 Passwords are hashed with the cheapest parameters there, as in the process of the tests. What a start itself has to
 import is tested where `python -m kitestring` runs: `test_cli.py`, `test_wheel.py`, `test_killed_server.py`.
 """

@@ -46,7 +46,7 @@ def name_of(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def imports() -> dict[str, set[str]]:
-    """Who imports whom: when modules are loaded, when functions run, and for type checkers alone."""
+    """Which module imports which: when modules are loaded, when functions run, and for type checkers alone."""
     import grimp
 
     graph = grimp.build_graph("kitestring", exclude_type_checking_imports=False, cache_dir=None)

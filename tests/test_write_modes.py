@@ -1,6 +1,6 @@
 """The page of the write modes and the modes of the web interface are made of the one table.
 
-KITESTRING_GOLDEN=1 writes them anew.
+KITESTRING_GOLDEN=1 writes them.
 """
 
 from __future__ import annotations

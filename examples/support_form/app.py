@@ -55,7 +55,7 @@ def page() -> None:
 
 
 def form(visit: Visit, settings: Settings) -> None:
-    """The fields, what stands in the way of sending them, and the buttons."""
+    """The fields, the reason why they cannot be sent, and the buttons."""
     outcome, anyway = visit.outcome, False
     with st.form("request", enter_to_submit=False):
         left, right = st.columns(2)

@@ -77,7 +77,7 @@ def stream_to_write(stream: Stream, raw: Mapping[str, Any]) -> Stream:
     return replace(
         stream,
         write=Write(overwrite, stream.write.keep, stream.write.deletes),
-        # For the engine: a stream with states, or one that begins anew.
+        # For the engine: a stream with states, or one that is replaced.
         sync_mode=SyncMode.full_refresh if overwrite else SyncMode.incremental,
         sync_modes=(SyncMode.full_refresh, SyncMode.incremental),
         source_defined_cursor=True,
@@ -183,13 +183,13 @@ class Incoming(Reading):
     def __init__(self, source: Input, streams: Sequence[Stream], echo: Echo) -> None:
         super().__init__(source, streams)
         self.echo = echo
-        self.anew = {stream.key for stream in streams if stream.write.replace}
+        self.replaced = {stream.key for stream in streams if stream.write.replace}
 
     def state(self, state: Mapping[str, Any]) -> Iterator[Item]:
         """Keep a state for the echo. States of an overwrite wait for its end: until then it can be aborted."""
         key = self.key_of(part(part(state, "stream"), "stream_descriptor")) if "stream" in state else None
         number = self.echo.keep(key or GLOBAL, state)
-        if key in self.anew or (key is None and self.anew):
+        if key in self.replaced or (key is None and self.replaced):
             return
         if key is None:
             self.batcher.shared(number)

@@ -248,7 +248,7 @@ class InStore:
 
 
 def workspace_id(workspaces: Sequence[Mapping[str, Any]], name: str) -> str:
-    """The id of a workspace by name or id, of the first without a word."""
+    """The id of a workspace by name or id, of the first one without either."""
     from kitestring.errors import ConfigError
 
     ids = [

@@ -44,6 +44,6 @@ def empty_stream(route: Route, destination: Destination, truncate: Truncate) -> 
     """Delete all records of the stream; None where the destination does not report how many."""
     if isinstance(destination, Truncates):
         return destination.truncate(route.written, truncate.deleted_at)
-    destination.abort(route.written)  # a new copy begins anew, empty
+    destination.abort(route.written)  # a new copy begins empty
     destination.begin(route.written)
     return None

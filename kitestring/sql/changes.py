@@ -6,7 +6,7 @@ A vendor decodes its log into events, in the order of the log; `items` makes of 
   that it may have are read again at the source, so that no record goes back in time;
 - values that the log leaves out (`Rows.unknown`) are filled in, from an earlier version in the same run or by one read
   of the source: a record is always whole;
-- a checkpoint of all streams stands only where every transaction before it is complete;
+- a checkpoint of all streams is set only where every transaction before it is complete;
 - a stream that fails leaves the others alone: `items` takes it out of what is tracked.
 
 Positions are JSON values with an order: an integer, or a list [file, offset].

@@ -26,7 +26,7 @@ class Lexer:
     hint: str
 
     def confined(self, text: str) -> str:
-        """The text, which is one expression wherever it stands. `ConfigError` for one that would end early."""
+        """The text, which is one expression wherever it is put. `ConfigError` for one that would end early."""
         open_brackets: list[str] = []
         at = 0
         while at < len(text):
@@ -41,13 +41,13 @@ class Lexer:
                     raise refusal(text, at, f"more than {MOST_LEVELS} brackets in each other", "Write it flatter.")
             elif sign in PAIRS:
                 if not open_brackets or open_brackets.pop() != PAIRS[sign]:
-                    raise refusal(text, at, f"{sign} without its bracket", "Brackets stand in pairs.")
+                    raise refusal(text, at, f"{sign} without its bracket", "Each bracket needs its pair.")
             else:
                 what = "a string that does not end" if sign in "\"'`" else f"the sign {sign}"
                 raise refusal(text, at, f"{what}, or an escape that {self.title} does not have", self.hint)
             at += 1
         if open_brackets:
-            raise refusal(text, len(text), f"no end of {open_brackets[-1]}", "Brackets stand in pairs.")
+            raise refusal(text, len(text), f"no end of {open_brackets[-1]}", "Each bracket needs its pair.")
         return text
 
 

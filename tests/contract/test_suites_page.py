@@ -1,4 +1,4 @@
-"""The page of the suites lists their cases and hooks. KITESTRING_GOLDEN=1 writes it anew."""
+"""The page of the suites lists their cases and hooks. KITESTRING_GOLDEN=1 writes it."""
 
 from __future__ import annotations
 

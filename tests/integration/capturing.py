@@ -11,7 +11,7 @@ from kitestring.types import GLOBAL
 
 
 class Captured:
-    """One connection: its source (made anew for each sync), its destination and its states."""
+    """One connection: its source (a new one for each sync), its destination and its states."""
 
     def __init__(self, database: Any, **settings: Any) -> None:
         self.database = database

@@ -42,7 +42,7 @@ def read(source: Source, name: str, state: dict | None = None) -> tuple[list[dic
 
 
 def golden(path: Path, lines: list[str]) -> str:
-    """What the golden file holds; `KITESTRING_GOLDEN=1` writes it anew, for a change to be reviewed as a diff."""
+    """What the golden file holds; `KITESTRING_GOLDEN=1` writes it, for a change to be reviewed as a diff."""
     if os.environ.get("KITESTRING_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n")

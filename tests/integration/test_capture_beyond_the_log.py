@@ -147,7 +147,7 @@ CHANGES = ("UPDATE t SET a = 'b' WHERE id = 1", "DELETE FROM t WHERE id = 2")
         ("DROP PUBLICATION changes", "CREATE PUBLICATION changes FOR TABLE t"),
         ("ALTER PUBLICATION changes SET TABLE t WHERE (id > 9)", "ALTER PUBLICATION changes SET TABLE t"),
     ],
-    ids=["taken out", "taken out and put in", "created anew", "with a row filter for a while"],
+    ids=["taken out", "taken out and put in", "created again", "with a row filter for a while"],
 )
 def test_a_table_that_was_out_of_the_publication_for_a_while_fails_with_the_choices(
     captured: Any, before: str, after: str
@@ -215,7 +215,7 @@ def test_a_publication_of_some_partitions_is_completed(captured: Any) -> None:
     assert copied(copy) == rows_of(captured)
 
 
-def test_a_table_that_was_created_anew_during_its_load_fails(captured: Any, monkeypatch: Any) -> None:
+def test_a_table_that_was_created_again_during_its_load_fails(captured: Any, monkeypatch: Any) -> None:
     captured.run(
         "CREATE TABLE t (id int PRIMARY KEY, a text)",
         "INSERT INTO t SELECT n, repeat('a', 500) FROM generate_series(1, 300) n",

@@ -1,4 +1,4 @@
-"""Captured tables are read anew as a whole: the log is followed from there, and the others keep their place."""
+"""Captured tables are read again as a whole: the log is followed from there, and the others keep their place."""
 
 from __future__ import annotations
 

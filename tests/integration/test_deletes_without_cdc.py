@@ -1,4 +1,4 @@
-"""Tickets and articles that vanish from Zendesk without a word vanish from the index and from the tables."""
+"""Tickets and articles that vanish from Zendesk in silence vanish from the index and from the tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sync from a foreign connector that is killed again and again: nothing is lost, nothing begins anew."""
+"""A sync from a foreign connector that is killed again and again: nothing is lost, nothing starts over."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_faker_goes_into_milvus_lite(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_sync_of_faker_is_completed_by_the_next(home: Path, tmp_path: Path) -> None:
-    """Faker begins anew whatever its state (with `always_updated`), so this is about what is written."""
+    """Faker starts over whatever its state (with `always_updated`), so this is about what is written."""
     import duckdb
 
     count = 12_000

@@ -471,7 +471,7 @@ def test_a_stream_that_was_away_fails_alone_until_its_state_is_cleared(captured:
     assert copy.sync()["public.b"] == [{"id": 2}]
 
 
-def test_a_table_that_was_created_anew_fails_with_the_choices(captured: Any) -> None:
+def test_a_table_that_was_created_again_fails_with_the_choices(captured: Any) -> None:
     captured.run("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     copy = Captured(captured)
     copy.sync()
@@ -688,7 +688,7 @@ def test_only_a_text_that_changed_is_embedded_and_a_deleted_row_has_no_vector(ca
 
 
 @pytest.mark.slow
-def test_a_log_that_the_server_threw_away_is_lost_and_a_cleared_connection_begins_anew() -> None:
+def test_a_log_that_the_server_threw_away_is_lost_and_a_cleared_connection_starts_over() -> None:
     settings = (
         "-c fsync=off -c wal_level=logical -c max_slot_wal_keep_size=1MB -c min_wal_size=32MB -c max_wal_size=32MB"
     )

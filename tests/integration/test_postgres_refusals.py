@@ -120,7 +120,7 @@ def test_a_user_with_the_rights_that_the_page_names_can_do_everything(place):
         assert place.sync([{"id": 1}], mode, **writer).status is Status.succeeded
 
 
-def test_a_lost_connection_is_made_anew_and_nothing_is_written_twice(place):
+def test_a_lost_connection_is_opened_again_and_nothing_is_written_twice(place):
     destination, table = place.destination(), pa.table({"id": [1]})
     stream = stream_of(table)
     destination.begin(stream)

@@ -212,7 +212,7 @@ def test_a_variant_that_changes_while_pages_are_read_comes_with_the_next_sync():
 
 
 @pytest.mark.parametrize("name", ["product_variants", "comments", "inventory_items"])
-def test_what_is_read_by_id_never_begins_anew_behind_its_latest_change(shopify, name):
+def test_what_is_read_by_id_never_begins_again_behind_its_latest_change(shopify, name):
     # 26,000 variants lost 6,000 of them when it did.
     retriever = shopify.component(name).retriever
     assert "id:>" in str(retriever.node.values["requester"])

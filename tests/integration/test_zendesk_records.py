@@ -1,4 +1,4 @@
-"""What stands beside Zendesk's tickets and people: surveys, side conversations, files, identities, logs."""
+"""What Zendesk has beside tickets and people: surveys, side conversations, files, identities, logs."""
 
 import pytest
 from reading import read

@@ -33,7 +33,7 @@ def test_a_url_gives_its_parts_as_drivers_read_them() -> None:
     assert url.parameters == {"sslmode": "require", "a": "2"}
     repeated = ConnectionUrl.parse("postgresql://me@/shop?host=a:1&host=b:2")
     assert repeated.endpoints(5432) == [("a", 1), ("b", 2)]
-    # What stands in the parameters is where a driver goes, whatever the address shows.
+    # A driver goes where the parameters say, whatever the address shows.
     assert ConnectionUrl.parse("postgresql://shown/x?host=meant&port=7").endpoints(5432) == [("meant", 7)]
     with pytest.raises(ConfigError, match="the connection URL is invalid"):
         ConnectionUrl.parse("host=/run/postgresql")

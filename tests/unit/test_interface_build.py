@@ -1,4 +1,4 @@
-"""When the web interface is built anew, and what is said where it cannot be."""
+"""When the web interface is built again, and what is said where it cannot be."""
 
 from __future__ import annotations
 

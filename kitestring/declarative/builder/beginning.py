@@ -199,7 +199,7 @@ def finished(plan: ManifestPlan, proposed: list[ProposedStream], notes: list[str
         value = str(item.value or "")
         if item.secret and len(value) >= 6 and value in shown:
             raise ConnectorError(
-                f"the value of {item.title} would stand in the manifest in clear text",
+                f"the value of {item.title} would be in the manifest in clear text",
                 hint="Begin without credentials, and add them in the form.",
             )
     return beginning

@@ -53,7 +53,7 @@ class StreamSuggestion:
 
 @dataclass(slots=True)
 class AuthSuggestion:
-    """How the API takes a credential. `place`: header or request_parameter; `prefix` stands before the secret."""
+    """How the API takes a credential. `place`: header or request_parameter; `prefix` goes before the secret."""
 
     kind: str
     place: str = "header"

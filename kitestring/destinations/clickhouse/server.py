@@ -53,7 +53,7 @@ class SingleAttempt:
 
 
 class Server:
-    """A ClickHouse server, or what stands in front of several."""
+    """A ClickHouse server, or the proxy of several."""
 
     def __init__(self, url: str, place: Place, password: str, limit_s: float | None = None) -> None:
         """`limit_s`: how long a query may take."""

@@ -1,7 +1,7 @@
 """Approvals of Python components: an instance admin lets the exact text of a `components.py` run on this server.
 
 An approval holds for one text, known by its SHA-256, in whatever manifest carries it; a text that differs by one byte
-needs its own. The text is kept with the approval. Each use asks anew (`digests`), so that a revocation counts from the
+needs its own. The text is kept with the approval. Each use asks again (`digests`), so that a revocation counts from the
 next process on.
 """
 

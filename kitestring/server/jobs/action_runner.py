@@ -95,7 +95,7 @@ class ActionRunner:
         """The digests of the Python components that are approved at this moment; None if none may run."""
         self.fork_server = fork_server or ForkServer()
         self.stopping = threading.Event()
-        """Set when the server stops: actions with events end, with a word about it to their readers."""
+        """Set when the server stops: actions with events end, and their readers get the reason."""
         self.release: Callable[[str], None] = lambda path: None
         """Has search processes close the place at a path (`retrieval/search_processes.py`)."""
         self._slots = threading.BoundedSemaphore(at_once)

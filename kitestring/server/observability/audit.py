@@ -206,7 +206,7 @@ class Watcher:
                 if not at and name in HIDDEN:
                     yield place, Secret(value)
                 elif at.startswith("notifications.") and name in ADDRESSES:
-                    # Sealed anew, the same address looks different.
+                    # Sealed a second time, the same address looks different.
                     yield place, Secret(self.unsealed(value, owner))
                 else:
                     yield from self.fields(place, value, owner)

@@ -49,7 +49,7 @@ class Store:
         if self.sqlite:
             options["connect_args"] = {"timeout": BUSY_S, "check_same_thread": False}
         else:
-            # A server that vanished without a word is noticed within seconds, not when TCP gives up.
+            # A server that vanished in silence is noticed within seconds, not when TCP gives up.
             quick = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
             options["connect_args"] = {"connect_timeout": 5, "application_name": "kitestring", **quick}
         try:

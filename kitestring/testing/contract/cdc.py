@@ -374,7 +374,7 @@ class CdcContract(Gaps):
         world.assert_equal("orders")
         assert len(json.dumps(world.states.load("default"))) < size + 200
 
-    def test_a_log_that_is_lost_fails_the_sync_with_the_choices_and_reads_nothing_anew(self, world: World) -> None:
+    def test_a_log_that_is_lost_fails_the_sync_with_the_choices_and_reads_nothing_again(self, world: World) -> None:
         self.create("orders", 5)
         world.sync("orders")
         before = world.rows("orders")

@@ -159,7 +159,7 @@ class SqlContract(DestinationContract):
             assert self.stream_name in error.message
         assert self.execute(destination, f"SELECT * FROM {self.table(stream)}") == [{"id": 1, "price": 2}]  # noqa: S608
 
-    def test_a_table_that_a_user_dropped_is_made_anew(self, tmp_path: Path) -> None:
+    def test_a_table_that_a_user_dropped_is_created_again(self, tmp_path: Path) -> None:
         for mode in ("append", "append_dedup", "overwrite"):
             folder, stream = tmp_path / mode, self.stream(mode)
             assert not self.succeed(folder, self.records(3), mode)

@@ -78,7 +78,7 @@ export async function loadLanguage(): Promise<void> {
   if (translations) setCatalogue(code, translations);
 }
 
-/** Choose a language for this browser. The page is loaded anew, so that each text of it changes. */
+/** Choose a language for this browser. The page is loaded again, so that each text of it changes. */
 export function chooseLanguage(code: string): void {
   localStorage.setItem(KEY, code);
   window.location.reload();

@@ -16,7 +16,7 @@ SMALL_OBJECT, LARGE_OBJECT, SMALL_ARRAY, LARGE_ARRAY, LITERAL = 0, 1, 2, 3, 4
 NUMBERS = {5: "<h", 6: "<H", 7: "<i", 8: "<I", 9: "<q", 10: "<Q"}
 DOUBLE, STRING, OPAQUE = 11, 12, 15
 INLINE = {False: frozenset({LITERAL, 5, 6}), True: frozenset({LITERAL, 5, 6, 7, 8})}
-"""Types whose value stands in its entry, in a small and in a large document."""
+"""Types whose value is in its entry, in a small and in a large document."""
 LITERALS = {0: "null", 1: "true", 2: "false"}
 DECIMAL_TYPES, TIME_TYPE, DATE_TYPE, MOMENT_TYPES = (0, 246), 11, 10, (7, 12, 17, 18)
 

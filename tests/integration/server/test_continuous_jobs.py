@@ -116,7 +116,7 @@ def copy(tmp_path: Path, captured: Any) -> Iterator[Copy]:
     copy.server.stop()
 
 
-def test_a_continuous_connection_follows_its_source_and_begins_anew_after_each_change(copy: Copy) -> None:
+def test_a_continuous_connection_follows_its_source_and_starts_over_after_each_change(copy: Copy) -> None:
     database = copy.database
     job = copy.following()
     assert job["continuous"] is True

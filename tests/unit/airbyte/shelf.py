@@ -45,8 +45,8 @@ def write(config, entry):
     path = os.path.join(
         config["folder"], ".".join(filter(None, (stream.get("namespace"), stream["name"]))).replace("/", "_") + ".json"
     )
-    anew = entry["minimum_generation_id"] > 0
-    rows = [] if anew else stored(path)
+    replaced = entry["minimum_generation_id"] > 0
+    rows = [] if replaced else stored(path)
     complete = False
     count = 0
     for line in sys.stdin:
@@ -57,7 +57,7 @@ def write(config, entry):
                 sys.exit(7)
             count += 1
             data = message["record"]["data"]
-            if mode == "append_dedup" and keys and not anew:
+            if mode == "append_dedup" and keys and not replaced:
                 rows = [
                     row for row in rows if any(json.dumps(row.get(key)) != json.dumps(data.get(key)) for key in keys)
                 ]
@@ -71,7 +71,7 @@ def write(config, entry):
                 sys.exit(1)
             if trouble == "silent":
                 time.sleep(600)
-            if not anew:
+            if not replaced:
                 store(path, rows)
             if trouble == "lossy":
                 message["state"]["destinationStats"] = {
@@ -82,7 +82,7 @@ def write(config, entry):
             complete = message["trace"]["stream_status"]["status"] == "COMPLETE"
     if trouble == "end":
         sys.exit(3)
-    if complete and anew:
+    if complete and replaced:
         store(path, rows)
 
 

@@ -143,7 +143,7 @@ def test_a_listing_that_lacks_much_can_be_accepted(run: Run, folder: Path, accep
     assert result.exit_code == 3
     assert "the source does not list 7 of the 9 records" in result.output
     assert held() == 9
-    write_project(1)  # others are missing now: without a word of the user nothing goes
+    write_project(1)  # others are missing now: without the user's consent nothing goes
     result = run(*accept)
     assert result.exit_code == 0, result.output
     assert run("sync", "copy").exit_code == 0

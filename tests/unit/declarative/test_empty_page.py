@@ -154,7 +154,7 @@ def test_a_page_that_was_right_the_second_time_is_no_reason_for_doubt(api: Api, 
     assert [row["id"] for row in destination.stored["things"]] == [1, 2, 3]
 
 
-def test_a_kept_page_of_a_parent_is_asked_for_anew_when_it_is_in_doubt(api: Api, open_source: Open) -> None:
+def test_a_kept_page_of_a_parent_is_asked_for_again_when_it_is_in_doubt(api: Api, open_source: Open) -> None:
     api.answers["/parents"] = [{"data": None}, {"data": [{"id": "a"}]}]
     api.answers["/parents/a/things"] = {"data": [ROW]}
     result = sync(open_source(substream(api.url)), state={})

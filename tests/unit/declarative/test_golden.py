@@ -1,6 +1,6 @@
 """Every keyword of the language in a golden case: catalog, requests, records, states as kept in `tests/golden`.
 
-`KITESTRING_GOLDEN=write` writes the files anew; review the difference. `tests/golden/beside_cdk.py` runs the same
+`KITESTRING_GOLDEN=write` writes the files; review the difference. `tests/golden/beside_cdk.py` runs the same
 cases with Airbyte's engine.
 """
 

@@ -78,7 +78,7 @@ def test_all_tokens_spent_until_too_late_ends_the_stream(api: Api, open_source: 
         sync(open_source(things(api.url, max_wait_time="PT30M"), config={"tokens": "one,two"}))
 
 
-def test_a_reset_is_waited_for_and_the_quotas_are_asked_anew(
+def test_a_reset_is_waited_for_and_the_quotas_are_asked_again(
     api: Api, open_source: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multiple_token_authenticator, "SHORTEST_WAIT_S", 0.05)

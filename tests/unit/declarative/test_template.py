@@ -200,7 +200,7 @@ def test_a_template_that_renders_too_much_is_refused() -> None:
         value("{% for a in r %}{% for b in r %}{{ 'x' * 1000 }}{% endfor %}{% endfor %}", r=list(range(100)))
 
 
-def test_work_is_counted_anew_for_each_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_is_counted_from_zero_for_each_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MOST_STEPS", 20_000)
     compiled = Templates({}).compile("{% for a in r %}{% endfor %}{{ r | map('int') | sum }}", {}, "streams[0]")
     for _ in range(30):

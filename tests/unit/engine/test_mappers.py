@@ -239,7 +239,7 @@ def test_what_cannot_be_is_refused_before_anything_begins(wrong: dict[str, Any],
     assert "secret" not in str(refused.value)
 
 
-def test_a_key_that_is_encrypted_anew_each_time_cannot_be_deduplicated() -> None:
+def test_a_key_that_is_encrypted_differently_each_time_cannot_be_deduplicated() -> None:
     encrypt = {"type": "encryption", "algorithm": "AES", "target_field": "id", "key": "00" * 16}
     with pytest.raises(ConfigError, match="another text of the primary key id each time"):
         mapped([encrypt], "append_dedup")

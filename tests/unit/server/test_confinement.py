@@ -255,7 +255,7 @@ def test_a_name_of_a_connector_is_no_path_on_a_server(tmp_path: Path) -> None:
 
 
 def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(context: Context) -> None:
-    """Of an admin's they are the server's folder, of another's the workspace's: nothing moves without a word."""
+    """Of an admin's they are the server's folder, of another's the workspace's: nothing moves in silence."""
 
     def create_source(trusted: bool) -> str:
         with context.store.write() as db:
@@ -279,7 +279,7 @@ def test_relative_paths_keep_their_meaning_whoever_changes_a_configuration(conte
     # An admin helps an editor: it stays in the workspace's folder, until it asks for more than an editor may.
     assert change(editors, {"memory_limit": "1GB"}, trusted=True) is False
     assert change(editors, {"path": "/srv/lake.db"}, trusted=True) is True
-    # An editor does not take an admin's file along without a word.
+    # An editor does not take an admin's file along in silence.
     with pytest.raises(ConfigError, match=r"path is lake\.db, which an instance_admin wrote"):
         change(admins, {"memory_limit": "1GB"}, trusted=False)
     assert change(admins, {"path": "lake.db"}, trusted=False) is True

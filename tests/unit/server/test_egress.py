@@ -362,7 +362,7 @@ def test_two_ends_in_one_process_are_pinned_apart_and_the_environment_counts_for
     assert dict(os.environ) == before
     plain = registry.connector("source", "postgres").build({"host": "1.1.1.1"})
     for text in (ends[0], psycopg.conninfo.conninfo_to_dict(plain._conninfo({}))):
-        # What stands in the connection, also an empty text, counts before a variable.
+        # The connection's value, also an empty text, counts before a variable.
         assert "hostaddr" in text
     assert not {"9.9.9.9"} & set(ends[0].values())
 

@@ -100,7 +100,7 @@ def test_no_secret_of_a_request_or_an_answer_is_in_the_store(acme: Tenant, conte
     assert not any(text in row for row in rows for text in (SECRET, secret, "rosa@acme.example", "Help"))
 
 
-def test_of_a_request_that_only_asks_nothing_is_kept_and_a_repetition_is_answered_anew(
+def test_of_a_request_that_only_asks_nothing_is_kept_and_a_repetition_is_answered_again(
     acme: Tenant, context: Context, editor: Browser
 ) -> None:
     definition = editor.get("/api/kitestring/v1/connectors/source/sample").json()["definitionId"]

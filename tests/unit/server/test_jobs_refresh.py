@@ -1,4 +1,4 @@
-"""Clearing, refreshing and backfilling: what is emptied, what is read again, and what stands meanwhile."""
+"""Clearing, refreshing and backfilling: what is emptied, what is read again, and what is there meanwhile."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ def test_refused_credentials_pause_a_schedule_at_once_with_the_reason(
     assert row_of(context, connection_id).status_reason == ""
 
 
-def test_a_connection_that_only_fails_is_paused_after_a_warning_and_a_success_counts_anew(
+def test_a_connection_that_only_fails_is_paused_after_a_warning_and_a_success_starts_the_count_over(
     home: Path, tmp_path: Path, hooks: Hooks
 ) -> None:
     context = Context.of(Settings(home=home, pause_after=4))

@@ -189,7 +189,7 @@ def test_what_became_of_a_change_is_in_the_history_of_the_connection(context: Co
     changes = client.get(f"/api/kitestring/v1/connections/{users}/history").json()["changes"]
     decisions = [(change["action"], change["sentence"]) for change in changes if change["kind"] == "schema_change"]
     assert decisions == [("accept", "new fields: users.nickname"), ("ask", "new fields: users.nickname")]
-    # Whoever chooses the streams anew has decided too.
+    # A new choice of the streams decides too.
     more = altered(Catalog(row_of(context, users).catalog), "users", add="town")
     with pytest.raises(SchemaError):
         ask(context, users, "disable_connection", more)

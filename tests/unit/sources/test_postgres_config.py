@@ -52,7 +52,7 @@ def test_the_options_of_airbytes_change_data_capture_are_taken() -> None:
     assert (taken.replication_slot, taken.publication) == ("airbyte_slot", "airbyte_publication")
 
 
-def test_a_sync_that_would_load_everything_anew_without_a_word_is_refused() -> None:
+def test_a_sync_that_would_load_everything_again_in_silence_is_refused() -> None:
     method = {"method": "CDC", "invalid_cdc_cursor_position_behavior": "Re-sync data"}
     with pytest.raises(ks.ConfigError, match="invalid_cdc_cursor_position_behavior"):
         ks.source("postgres", {"host": "db", "replication_method": method})

@@ -132,7 +132,7 @@ def test_a_state_of_an_earlier_version_with_more_rows_now_is_said_and_nothing_is
     ("type_", "cursor"),
     [("numeric", "NaN"), ("float8", "inf"), ("timestamp", "9999-12-31 23:59:59.999999"), ("timestamp", "infinity")],
 )
-def test_a_poisoned_state_of_an_earlier_version_is_read_anew_or_said(type_, cursor):
+def test_a_poisoned_state_of_an_earlier_version_is_read_again_or_reported(type_, cursor):
     rows = [{"id": 1, "c": value_of(type_, 3, False)}]
     state = {"cursor": cursor, "count": 1}
     written, later, doubts = sync(type_, rows, state, now=10 * US, size=5, digests=False)

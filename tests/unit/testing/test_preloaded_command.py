@@ -62,7 +62,7 @@ def test_a_python_program_has_its_words_its_folder_its_path_and_its_status(tmp_p
     assert "ZeroDivisionError" in done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each fork server starts anew")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each fork server starts by itself")
 def test_a_forked_fork_server_ends_as_one_that_was_started() -> None:
     fork_servers = ForkServers()
     try:

@@ -93,7 +93,7 @@ def test_abort_leaves_the_old_data_and_no_file(tmp_path: Path, store: MemoryStor
     assert shadows(tmp_path) == []
 
 
-def test_a_crash_before_the_commit_leaves_the_old_data_and_the_next_overwrite_starts_anew(
+def test_a_crash_before_the_commit_leaves_the_old_data_and_the_next_overwrite_starts_over(
     tmp_path: Path, store: MemoryStore
 ) -> None:
     overwrite(tmp_path, store, [{"id": 1, "text": LONG}])

@@ -304,7 +304,7 @@ def test_vectors_that_are_not_finite_are_fetched_again() -> None:
         assert len(server.requests) == 2
 
 
-def test_close_cancels_callers_at_once_and_the_next_call_begins_anew(vendors: Vendors) -> None:
+def test_close_cancels_callers_at_once_and_the_next_call_starts_over(vendors: Vendors) -> None:
     vendors.hold = threading.Event()
     embedder = openai(vendors)
     raised: list[BaseException] = []

@@ -83,7 +83,7 @@ interface FieldsProps {
   edit?: Manifest['apply'];
 }
 
-/** The fields of a part: those of a component of the language. Not drawn anew when the page saves, or reads for a test. */
+/** The fields of a part: those of a component of the language. Not drawn again when the page saves, or reads for a test. */
 const Fields = memo(function Fields({ part, manifest, language, edit }: FieldsProps) {
   const shared = { doc: manifest.doc, schema: language, edit: edit ?? (() => undefined), defects: manifest.defects, disabled: !edit };
   switch (part.kind) {

@@ -17,7 +17,7 @@ export function SavedFilters({ workspaceId, filter, onShow }: { workspaceId: str
       leftSection={<IconBookmark size={16} aria-hidden />}
       aria-haspopup="dialog"
       aria-expanded={opened ?? false}
-      // The button is drawn anew around the popover, which gives the focus back to it.
+      // The button is drawn again around the popover, which gives the focus back to it.
       autoFocus={opened ?? false}
       onClick={() => setOpened(!opened)}
     >

@@ -74,7 +74,7 @@ export const rowsQuery = (destinationId: string, stream: DataStream, params: Dat
   });
 };
 
-/** A row with its long values whole: the same one, or none if it has been written anew since. */
+/** A row with its long values whole: the same one, or none if it has been written again since. */
 export const wholeRowQuery = (destinationId: string, body: Record<string, unknown>, offset: number, row: Row) =>
   queryOptions({
     queryKey: ['data', destinationId, 'row', body, offset],

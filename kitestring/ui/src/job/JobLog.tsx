@@ -52,7 +52,7 @@ export function JobLog({ jobId, attempt, running, failed, line }: JobLogProps) {
   useEffect(() => {
     const index = marked === null ? -1 : lines.findIndex((entry) => entry.place >= marked);
     if (index >= 0) rows.scrollToIndex(index, { align: 'center' });
-    // Only where a line was chosen anew: not with every line that arrives.
+    // Only when another line is chosen: not with every line that arrives.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [jumps]);
   const items = rows.getVirtualItems();

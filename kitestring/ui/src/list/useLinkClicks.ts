@@ -1,4 +1,4 @@
-/** Follow the plain links of a list without loading the page anew: one listener, where a router link each costs time. */
+/** Follow the plain links of a list without loading the page again: one listener, where a router link each costs time. */
 import { useRouter } from '@tanstack/react-router';
 import { type MouseEvent, useCallback } from 'react';
 

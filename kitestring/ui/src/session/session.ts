@@ -65,7 +65,7 @@ export function startSession(session: SessionRead): void {
   signedIn();
 }
 
-/** Go on with the pages that are open: the same user has a new session. Another user begins anew. */
+/** Go on with the pages that are open: the same user has a new session. Another user starts with a new page. */
 export function resumeSession(session: SessionRead): void {
   const former = queryClient.getQueryData<SessionRead | null>(['session']);
   if (former?.userId && former.userId !== session.userId) {

@@ -16,7 +16,7 @@ export function useChanges(value: unknown): number {
 export function Changed({ value, children }: { value: unknown; children: ReactNode }) {
   const changes = useChanges(value);
   return (
-    // Another key starts the animation anew.
+    // Another key restarts the animation.
     <span key={changes} className={changes > 0 ? 'changed' : undefined}>
       {children}
     </span>

@@ -65,7 +65,7 @@ export function useDraft<T>(name: string, saved: T, keep: (value: T) => unknown)
       : { name, base: saved, value: saved, overtaken: false, cleared: false };
   };
   const [state, setState] = useState(begin);
-  // Another object begins anew.
+  // Another object has a draft of its own.
   const entered = useMemo(() => (state.name === name ? state : begin()), [state, name]);
   const restored = useMemo(() => readDraft(sessionStorage, name, saved, keep) !== null, [name]);
   const { value, overtaken, collisions } = useMemo(() => present(entered, saved), [entered, digest]);

@@ -78,7 +78,7 @@ describe('the manifests that come with Kitestring', () => {
     }
   });
 
-  it.each(manifests)('%s: setting what stands there changes nothing', (_, text) => {
+  it.each(manifests)('%s: setting the present value changes nothing', (_, text) => {
     const doc = parse(text);
     expect(doc.set([], doc.get([]))).toEqual([]);
     for (let node = 1; node < doc.tree.count; node += 1 + Math.floor(doc.tree.count / 200)) {

@@ -40,7 +40,7 @@ export class Edits {
     return this.rewrite(node, value);
   }
 
-  /** Write a node anew. */
+  /** Replace the text of a node. */
   private rewrite(node: number, value: unknown): Splice[] {
     const { tree, layout, text } = this;
     const parent = tree.parent(node);
@@ -69,7 +69,7 @@ export class Edits {
     return this.line(at, to, this.remarkKept(at, from, insert));
   }
 
-  /** Write what stands in one line or begins there; a comment behind it stays behind its first line. */
+  /** Write a value that is, or begins, in one line; a comment behind it stays behind its first line. */
   private line(from: number, to: number, insert: string): Splice[] {
     const { text } = this;
     const rest = /^[ \t]+#[^\r\n]*/.exec(text.slice(to))?.[0] ?? '';
@@ -156,7 +156,7 @@ export class Edits {
     return writeScalar((value ?? null) as Plain, { flow: true, quote, preferred: layout.quote });
   }
 
-  /** The changes that give an object these fields; nothing where only writing it anew does. */
+  /** The changes that give an object these fields; nothing where only a replacement of the whole does. */
   private fields(node: number, value: Record<string, unknown>): Splice[] | undefined {
     const { tree, layout } = this;
     const own = new Map<string, [number, number]>();
@@ -408,7 +408,7 @@ export class Edits {
     return /(?:[&!][^\s,[\]{}]*\s+)+$/.exec(this.text.slice(0, from))?.index ?? from;
   }
 
-  /** What stands between the items: a comma, and the line break where each has its own line. */
+  /** The text between the items: a comma, and the line break where each has its own line. */
   private flowSeparator(node: number): string {
     const { text } = this;
     const [first] = this.flowParts(node);

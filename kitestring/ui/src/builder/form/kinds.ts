@@ -1,4 +1,4 @@
-/** Which input a value of a field gets: by the type of the field, and by what stands there. */
+/** Which input a value of a field gets: by the type of the field, and by its present value. */
 import type { FieldType, Language } from '../document/language';
 import { isObject } from '../document/layout';
 

@@ -1,6 +1,6 @@
 /**
  * A text that is typed into a field: what the field shows while it has the focus, whatever the document makes of it. The
- * document gets it when the typing rests, or the focus leaves: the page is not drawn anew for each key.
+ * document gets it when the typing rests, or the focus leaves: the page is not drawn again for each key.
  */
 import { startTransition, useEffect, useRef, useState } from 'react';
 
