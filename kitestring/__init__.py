@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring import moved
 
 if TYPE_CHECKING:
+    from kitestring.answers import answering, ask, similar
     from kitestring.batch import Batch
     from kitestring.config import Config, choice, option, secret
     from kitestring.destination import Counts, Deletes, Destination, Estimates, ListsKeys, Marks, Searches, Truncates
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from kitestring.facts import Facts
     from kitestring.library import destination, search, source, sync
     from kitestring.project import Project
+    from kitestring.retrieval.answer import Answer
+    from kitestring.retrieval.language_model import LanguageModel
+    from kitestring.retrieval.passage import Passage
+    from kitestring.retrieval.prompt import Turn
+    from kitestring.retrieval.reranker import Reranker
+    from kitestring.retrieval.retriever import Passages
+    from kitestring.retrieval.similar import RecordName, SimilarRecord
     from kitestring.source import Source, stream
     from kitestring.types import (
         Catalog,
@@ -53,6 +61,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 __all__ = [
+    "Answer",
     "AuthError",
     "Batch",
     "Cancelled",
@@ -68,20 +77,26 @@ __all__ = [
     "Estimates",
     "Facts",
     "KitestringError",
+    "LanguageModel",
     "ListsKeys",
     "Marks",
     "Partition",
+    "Passage",
+    "Passages",
     "Progress",
     "Project",
     "Receipt",
     "Record",
     "RecordError",
+    "RecordName",
     "Reject",
+    "Reranker",
     "Result",
     "SchemaChange",
     "SchemaError",
     "Searches",
     "Selection",
+    "SimilarRecord",
     "Source",
     "State",
     "Stream",
@@ -91,19 +106,24 @@ __all__ = [
     "TransientError",
     "Truncate",
     "Truncates",
+    "Turn",
     "Write",
     "__version__",
+    "answering",
+    "ask",
     "choice",
     "destination",
     "option",
     "search",
     "secret",
+    "similar",
     "source",
     "stream",
     "sync",
 ]
 
 _WHERE = {
+    "answers": ("answering", "ask", "similar"),
     "batch": ("Batch",),
     "config": ("Config", "choice", "option", "secret"),
     "destination": ("Counts", "Deletes", "Destination", "Estimates", "ListsKeys", "Marks", "Searches", "Truncates"),
@@ -115,6 +135,13 @@ _WHERE = {
     "facts": ("Facts",),
     "library": ("destination", "search", "source", "sync"),
     "project": ("Project",),
+    "retrieval.answer": ("Answer",),
+    "retrieval.language_model": ("LanguageModel",),
+    "retrieval.passage": ("Passage",),
+    "retrieval.prompt": ("Turn",),
+    "retrieval.reranker": ("Reranker",),
+    "retrieval.retriever": ("Passages",),
+    "retrieval.similar": ("RecordName", "SimilarRecord"),
     "source": ("Source", "stream"),
     "types": (
         *("Catalog", "Checkpoint", "Partition", "Receipt", "Record"),

@@ -116,6 +116,14 @@ class Client:
         path = f"{OWN}/destinations/{destination_id}/search"
         return list(loads(self.http.request("POST", path, headers=headers, json=dict(question)).body)["data"])
 
+    def ask(self, destination_id: str, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole answer to a question, from what was synced."""
+        return dict(self.call("POST", f"{OWN}/destinations/{destination_id}/ask", dict(question)))
+
+    def similar(self, destination_id: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The records that resemble a text or records, best first."""
+        return list(self.call("POST", f"{OWN}/destinations/{destination_id}/similar", dict(request))["data"])
+
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
     def run(self, connection_id: str, kind: str = "sync", options: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from kitestring.batch import Batch
 from kitestring.config import Config
 from kitestring.facts import Facts
-from kitestring.stored_rows import ChunkMap, RowPage, StoredStream
+from kitestring.stored_rows import ChunkMap, ReadingFacts, RowPage, StoredStream
 from kitestring.types import APPEND, Receipt, Record, Stream, Write
 
 if TYPE_CHECKING:
@@ -245,3 +245,17 @@ class Relates(Protocol):
         self, names: Sequence[str], *, where: str | Mapping[str, Any] | None = None, most: int = 1_000
     ) -> ChunkMap:
         """A sample of at most so many chunks of these streams in a plane."""
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """A vector store that compares texts and chunks by their vectors, as cosine, whatever its metric is."""
+
+    def reading_facts(self) -> ReadingFacts:
+        """How its collection can be searched, and what its embedder is worth."""
+
+    def similarities(self, text: str, texts: Sequence[str]) -> list[float]:
+        """The cosine of each text with `text`, by the embedder of the collection."""
+
+    def chunk_similarities(self, chunk_ids: Sequence[str]) -> list[list[float]]:
+        """The cosine of each pair of stored chunks, by the ids of their hits; 0 for a chunk that is not there."""

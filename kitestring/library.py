@@ -407,6 +407,16 @@ def search(
     `permission` is a mapping that every hit passes whatever `where` is, for the user on whose behalf a program
     searches: `{"allowed_users": {"contains": user}}`. A record without its fields is not found.
     """
+    reads = searchable(destination, permission)
+    marked = {"include_deleted": True} if include_deleted else {}  # a destination without marks need not know it
+    return reads.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked)
+
+
+def searchable(
+    destination: DestinationHandle | Destination, permission: Mapping[str, Any] | None = None
+) -> Searches:
+    """The destination, or what a reader with this permission sees of it, if it can be searched by meaning.
+    `ConfigError` if not."""
     writer: Any = destination.connector if isinstance(destination, DestinationHandle) else destination
     if permission is not None:
         from kitestring.retrieval.restricted import restricted
@@ -417,11 +427,7 @@ def search(
             f"{connector_name(destination)} cannot be searched by meaning",
             hint="Search a vector store; `kitestring connectors list` shows which there are.",
         )
-    marked = {"include_deleted": True} if include_deleted else {}  # a destination without marks need not know it
-    hits: list[Record] = writer.search(
-        text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked
-    )
-    return hits
+    return writer
 
 
 def detach(end: Handle[C] | C) -> C:

@@ -75,6 +75,16 @@ class ChunkMap:
     """How many chunks of each stream are in the sample."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingFacts:
+    """How a collection can be searched. `words`: by words too. `meaningful`: texts that are alike have near vectors.
+    `related`: below this cosine a sentence has nothing to do with a question, for this model; None if unknown."""
+
+    words: bool
+    meaningful: bool
+    related: float | None = None
+
+
 class StoredRows:
     """The part of a destination that gives rows back (`destination.Browses`): a family has `stored_page`."""
 

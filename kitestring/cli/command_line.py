@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from kitestring.cli import (
     airbyte,
+    ask,
     config_as_code,
     connector,
     connectors,
@@ -23,6 +24,7 @@ from kitestring.cli import (
     replay,
     search,
     server,
+    similar,
     state,
     store,
     sync,
@@ -91,7 +93,8 @@ app = typer.Typer(
       kitestring init                   write a commented kitestring.yaml
       kitestring check                  test every connector of the project
       kitestring sync                   run its connections
-      kitestring search "late parcel"   ask what was synced
+      kitestring search "late parcel"   search what was synced
+      kitestring ask "is it on its way?" answer a question from it
 
     \b
     Without a project file:
@@ -155,6 +158,8 @@ app.command()(init.init)
 app.command()(connector.check)
 app.command()(sync.sync)
 app.command()(search.search)
+app.command()(ask.ask)
+app.command()(similar.similar)
 app.command()(connector.discover)
 app.command()(connector.read)
 app.command()(connector.spec)

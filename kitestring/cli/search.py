@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kitestring.cli.global_options import CONFIG_HELP, CliContext, cli_context
+from kitestring.retrieval.record_label import link_of, title_of
 
 if TYPE_CHECKING:
     from kitestring.library import DestinationHandle
@@ -17,36 +18,42 @@ if TYPE_CHECKING:
 PAIR = re.compile(r"\s*([A-Za-z_][\w.]*)=(?!=)(.*)", re.DOTALL)
 
 
+DestinationName = Annotated[
+    str, typer.Option("--destination", help="A destination of the project, or a connector.", show_default=False)
+]
+DestinationConfig = Annotated[list[str] | None, typer.Option(help=CONFIG_HELP, show_default=False)]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="field=value (repeat a field for several values), a mapping in JSON, or the store's own language."
+    ),
+]
+OneStream = Annotated[str, typer.Option("--stream", help="Only this stream.", show_default=False)]
+Hybrid = Annotated[
+    bool | None,
+    typer.Option(
+        "--hybrid/--no-hybrid", help="Also use full-text search, if the store supports it.", show_default=False
+    ),
+]
+IncludeDeleted = Annotated[bool, typer.Option("--include-deleted", help="Include records that are marked as deleted.")]
+
+
 def search(
     ctx: typer.Context,
     query: Annotated[
         list[str], typer.Argument(metavar="[CONNECTION] TEXT", help="A connection or destination, and the text.")
     ],
-    destination: Annotated[
-        str, typer.Option(help="A destination of the project, or a connector.", show_default=False)
-    ] = "",
-    destination_config: Annotated[list[str] | None, typer.Option(help=CONFIG_HELP, show_default=False)] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="field=value (repeat a field for several values), a mapping in JSON, or the store's own language."
-        ),
-    ] = None,
+    destination: DestinationName = "",
+    destination_config: DestinationConfig = None,
+    where: Where = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The largest number of hits.")] = 5,
     threshold: Annotated[
         float | None,
         typer.Option(help="Leave out hits with a larger distance, in the collection's metric.", show_default=False),
     ] = None,
-    hybrid: Annotated[
-        bool | None,
-        typer.Option(
-            "--hybrid/--no-hybrid", help="Also use full-text search, if the store supports it.", show_default=False
-        ),
-    ] = None,
-    stream: Annotated[str, typer.Option(help="Only this stream.", show_default=False)] = "",
-    include_deleted: Annotated[
-        bool, typer.Option("--include-deleted", help="Include records that are marked as deleted.")
-    ] = False,
+    hybrid: Hybrid = None,
+    stream: OneStream = "",
+    include_deleted: IncludeDeleted = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search a collection semantically, with the embedder that filled it.
@@ -159,16 +166,11 @@ def filter_of(where: list[str]) -> str | dict[str, Any] | None:
     return pairs or None
 
 
-TITLES = ("subject", "title", "name", "summary", "topic_title", "properties.subject", "source.subject")
-LINKS = ("html_url", "url", "_url", "web_url", "permalink_url")
-
-
 def hit_lines(number: int, hit: Record) -> str:
     """A hit for people: distance, title, and the start of its text."""
     text = " ".join(str(hit.get("text") or "").split())
     excerpt = text if len(text) <= 240 else text[:239].rstrip() + "…"
-    title = next((str(hit[key]) for key in TITLES if hit.get(key)), "")
-    link = next((str(hit[key]) for key in LINKS if hit.get(key)), "")
+    title, link = title_of(hit), link_of(hit)
     distance = hit.get("distance")
     near = f"{distance:.3f}" if isinstance(distance, float | int) else "     "
     head = f"{number:>2}. {near}  {hit.get('stream', '')}  " + typer.style(title or str(hit.get("id", "")), bold=True)

@@ -198,26 +198,39 @@ class ServerStates:
 
 def search(cli: CliContext, query: Sequence[str], question: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Ask a collection of the server: that of a connection, a destination, or the only destination there is."""
+    with client(cli) as server:
+        place = place_of(server, query[0] if len(query) == 2 else "", "kitestring search NAME TEXT")
+        return server.search(place, {**body_of(question), "text": query[-1]})
+
+
+def ask(cli: CliContext, query: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of the server to a question, from a collection as in `search`."""
+    with client(cli) as server:
+        place = place_of(server, query[0] if len(query) == 2 else "", "kitestring ask NAME QUESTION")
+        return server.ask(place, {**body_of(options), "question": query[-1]})
+
+
+def similar(cli: CliContext, name: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records that resemble a text or records, from a collection as in `search`."""
+    with client(cli) as server:
+        return server.similar(place_of(server, name, "kitestring similar NAME TEXT"), body_of(options))
+
+
+def place_of(server: Client, name: str, usage: str) -> str:
+    """The id of a destination: that of a connection, one by its name, or the only one."""
     from kitestring.errors import ConfigError
 
-    with client(cli) as server:
-        if len(query) == 2:
-            connections = [
-                connection
-                for connection in server.listed("connection")
-                if query[0] in (connection["name"], connection["connectionId"])
-            ]
-            place = (
-                connections[0]["destinationId"]
-                if connections
-                else server.named("destination", query[0])["destinationId"]
-            )
-        else:
-            destinations = list(server.listed("destination"))
-            if len(destinations) != 1:
-                raise ConfigError(
-                    f"{server.url} has {len(destinations)} destinations", hint="Name one: kitestring search NAME TEXT."
-                )
-            place = destinations[0]["destinationId"]
-        fields = {"includeDeleted" if name == "include_deleted" else name: value for name, value in question.items()}
-        return server.search(place, {**fields, "text": query[-1]})
+    if name:
+        for connection in server.listed("connection"):
+            if name in (connection["name"], connection["connectionId"]):
+                return str(connection["destinationId"])
+        return str(server.named("destination", name)["destinationId"])
+    destinations = list(server.listed("destination"))
+    if len(destinations) != 1:
+        raise ConfigError(f"{server.url} has {len(destinations)} destinations", hint=f"Name one: {usage}.")
+    return str(destinations[0]["destinationId"])
+
+
+def body_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under the names of the API."""
+    return {"includeDeleted" if name == "include_deleted" else name: value for name, value in options.items()}

@@ -1,1 +1,1 @@
-"""Reading what was synced: the permission of a reader, and a destination as this reader sees it."""
+"""Reading what was synced: the permission of a reader, passages, answers with citations, similar records."""

@@ -19,6 +19,7 @@ from kitestring.stored_rows import (
     tree_of,
 )
 from kitestring.types import Record
+from kitestring.vector.comparison import ComparesTexts
 
 if TYPE_CHECKING:
     from kitestring.vector.embedder import Embedder
@@ -28,7 +29,7 @@ MOST_CHUNKS = 1_000
 """The chunks of one record that are read."""
 
 
-class ReadsChunks(StoredRows):
+class ReadsChunks(ComparesTexts, StoredRows):
     """What every vector destination reads. A subclass has a `store`, and the `embedding` that filled it."""
 
     filters_by_text: ClassVar[bool] = True

@@ -64,6 +64,11 @@ class Embedder(Config):
         """The list price; None if unknown, 0 for a model that runs locally."""
         return None
 
+    @property
+    def related_similarity(self) -> float | None:
+        """The cosine below which a sentence does not answer a question, as it was measured; None if it was not."""
+        return None
+
     def tokens(self) -> Encoding:
         """The tokenizer that `encoding` names."""
         return cl100k()

@@ -11,19 +11,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kitestring import json_codec
-from kitestring.errors import ConfigError, ConnectorError, KitestringError, TransientError
-from kitestring.http import Session
+from kitestring.errors import TransientError
 from kitestring.redact import Redactor
+from kitestring.retrieval.language_model import Kind, LanguageModel
 from kitestring.server.settings import Settings
 
 AT_ONCE = 2
-TIMEOUT_S = 120.0
-LARGEST_ANSWER = 1_000_000
 MOST_TOKENS = 4000
 MOST_DOCUMENTATION = 60_000
 """Characters of a documentation that the model gets."""
 MOST_MANIFEST = 20_000
-ANTHROPIC_VERSION = "2023-06-01"
 
 INSTRUCTIONS = """\
 You help to set up a connector that reads lists of records from an HTTP API with JSON answers.
@@ -78,61 +75,11 @@ def ask_model(
 
 def answer_of(settings: Settings, prompt: str) -> str:
     """Ask the model in the wire format of its kind."""
-    base, key = settings.assist_url.rstrip("/"), settings.assist_key
-    body: dict[str, Any] = {"model": settings.assist_model}
-    if settings.assist_kind == "anthropic":
-        url = base if base.endswith("/messages") else f"{base.removesuffix('/v1')}/v1/messages"
-        headers = {"x-api-key": key, "anthropic-version": ANTHROPIC_VERSION}
-        body |= {"max_tokens": MOST_TOKENS, "system": INSTRUCTIONS, "messages": [{"role": "user", "content": prompt}]}
-    else:
-        url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        body["messages"] = [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": prompt}]
-    secrets = [key] if key else []
-    with Session(timeout_s=TIMEOUT_S, max_wait_s=20.0, secrets=secrets) as session:
-        try:
-            response = session.request("POST", url, headers=headers, json=body, stream=True)
-            content = b""
-            for chunk in response.chunks():
-                content += chunk
-                if len(content) > LARGEST_ANSWER:
-                    response.close()
-                    raise ConnectorError(f"the model answers with more than {LARGEST_ANSWER:,} bytes")
-            values = json_codec.loads(content)
-        except json_codec.JsonError as error:
-            raise ConnectorError(
-                f"the model's server answers with no JSON: {error}", hint="Check KITESTRING_ASSIST_URL."
-            ) from None
-        except TransientError as error:
-            raise TransientError(f"the model did not answer: {error.message}", hint=error.hint) from error
-        except KitestringError as error:
-            raise ConfigError(
-                f"the model refuses: {error.message}",
-                hint="Check KITESTRING_ASSIST_URL, _KEY, _MODEL and _KIND.",
-            ) from error
-    text = text_in(settings.assist_kind, values)
-    if not text:
-        raise ConnectorError(
-            f"the answer of the model has no text as {settings.assist_kind} writes it",
-            hint="Check KITESTRING_ASSIST_KIND.",
-        )
-    return text
-
-
-def text_in(kind: str, values: Any) -> str:
-    """The text of an answer, in the wire format of a kind; empty where it has none."""
-    values = values if isinstance(values, Mapping) else {}
-    if kind == "anthropic":
-        blocks = values.get("content")
-        texts = (
-            [block.get("text") for block in blocks if isinstance(block, Mapping)] if isinstance(blocks, list) else []
-        )
-        return "".join(text for text in texts if isinstance(text, str))
-    choices = values.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, Mapping) else None
-    content = message.get("content") if isinstance(message, Mapping) else None
-    return content if isinstance(content, str) else ""
+    kind: Kind = "anthropic" if settings.assist_kind == "anthropic" else "openai"
+    model = LanguageModel(
+        settings.assist_url, settings.assist_model, settings.assist_key, kind, variables="KITESTRING_ASSIST"
+    )
+    return model.complete(INSTRUCTIONS, [{"role": "user", "content": prompt}], MOST_TOKENS)
 
 
 def texts_in(value: Any) -> Iterator[str]:

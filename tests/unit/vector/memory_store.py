@@ -10,7 +10,9 @@ from pydantic import PrivateAttr
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.errors import ConfigError
+from kitestring.filters import matches
 from kitestring.types import Stream
+from kitestring.vector import payload
 from kitestring.vector.destination import VectorDestination
 from kitestring.vector.embedders.fake import Fake
 from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
@@ -70,9 +72,15 @@ class MemoryStore(Store):
         return [chunk for chunk in self.rows.values() if not chunk.metadata_digest.startswith(MARKED)]
 
     def search(self, vector: Any, text: str, **how: Any) -> list[dict[str, Any]]:
-        chunks = self.rows.values() if how["include_deleted"] else self.live()
-        near = sorted(chunks, key=lambda c: float(np.sum((c.vector - vector) ** 2)))
-        return [{"id": c.id, "text": c.text} for c in near[: how["limit"]]]
+        hits = []
+        for chunk in self.rows.values() if how["include_deleted"] else self.live():
+            ours = {"_ab_stream": chunk.stream, "_ab_record_id": chunk.record_id, "chunk_number": chunk.number}
+            fields = {**chunk.metadata, **ours}
+            if how["stream"] in (None, chunk.stream) and (how["where"] is None or matches(how["where"], fields)):
+                distance = float(np.sum((chunk.vector - vector) ** 2))
+                if how["threshold"] is None or distance <= how["threshold"]:
+                    hits.append(payload.hit(chunk.id, distance, chunk.text, fields))
+        return sorted(hits, key=lambda hit: hit["distance"])[: how["limit"]]
 
     def close(self) -> None:
         self.calls.append("close")

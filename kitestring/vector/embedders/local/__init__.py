@@ -63,6 +63,11 @@ class Local(Embedder):
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _closed: threading.Event = PrivateAttr(default_factory=threading.Event)
 
+    @property
+    def related_similarity(self) -> float | None:
+        """Measured for all-MiniLM-L6-v2 with the forty questions of the demo (docs/reference/ask.md)."""
+        return None if self.model_path else 0.4
+
     @classmethod
     def ready(cls) -> bool:
         return all(importlib.util.find_spec(name) for name in (WEIGHTS, *PACKAGES))

@@ -1,0 +1,59 @@
+"""Rankings of hits: several are fused into one, and the chunks of a record are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kitestring.types import Record
+
+RANK_OFFSET = 60
+"""The constant of reciprocal rank fusion: https://dl.acm.org/doi/10.1145/1571941.1572114"""
+
+
+@dataclass(slots=True)
+class RankedHit:
+    """A chunk, and its score in a ranking: higher is better."""
+
+    hit: Record
+    score: float
+
+
+@dataclass(slots=True)
+class RecordHits:
+    """The chunks of one record, best first; its score is that of the best."""
+
+    chunks: list[RankedHit] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        return self.chunks[0].score
+
+    @property
+    def best(self) -> Record:
+        return self.chunks[0].hit
+
+
+def fused(rankings: Iterable[Sequence[Record]]) -> list[RankedHit]:
+    """One ranking of all chunks, by reciprocal rank: a chunk that several rankings have near their top comes first.
+    The distances of the rankings need not be comparable."""
+    ranked: dict[str, RankedHit] = {}
+    for ranking in rankings:
+        for rank, hit in enumerate(ranking, 1):
+            entry = ranked.setdefault(str(hit["id"]), RankedHit(hit, 0.0))
+            entry.score += 1 / (RANK_OFFSET + rank)
+    return sorted(ranked.values(), key=lambda entry: -entry.score)
+
+
+def by_record(ranking: Iterable[RankedHit]) -> list[RecordHits]:
+    """The records of a ranking, in the order of their best chunks."""
+    records: dict[tuple[str, str], RecordHits] = {}
+    for entry in ranking:
+        records.setdefault(record_of(entry.hit), RecordHits()).chunks.append(entry)
+    return list(records.values())
+
+
+def record_of(hit: Record) -> tuple[str, str]:
+    """The stream and the id of a chunk's record. A chunk of another program that has no record id is alone."""
+    record_id = hit.get("record_id")
+    return str(hit.get("stream") or ""), str(hit["id"] if record_id is None else record_id)
