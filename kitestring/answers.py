@@ -77,7 +77,9 @@ def answering(
     how = Retrieval(
         where=where, stream=stream, limit=limit, hybrid=hybrid, reranker=reranker, include_deleted=include_deleted
     )
-    return answers.answering(searchable(destination, permission), question, model=model or None, history=history, how=how)
+    return answers.answering(
+        searchable(destination, permission), question, model=model or None, history=history, how=how
+    )
 
 
 def similar(
@@ -94,8 +96,8 @@ def similar(
 ) -> list[SimilarRecord]:
     """The records nearest to a text, a record, or several records of somebody's interest, best first.
 
-    `where`, `stream`, `threshold`, `include_deleted` and `permission` are as in `search`. `diversity` from 0 to 1 leaves out records
-    that resemble one above them. The given records are not returned.
+    `where`, `stream`, `threshold`, `include_deleted` and `permission` are as in `search`. `diversity` from 0 to 1
+    leaves out records that resemble one above them. The given records are not returned.
     """
     return neighbourhood.similar(
         searchable(destination, permission),

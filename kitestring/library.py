@@ -412,9 +412,7 @@ def search(
     return reads.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked)
 
 
-def searchable(
-    destination: DestinationHandle | Destination, permission: Mapping[str, Any] | None = None
-) -> Searches:
+def searchable(destination: DestinationHandle | Destination, permission: Mapping[str, Any] | None = None) -> Searches:
     """The destination, or what a reader with this permission sees of it, if it can be searched by meaning.
     `ConfigError` if not."""
     writer: Any = destination.connector if isinstance(destination, DestinationHandle) else destination

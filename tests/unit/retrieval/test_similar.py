@@ -65,3 +65,13 @@ def test_the_chunks_of_a_long_record_are_spread() -> None:
     chunks = [{"id": number} for number in range(100)]
     chosen = [chunk["id"] for chunk in spread(chunks, 4)]
     assert chosen == [0, 25, 50, 75]
+
+
+def test_a_permission_holds_for_answers_and_similar_records(center: Memory) -> None:
+    permission = {"status": "new"}
+    near = ks.similar(center, ks.RecordName("tickets", "tickets_1"), permission=permission, diversity=0.1, limit=20)
+    assert names(near) == ["tickets_3", "tickets_4"]
+    with pytest.raises(ConfigError, match="no record tickets_2"):
+        ks.similar(center, ks.RecordName("tickets", "tickets_2"), permission=permission)
+    answer = ks.ask(center, "wrong passwords lock", model=False, permission=permission, limit=20)
+    assert {passage.record_id for passage in answer.passages} == {"tickets_1", "tickets_3", "tickets_4"}
