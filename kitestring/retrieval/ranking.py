@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kitestring.types import Record
-
-RANK_OFFSET = 60
-"""The constant of reciprocal rank fusion: https://dl.acm.org/doi/10.1145/1571941.1572114"""
+from kitestring.vector.rank_fusion import fused_scores
 
 
 @dataclass(slots=True)
@@ -37,12 +35,11 @@ class RecordHits:
 def fused(rankings: Iterable[Sequence[Record]]) -> list[RankedHit]:
     """One ranking of all chunks, by reciprocal rank: a chunk that several rankings have near their top comes first.
     The distances of the rankings need not be comparable."""
-    ranked: dict[str, RankedHit] = {}
-    for ranking in rankings:
-        for rank, hit in enumerate(ranking, 1):
-            entry = ranked.setdefault(str(hit["id"]), RankedHit(hit, 0.0))
-            entry.score += 1 / (RANK_OFFSET + rank)
-    return sorted(ranked.values(), key=lambda entry: -entry.score)
+    lists = [list(ranking) for ranking in rankings]
+    hits = {str(hit["id"]): hit for ranking in reversed(lists) for hit in ranking}
+    scores = fused_scores([str(hit["id"]) for hit in ranking] for ranking in lists)
+    ranked = [RankedHit(hits[name], score) for name, score in scores.items()]
+    return sorted(ranked, key=lambda entry: -entry.score)
 
 
 def by_record(ranking: Iterable[RankedHit]) -> list[RecordHits]:
