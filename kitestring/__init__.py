@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 from kitestring import moved
 
 if TYPE_CHECKING:
-    from kitestring.answers import answering, ask, similar
+    from kitestring.answers import (
+        Answer,
+        LanguageModel,
+        Passage,
+        Passages,
+        RecordName,
+        Reranker,
+        SimilarRecord,
+        Turn,
+        answering,
+        ask,
+        similar,
+    )
     from kitestring.batch import Batch
     from kitestring.config import Config, choice, option, secret
     from kitestring.destination import Counts, Deletes, Destination, Estimates, ListsKeys, Marks, Searches, Truncates
@@ -30,13 +42,6 @@ if TYPE_CHECKING:
     from kitestring.facts import Facts
     from kitestring.library import destination, search, source, sync
     from kitestring.project import Project
-    from kitestring.retrieval.answer import Answer
-    from kitestring.retrieval.language_model import LanguageModel
-    from kitestring.retrieval.passage import Passage
-    from kitestring.retrieval.prompt import Turn
-    from kitestring.retrieval.reranker import Reranker
-    from kitestring.retrieval.retriever import Passages
-    from kitestring.retrieval.similar import RecordName, SimilarRecord
     from kitestring.source import Source, stream
     from kitestring.types import (
         Catalog,
@@ -123,7 +128,10 @@ __all__ = [
 ]
 
 _WHERE = {
-    "answers": ("answering", "ask", "similar"),
+    "answers": (
+        *("Answer", "LanguageModel", "Passage", "Passages", "RecordName", "Reranker", "SimilarRecord", "Turn"),
+        *("answering", "ask", "similar"),
+    ),
     "batch": ("Batch",),
     "config": ("Config", "choice", "option", "secret"),
     "destination": ("Counts", "Deletes", "Destination", "Estimates", "ListsKeys", "Marks", "Searches", "Truncates"),
@@ -135,13 +143,6 @@ _WHERE = {
     "facts": ("Facts",),
     "library": ("destination", "search", "source", "sync"),
     "project": ("Project",),
-    "retrieval.answer": ("Answer",),
-    "retrieval.language_model": ("LanguageModel",),
-    "retrieval.passage": ("Passage",),
-    "retrieval.prompt": ("Turn",),
-    "retrieval.reranker": ("Reranker",),
-    "retrieval.retriever": ("Passages",),
-    "retrieval.similar": ("RecordName", "SimilarRecord"),
     "source": ("Source", "stream"),
     "types": (
         *("Catalog", "Checkpoint", "Partition", "Receipt", "Record"),

@@ -11,10 +11,25 @@ from kitestring.retrieval import answer as answers
 from kitestring.retrieval import similar as neighbourhood
 from kitestring.retrieval.answer import Answer
 from kitestring.retrieval.language_model import LanguageModel
+from kitestring.retrieval.passage import Passage
 from kitestring.retrieval.prompt import Turn
 from kitestring.retrieval.reranker import Reranker
 from kitestring.retrieval.retriever import Passages, Retrieval
 from kitestring.retrieval.similar import RecordName, SimilarRecord
+
+__all__ = [
+    "Answer",
+    "LanguageModel",
+    "Passage",
+    "Passages",
+    "RecordName",
+    "Reranker",
+    "SimilarRecord",
+    "Turn",
+    "answering",
+    "ask",
+    "similar",
+]
 
 
 def ask(
