@@ -8,14 +8,14 @@ from typing import Any, Literal
 from kitestring.destination import Destination
 from kitestring.library import DestinationHandle, searchable
 from kitestring.retrieval import answer as answers
-from kitestring.retrieval import similar as neighbourhood
+from kitestring.retrieval import similar_records
 from kitestring.retrieval.answer import Answer
 from kitestring.retrieval.language_model import LanguageModel
 from kitestring.retrieval.passage import Passage
+from kitestring.retrieval.passage_retrieval import Passages, Retrieval
 from kitestring.retrieval.prompt import Turn
 from kitestring.retrieval.reranker import Reranker
-from kitestring.retrieval.retriever import Passages, Retrieval
-from kitestring.retrieval.similar import RecordName, SimilarRecord
+from kitestring.retrieval.similar_records import RecordName, SimilarRecord
 
 __all__ = [
     "Answer",
@@ -114,7 +114,7 @@ def similar(
     `where`, `stream`, `threshold`, `include_deleted` and `permission` are as in `search`. `diversity` from 0 to 1
     leaves out records that resemble one above them. The given records are not returned.
     """
-    return neighbourhood.similar(
+    return similar_records.similar(
         searchable(destination, permission),
         [seeds] if isinstance(seeds, RecordName) else seeds,
         where=where,

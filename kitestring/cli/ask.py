@@ -77,9 +77,9 @@ def ask(
         def of_destination(asked: str, history: Sequence[Mapping[str, str]]) -> Iterator[str | Mapping[str, Any]]:
             from kitestring.answers import answering
             from kitestring.retrieval.answer import Answer
+            from kitestring.retrieval.passage_retrieval import Passages
             from kitestring.retrieval.prompt import Turn
             from kitestring.retrieval.reranker import Reranker
-            from kitestring.retrieval.retriever import Passages
 
             for part in answering(
                 handle,

@@ -72,7 +72,7 @@ def similar(
         found = server_target.similar(cli, destination or name, {**options, **seeds})
     else:
         from kitestring.answers import similar as similar_records
-        from kitestring.retrieval.similar import RecordName
+        from kitestring.retrieval.similar_records import RecordName
 
         with searchable_destination(cli, name, destination, destination_config) as handle:
             names = [RecordName(each["stream"], each["recordId"]) for each in records]

@@ -13,8 +13,8 @@ from kitestring.retrieval.extract import extract
 from kitestring.retrieval.language_model import LanguageModel
 from kitestring.retrieval.model_stream import ModelUsage
 from kitestring.retrieval.passage import Passage
+from kitestring.retrieval.passage_retrieval import Passages, Retrieval, retrieve
 from kitestring.retrieval.prompt import NOT_IN_SOURCES, Turn, prompt_of, questions_before
-from kitestring.retrieval.retriever import Passages, Retrieval, retrieve
 
 NOT_FOUND = "The sources do not answer this question."
 LONGEST_QUESTION = 20_000

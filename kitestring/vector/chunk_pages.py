@@ -19,7 +19,7 @@ from kitestring.stored_rows import (
     tree_of,
 )
 from kitestring.types import Record
-from kitestring.vector.comparison import ComparesTexts
+from kitestring.vector.cosine import ComparesTexts
 
 if TYPE_CHECKING:
     from kitestring.vector.embedder import Embedder

@@ -13,8 +13,8 @@ from kitestring.retrieval.answer import NOT_FOUND, Answer, ask
 from kitestring.retrieval.citation import CitationFilter
 from kitestring.retrieval.language_model import LanguageModel
 from kitestring.retrieval.passage import Passage
+from kitestring.retrieval.passage_retrieval import Passages
 from kitestring.retrieval.prompt import NOT_IN_SOURCES, Turn, prompt_of
-from kitestring.retrieval.retriever import Passages
 from tests.unit.retrieval.help_center import help_center
 from tests.unit.vector.memory_store import Memory
 

@@ -9,9 +9,9 @@ from stand_ins.reranker import KEY, RerankerStandIn
 
 from kitestring.errors import ConfigError, ConnectorError, TransientError
 from kitestring.retrieval.highlight import highlights
+from kitestring.retrieval.passage_retrieval import BY_MEANING, Retrieval, retrieve
 from kitestring.retrieval.ranking import fused
 from kitestring.retrieval.reranker import Reranker
-from kitestring.retrieval.retriever import BY_MEANING, Retrieval, retrieve
 from tests.unit.retrieval.help_center import help_center
 from tests.unit.vector.memory_store import Memory
 

@@ -4,7 +4,7 @@ import pytest
 
 import kitestring as ks
 from kitestring.errors import ConfigError
-from kitestring.retrieval.similar import spread
+from kitestring.retrieval.similar_records import spread
 from tests.unit.retrieval.help_center import help_center
 from tests.unit.vector.memory_store import Memory
 
