@@ -282,6 +282,7 @@ NAMES_ALLOWED: dict[str, tuple[str, str]] = {
     "kitestring.engine": ("sqlite", "states are kept in a file of SQLite"),
     "kitestring.declarative.source": ("files", "a value of a manifest's setting, no connector"),
     "kitestring.declarative.stream": ("files", "a value of a manifest's setting, no connector"),
+    "kitestring.retrieval.model_stream": ("delta", "a field of the events of language models"),
     "kitestring.server.api.airbyte_config.definitions": ("files", "a category"),
     "kitestring.server.api.airbyte_config.workspaces": ("airbyte", "a value of Airbyte's API"),
     "kitestring.server.api.kitestring.connections": ("sample", "an argument: how many records an estimate reads"),

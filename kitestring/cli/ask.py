@@ -14,7 +14,7 @@ from kitestring.cli.search import (
     DestinationName,
     Hybrid,
     IncludeDeleted,
-    OneStream,
+    StreamName,
     Where,
     filter_of,
     searchable_destination,
@@ -32,7 +32,7 @@ def ask(
     where: Where = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many records the answer may use.")] = 5,
     hybrid: Hybrid = None,
-    stream: OneStream = "",
+    stream: StreamName = "",
     no_model: Annotated[
         bool, typer.Option("--no-model", help="Answer with sentences of the records, without a language model.")
     ] = False,
@@ -117,10 +117,10 @@ def converse(events_of: EventsOf, question: str, chat: bool, as_json: bool) -> N
         assert answer is not None
         typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else f"\n{sources(answer)}".rstrip())
         history.append({"question": question, "answer": answer["text"]})
-        question = asked_again() if chat else ""
+        question = next_question() if chat else ""
 
 
-def asked_again() -> str:
+def next_question() -> str:
     """The next question; empty at the end."""
     try:
         return input("\nNext question (empty line: end): ").strip()

@@ -28,7 +28,7 @@ Where = Annotated[
         help="field=value (repeat a field for several values), a mapping in JSON, or the store's own language."
     ),
 ]
-OneStream = Annotated[str, typer.Option("--stream", help="Only this stream.", show_default=False)]
+StreamName = Annotated[str, typer.Option("--stream", help="Only this stream.", show_default=False)]
 Hybrid = Annotated[
     bool | None,
     typer.Option(
@@ -52,7 +52,7 @@ def search(
         typer.Option(help="Leave out hits with a larger distance, in the collection's metric.", show_default=False),
     ] = None,
     hybrid: Hybrid = None,
-    stream: OneStream = "",
+    stream: StreamName = "",
     include_deleted: IncludeDeleted = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ from kitestring.cli.search import (
     DestinationConfig,
     DestinationName,
     IncludeDeleted,
-    OneStream,
+    StreamName,
     Where,
     filter_of,
     searchable_destination,
@@ -41,7 +41,7 @@ def similar(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, help="From 0, the nearest records, to 1, records that differ most.")
     ] = 0.0,
-    stream: OneStream = "",
+    stream: StreamName = "",
     include_deleted: IncludeDeleted = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per record.")] = False,
 ) -> None:
@@ -69,17 +69,17 @@ def similar(
         from kitestring.cli import server_target
 
         seeds = {"records": records} if records else {"text": text}
-        found = server_target.similar(cli, destination or name, {**options, **seeds})
+        resembling = server_target.similar(cli, destination or name, {**options, **seeds})
     else:
         from kitestring.answers import similar as similar_records
         from kitestring.retrieval.similar_records import RecordName
 
         with searchable_destination(cli, name, destination, destination_config) as handle:
             names = [RecordName(each["stream"], each["recordId"]) for each in records]
-            found = [each.as_dict() for each in similar_records(handle, names or text, **options)]
-    if not found and not as_json:
+            resembling = [each.as_dict() for each in similar_records(handle, names or text, **options)]
+    if not resembling and not as_json:
         typer.echo("Nothing was found.")
-    for number, each in enumerate(found, 1):
+    for number, each in enumerate(resembling, 1):
         typer.echo(json.dumps(each, ensure_ascii=False) if as_json else record_lines(number, each))
 
 

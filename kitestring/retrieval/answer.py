@@ -16,13 +16,13 @@ from kitestring.retrieval.passage import Passage
 from kitestring.retrieval.passage_retrieval import Passages, Retrieval, retrieve
 from kitestring.retrieval.prompt import NOT_IN_SOURCES, Turn, prompt_of, questions_before
 
-NOT_FOUND = "The sources do not answer this question."
+NO_ANSWER = "The sources do not answer this question."
 LONGEST_QUESTION = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `found` is False if the sources do not have it; `text` then says so.
+    """A whole answer. `answered` is False if the sources do not have it; `text` then says so.
 
     `citations` are the numbers of the passages that the text cites. `notes` are for whoever reads the answer: a
     citation that was taken out, an answer that was cut at the limit of the model. Without a model `model` is None, and
@@ -31,7 +31,7 @@ class Answer:
 
     question: str
     text: str
-    found: bool
+    answered: bool
     passages: Sequence[Passage] = ()
     citations: Sequence[int] = ()
     notes: Sequence[str] = ()
@@ -51,7 +51,7 @@ class Answer:
         return {
             "question": self.question,
             "text": self.text,
-            "found": self.found,
+            "answered": self.answered,
             "passages": [passage.as_dict() for passage in self.passages],
             "citations": list(self.citations),
             "notes": list(self.notes),
@@ -97,30 +97,30 @@ def answering(
         raise ConfigError(
             f"the question has {len(question):,} characters, and {LONGEST_QUESTION:,} are allowed", hint="Shorten it."
         )
-    found = retrieve(reads, question, how or Retrieval(), questions_before(history, question))
-    yield found
-    if not found.passages:
-        yield NOT_FOUND
-        yield Answer(question, NOT_FOUND, False, notes=found.notes, model=model.model if model else None)
+    retrieved = retrieve(reads, question, how or Retrieval(), questions_before(history, question))
+    yield retrieved
+    if not retrieved.passages:
+        yield NO_ANSWER
+        yield Answer(question, NO_ANSWER, False, notes=retrieved.notes, model=model.model if model else None)
     elif model is None:
-        answer = extracted(reads, question, found)
+        answer = extracted(reads, question, retrieved)
         yield answer.text
         yield answer
     else:
-        yield from written(model, question, found, history)
+        yield from written(model, question, retrieved, history)
 
 
-def extracted(reads: Searches, question: str, found: Passages) -> Answer:
+def extracted(reads: Searches, question: str, retrieved: Passages) -> Answer:
     """The answer without a language model."""
     if not isinstance(reads, Compares):
         raise ConfigError(
             "this destination cannot compare texts, which an answer without a language model needs",
             hint="Set a language model (KITESTRING_ANSWER_URL and _MODEL).",
         )
-    result = extract(reads, question, found.passages)
-    notes = [*found.notes, *([result.note] if result.note else [])]
-    text = result.text if result.found else NOT_FOUND
-    return Answer(question, text, result.found, found.passages, result.cited, notes)
+    result = extract(reads, question, retrieved.passages)
+    notes = [*retrieved.notes, *([result.note] if result.note else [])]
+    text = result.text if result.answers else NO_ANSWER
+    return Answer(question, text, result.answers, retrieved.passages, result.cited, notes)
 
 
 @dataclass(slots=True)
@@ -130,13 +130,13 @@ class WrittenText:
 
     citations: CitationFilter
     text: str = ""
-    found: bool = True
+    answered: bool = True
     _beginning: str = ""
     _decided: bool = field(default=False)
 
     def take(self, part: str) -> str:
         """What may be shown by now."""
-        if not self.found:
+        if not self.answered:
             return ""
         if not self._decided:
             self._beginning += part
@@ -145,13 +145,13 @@ class WrittenText:
                 return ""
             self._decided = True
             if start.startswith(NOT_IN_SOURCES):
-                self.found = False
+                self.answered = False
                 return ""
             part = self._beginning.lstrip()
         return self._shown(self.citations.take(part))
 
     def end(self) -> str:
-        if not self.found:
+        if not self.answered:
             return ""
         rest = "" if self._decided else self.citations.take(self._beginning.lstrip())
         return self._shown(rest + self.citations.end())
@@ -166,10 +166,12 @@ def bare(text: str) -> str:
     return text.lstrip(" \t\r\n\"'*_`“.").upper()
 
 
-def written(model: LanguageModel, question: str, found: Passages, history: Sequence[Turn]) -> Iterator[str | Answer]:
+def written(
+    model: LanguageModel, question: str, retrieved: Passages, history: Sequence[Turn]
+) -> Iterator[str | Answer]:
     """The answer of a language model."""
-    prompt = prompt_of(question, found.passages, history)
-    text, usage = WrittenText(CitationFilter(len(found.passages))), ModelUsage()
+    prompt = prompt_of(question, retrieved.passages, history)
+    text, usage = WrittenText(CitationFilter(len(retrieved.passages))), ModelUsage()
     for part in model.stream(prompt.system, prompt.messages):
         if isinstance(part, ModelUsage):
             usage = part
@@ -180,16 +182,16 @@ def written(model: LanguageModel, question: str, found: Passages, history: Seque
     rest = text.end()
     if rest:
         yield rest
-    if not text.found:
-        yield NOT_FOUND
-    cited = text.citations.cited if text.found else []
+    if not text.answered:
+        yield NO_ANSWER
+    cited = text.citations.cited if text.answered else []
     yield Answer(
         question,
-        text.text.strip() if text.found else NOT_FOUND,
-        text.found,
-        found.passages,
+        text.text.strip() if text.answered else NO_ANSWER,
+        text.answered,
+        retrieved.passages,
         cited,
-        [*found.notes, *notes_of(text, usage, model)],
+        [*retrieved.notes, *notes_of(text, usage, model)],
         model.model,
         usage.input_tokens,
         usage.output_tokens,
@@ -201,10 +203,10 @@ def notes_of(text: WrittenText, usage: ModelUsage, model: LanguageModel) -> list
     """What a reader of the answer has to know."""
     notes = []
     unknown = text.citations.unknown
-    if text.found and unknown:
+    if text.answered and unknown:
         numbers = ", ".join(map(str, unknown))
         notes.append(f"{model.model} cited passages that do not exist ({numbers}). These citations were left out.")
-    if text.found and not text.citations.cited:
+    if text.answered and not text.citations.cited:
         notes.append("The answer cites no passage. Check it against the passages.")
     if usage.stopped == "length":
         notes.append("The answer was cut at the limit of the model's tokens. It is not whole.")

@@ -31,10 +31,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """Sentences with citations. `found`: the best is near enough to the question; `similarity` is its cosine."""
+    """Sentences with citations. `answers`: the best is near enough to the question; `similarity` is its cosine."""
 
     text: str
-    found: bool
+    answers: bool
     cited: Sequence[int]
     similarity: float
     note: str = ""
@@ -63,19 +63,19 @@ def extract(reads: Compares, question: str, passages: Sequence[Passage]) -> Extr
         if len(chosen) == MOST_CITED or similarities[index] < best - BELOW_BEST:
             break
         sentence = sentences[index]
-        if any(sentence.text in said(other) for other in chosen.values()):
+        if any(sentence.text in with_next(other) for other in chosen.values()):
             continue
         chosen.setdefault(sentence.passage, sentence)
-    text = "\n".join(f"{said(sentence)} [{sentence.passage}]" for sentence in chosen.values())
+    text = "\n".join(f"{with_next(sentence)} [{sentence.passage}]" for sentence in chosen.values())
     note = "" if facts.related is not None else UNMEASURED
-    found = facts.related is None or best >= facts.related
-    return Extract(text if found else "", found, tuple(chosen) if found else (), best, note)
+    answers = facts.related is None or best >= facts.related
+    return Extract(text if answers else "", answers, tuple(chosen) if answers else (), best, note)
 
 
 UNMEASURED = "For this embedder it was not measured how near an answer is: the nearest sentences may not be one."
 
 
-def said(sentence: Sentence) -> str:
+def with_next(sentence: Sentence) -> str:
     """The sentence with the one after it. A heading gets a full stop."""
     text = sentence.text if sentence.text.endswith(tuple(".!?…:;,。！？")) else f"{sentence.text}."
     return f"{text} {sentence.following}".rstrip()

@@ -6,7 +6,7 @@ import re
 
 WORD = re.compile(r"\w+", re.UNICODE)
 SHORTEST = 3
-ENDINGS = ("ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "ly", "s", "y", "e")
+SUFFIXES = ("ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "ly", "s", "y", "e")
 COMMON = frozenset(
     re.findall(
         r"\w+",
@@ -32,7 +32,7 @@ def stems(text: str) -> frozenset[str]:
 def stem(word: str) -> str:
     """A word without the usual English endings, so that `exports` finds `exported`."""
     word = word.casefold()
-    for ending in ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= SHORTEST:
-            return word.removesuffix(ending)
+    for suffix in SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= SHORTEST:
+            return word.removesuffix(suffix)
     return word

@@ -85,7 +85,7 @@ class LanguageModel:
     def complete(self, system: str, messages: Sequence[Message], most_tokens: int = MOST_TOKENS) -> str:
         """The whole answer. `TransientError` where the model is busy or does not answer, `ConfigError` where it
         refuses."""
-        with self._asked(system, messages, most_tokens, stream=False) as response:
+        with self._response(system, messages, most_tokens, stream=False) as response:
             text = text_in(self.kind, json_codec.loads(limited(response)))
         if not text:
             raise self._no_text()
@@ -97,7 +97,7 @@ class LanguageModel:
         """The parts of the answer as they come, and in the end what it took. An answer that breaks off raises
         `TransientError` after its last part: only with the `ModelUsage` it is whole. Close it to stop the model."""
         reader = stream_reader(self.kind)
-        with self._asked(system, messages, most_tokens, stream=True) as response:
+        with self._response(system, messages, most_tokens, stream=True) as response:
             if "event-stream" not in response.headers.get("content-type", ""):
                 # The server does not stream.
                 values = json_codec.loads(limited(response))
@@ -134,7 +134,9 @@ class LanguageModel:
         )
 
     @contextmanager
-    def _asked(self, system: str, messages: Sequence[Message], most_tokens: int, *, stream: bool) -> Iterator[Response]:
+    def _response(
+        self, system: str, messages: Sequence[Message], most_tokens: int, *, stream: bool
+    ) -> Iterator[Response]:
         """The response to a request. Errors, also those of reading it, say that they are the model's."""
         url, headers, body = self._request(system, messages, most_tokens)
         if stream:

@@ -79,8 +79,8 @@ def similar(
         raise ConfigError(f"limit is {limit}, and at least one record is returned", hint="Leave it out for 5.")
     if not 0 <= diversity <= 1:
         raise ConfigError(f"diversity is {diversity:g}", hint="Give a number from 0 (nearest) to 1 (most different).")
-    wanted = limit * DIVERSE_CANDIDATES if diversity else limit
-    count = max(CANDIDATES, wanted * 4)
+    most = limit * DIVERSE_CANDIDATES if diversity else limit
+    count = max(CANDIDATES, most * 4)
     if isinstance(seeds, str):
         if not seeds.strip():
             raise ConfigError("the text is empty", hint="Give a text, or a record.")
@@ -96,7 +96,7 @@ def similar(
         known = {(seed.stream, seed.record_id) for seed in seeds}
     records = [record for record in by_record(fused(rankings)) if record_of(record.best) not in known]
     if diversity:
-        records = diverse(reads, records[:wanted], diversity, limit)
+        records = diverse(reads, records[:most], diversity, limit)
     best = max((record.score for record in records), default=1.0)
     return [similar_record(record, record.score / best) for record in records[:limit]]
 

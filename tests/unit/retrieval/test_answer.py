@@ -9,7 +9,7 @@ from stand_ins.language_model import KEY, LanguageModelStandIn
 
 import kitestring as ks
 from kitestring.errors import ConfigError, TransientError
-from kitestring.retrieval.answer import NOT_FOUND, Answer, ask
+from kitestring.retrieval.answer import NO_ANSWER, Answer, ask
 from kitestring.retrieval.citation import CitationFilter
 from kitestring.retrieval.language_model import LanguageModel
 from kitestring.retrieval.passage import Passage
@@ -86,7 +86,7 @@ def test_a_wrong_key_and_a_limit_are_clear_errors(center: Memory, server: Langua
     server.faults.retry_after_s = 0
     server.faults.next("rate_limit")
     server.answer_text = "After 15 minutes [1]."
-    assert ask(center, QUESTION, model=model_at(server, max_wait_s=5)).found
+    assert ask(center, QUESTION, model=model_at(server, max_wait_s=5)).answered
 
 
 def test_an_answer_that_is_cut_or_cites_nothing_says_so(center: Memory, server: LanguageModelStandIn) -> None:
@@ -103,12 +103,12 @@ def test_what_is_not_in_the_sources_is_said(center: Memory, server: LanguageMode
     server.answer_text = said
     _, *parts, answer = ks.answering(center, "can I pay with shells?", model=model_at(server))
     assert isinstance(answer, Answer)
-    assert (answer.found, answer.text, answer.citations, parts) == (False, NOT_FOUND, [], [NOT_FOUND])
+    assert (answer.answered, answer.text, answer.citations, parts) == (False, NO_ANSWER, [], [NO_ANSWER])
 
 
 def test_without_any_passage_no_model_is_asked(center: Memory, server: LanguageModelStandIn) -> None:
     answer = ks.ask(center, QUESTION, model=model_at(server), where={"status": "none"})
-    assert (answer.found, answer.text, server.requests) == (False, NOT_FOUND, [])
+    assert (answer.answered, answer.text, server.requests) == (False, NO_ANSWER, [])
 
 
 def test_instructions_in_a_record_stay_between_its_marks(center: Memory, server: LanguageModelStandIn) -> None:
@@ -140,12 +140,12 @@ def test_a_conversation_is_searched_for_and_passed_on(center: Memory, server: La
 
 def test_without_a_model_sentences_answer_with_citations(center: Memory) -> None:
     answer = ks.ask(center, "when does a locked account open again?", model=False, stream="articles")
-    assert answer.found
+    assert answer.answered
     assert "The account opens again after 15 minutes. [1]" in answer.text
     assert answer.cited[0].record_id == "articles_1"
     assert {int(number) for number in re.findall(r"\[(\d+)\]", answer.text)} == set(answer.citations)
     nothing = ks.ask(center, "thermal printers for receipts", model=False)
-    assert (nothing.found, nothing.text, nothing.citations) == (False, NOT_FOUND, ())
+    assert (nothing.answered, nothing.text, nothing.citations) == (False, NO_ANSWER, ())
 
 
 @pytest.mark.parametrize(
