@@ -220,11 +220,8 @@ class Browses(Protocol):
 
 
 @runtime_checkable
-class Relates(Protocol):
-    """A vector store that can say what belongs to a chunk, and what is near it."""
-
-    def note(self) -> str:
-        """What a reader of its vectors has to know; empty for nothing."""
+class ListsNeighbours(Protocol):
+    """A vector store that can say what belongs to a record, and what is near a chunk."""
 
     def record_chunks(self, name: str, record_id: str) -> list[Record]:
         """All chunks of one record in their order, in the form of `stored_rows`; also those marked as deleted."""
@@ -240,6 +237,14 @@ class Relates(Protocol):
     ) -> list[Record]:
         """The chunks that are nearest to this one, best first, in the form of `Searches.search`; without itself.
         `ConfigError` for a chunk that is not there."""
+
+
+@runtime_checkable
+class Relates(ListsNeighbours, Protocol):
+    """A vector store whose chunks can be browsed by what is near them."""
+
+    def note(self) -> str:
+        """What a reader of its vectors has to know; empty for nothing."""
 
     def chunk_map(
         self, names: Sequence[str], *, where: str | Mapping[str, Any] | None = None, most: int = 1_000

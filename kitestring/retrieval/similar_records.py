@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kitestring.destination import Compares, Relates, Searches
+from kitestring.destination import Compares, ListsNeighbours, Searches
 from kitestring.errors import ConfigError
 from kitestring.retrieval.ranking import RecordHits, by_record, fused, record_of
 from kitestring.retrieval.record_label import title_of, web_link_of
@@ -110,7 +110,7 @@ def near_records(
     include_deleted: bool,
 ) -> list[list[Record]]:
     """What is near each chunk of each record. `ConfigError` for a record that is not there."""
-    if not isinstance(reads, Relates):
+    if not isinstance(reads, ListsNeighbours):
         raise ConfigError("this destination holds no chunks with vectors", hint="Choose a vector store.")
     if not seeds or len(seeds) > MOST_SEEDS:
         raise ConfigError(f"{len(seeds)} records are given, and 1 to {MOST_SEEDS} are compared", hint="Give some.")

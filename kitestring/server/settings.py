@@ -118,6 +118,28 @@ class Settings(Config):
     """The name of that model."""
     assist_kind: str = option("openai", pattern="^(openai|anthropic)$")
     """The API that the model speaks: openai, or what is compatible with it, or anthropic."""
+    answer_url: str = ""
+    """The address of a language model that writes the answers of *Ask*: `https://api.openai.com/v1`,
+    `http://localhost:11434/v1`, `https://api.anthropic.com`. It gets questions and the records that are found. Without
+    it, answers consist of sentences of the records."""
+    answer_key: str = secret("")
+    """The key of that model."""
+    answer_model: str = ""
+    """The name of that model."""
+    answer_kind: str = option("openai", pattern="^(openai|anthropic)$")
+    """The API that it speaks: openai, or what is compatible with it, or anthropic."""
+    answer_input_usd: float | None = option(None, ge=0)
+    """The price of a million tokens that it reads, in USD, for the cost of answers."""
+    answer_output_usd: float | None = option(None, ge=0)
+    """The price of a million tokens that it writes, in USD."""
+    rerank_kind: str = option("", pattern="^(cohere|jina|tei|)$")
+    """The API of a reranker that orders the passages of answers: cohere, jina, or tei (text-embeddings-inference)."""
+    rerank_url: str = ""
+    """Its address. Default: that of Cohere or Jina."""
+    rerank_key: str = secret("")
+    """Its key."""
+    rerank_model: str = ""
+    """The name of its model."""
     log_level: str = option("info", pattern="^(debug|info|warning|error)$")
     """The lowest level that is logged: debug, info, warning or error."""
 

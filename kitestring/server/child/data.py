@@ -85,7 +85,7 @@ def record(call: ActionCall) -> Any:
 
 
 def neighbours(call: ActionCall) -> Any:
-    """The chunks nearest to `chunkId`, with their distances. Options: `where`, `limit`, `stream`."""
+    """The chunks nearest to `chunkId`, with their distances. Options: `where`, `limit`, `stream`, `includeDeleted`."""
     from kitestring.destination import Relates
 
     request = call.request
@@ -95,6 +95,7 @@ def neighbours(call: ActionCall) -> Any:
             where=request.get("where"),
             limit=int(request["limit"]),
             stream=request.get("stream"),
+            include_deleted=bool(request.get("includeDeleted")),
         )
         stream = request.get("stream")
         refuse_unknown_fields(destination, request.get("where"), hits, [(stream, None)] if stream else None)

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.errors import ConnectorError, KitestringError
-from kitestring.server.child import actions, data
+from kitestring.server.child import actions, comparisons, data
 from kitestring.server.child.call import ActionCall
 from kitestring.server.child.open_connectors import OpenConnectors
 from kitestring.server.child.outcome_message import send_outcome
 
 LOOK_S = 0.5
-READS: dict[str, Callable[[ActionCall], Any]] = {"search": actions.search, **data.ACTIONS}
+READS: dict[str, Callable[[ActionCall], Any]] = {"search": actions.search, **data.ACTIONS, **comparisons.ACTIONS}
 """The actions that a search process does. None of them writes."""
 
 

@@ -101,13 +101,23 @@ def read(client: Browser, destination: str, headers: dict[str, str] | None = Non
             f"notes_{n}" for n in range(1, 6)
             if post("data/record", {"stream": "notes", "recordId": f"notes_{n}"})["data"]
         ),
+        "ask": sorted(passages_of(client, destination, headers)),
         "counts": (rows["total"], sum(stream["chunks"] or 0 for stream in listed.json()["data"])),
     }  # fmt: skip
 
 
+def passages_of(client: Browser, destination: str, headers: Any) -> set[str]:
+    """The records that an answer could use."""
+    body = {"question": "note", "limit": 20, "useModel": False}
+    answer = client.post(f"{OWN}/destinations/{destination}/ask/events", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    data = answer.text.partition("data: ")[2].partition("\n")[0]
+    return {passage["recordId"] for passage in json.loads(data)["passages"]}
+
+
 def only(*numbers: int) -> dict[str, Any]:
     ids = [f"notes_{number}" for number in numbers]
-    return {"search": ids, "rows": ids, "map": ids, "record": ids, "counts": (len(ids), len(ids))}
+    return {"search": ids, "rows": ids, "map": ids, "record": ids, "ask": ids, "counts": (len(ids), len(ids))}
 
 
 def test_readers_see_what_the_permission_lets_pass_and_admins_everything(context: Context, destination: str) -> None:
@@ -133,6 +143,13 @@ def test_readers_see_what_the_permission_lets_pass_and_admins_everything(context
     assert "no chunk" in hidden.text
     near = ann.post(f"{place}/data/neighbours", json={"chunkId": chunks["notes_1"]}).json()["data"]
     assert near == []
+    similar = f"{place}/similar"
+    seed = {"stream": "notes", "recordId": "notes_1"}
+    assert ann.post(similar, json={"records": [seed], "diversity": 0.5}).json()["data"] == []
+    assert [each["recordId"] for each in ann.post(similar, json={"text": "note"}).json()["data"]] == ["notes_1"]
+    answers = [ann.post(similar, json={"records": [{**seed, "recordId": name}]}) for name in ("notes_2", "notes_9")]
+    assert {answer.status_code for answer in answers} == {422}
+    assert answers[0].text == answers[1].text.replace("notes_9", "notes_2")
     for where in ("id >= 0) or (id >= 0", "chunk_number >= 0", "$.id >= 0"):
         answer = ann.post(f"{place}/search", json={"text": "note", "where": where})
         assert answer.status_code == 422, where
@@ -210,8 +227,14 @@ def test_no_action_of_a_search_process_reads_past_the_permission(context: Contex
     with context.store.read() as db:
         end = endpoints.endpoint_of(context, db, "destination", destination)
     row = {"stream": "notes", "recordId": "notes_1", "chunkId": "1", "streams": ["notes"], "text": "note"}
+    (chunk, *_) = context.searches.run(
+        "data_record", {**row, "longest": 50, "destination": end.body()},
+        destination_id=destination, generation="", limit_s=60, place=None,
+    )  # fmt: skip
+    row |= {"texts": ["note"], "chunkIds": [chunk["chunkId"]]}
     request = {**row, "limit": 50, "offset": 0, "longest": 500, "most": 50, "destination": end.body()}
-    for action in READS:  # also those that come later
+    visible = {"chunk_similarities": lambda value: value[0][0] > 0.9}
+    for action in READS.keys() - {"reading_facts", "similarities"}:  # also those that come later; these read no chunk
         shown = []
         for permission in ({"team": {"gte": 0}}, {"missing": "x"}):
             asked = {**request, "permission": permission}
@@ -219,6 +242,6 @@ def test_no_action_of_a_search_process_reads_past_the_permission(context: Contex
                 value = context.searches.run(
                     action, asked, destination_id=destination, generation="", limit_s=60, place=None
                 )
-                shown.append("notes" in json.dumps(value))
+                shown.append(visible.get(action, lambda value: "notes" in json.dumps(value))(value))
         assert shown in ([True, False], []), action
         assert shown or action == "data_neighbours", action

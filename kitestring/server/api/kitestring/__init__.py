@@ -1,6 +1,7 @@
 """Kitestring's own API, at /api/kitestring/v1, for what Airbyte's API does not have. One file per resource."""
 
 from kitestring.server.api.kitestring import (
+    ask,
     audit,
     builder,
     builder_assist,
@@ -48,6 +49,7 @@ ROUTERS = tuple(
             connections,
             jobs,
             search,
+            ask,
             reader_permissions,
             data,
             builder,
