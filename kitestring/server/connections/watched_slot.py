@@ -46,6 +46,8 @@ def record_report(db: Connection, connection_id: str, report: Mapping[str, Any],
         "problem": "",
         "look_at_ms": now + LOOK_EVERY_MS,
     }
+    if before is not None and before.removal is not None:  # the last report of a job does not put off the removal
+        values["look_at_ms"] = before.look_at_ms
     if before is not None and before.created and not same:
         notify_left(db, connection_id, before.report, now)
     alert = alert_of(report, values["inactive_since_ms"], now, limit_bytes)

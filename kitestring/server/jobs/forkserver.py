@@ -372,9 +372,14 @@ def prctl(option: int, value: int) -> None:
 
 
 def main() -> None:
+    import gc
+
+    gc.disable()
     from kitestring.server.child import dispatch, preload
 
     preload.import_modules()
+    gc.freeze()  # no child looks at it, or copies the memory that it is in
+    gc.enable()
     serve(int(sys.argv[1]), dispatch.main)
 
 

@@ -149,6 +149,18 @@ def test_a_deletion_keeps_a_slot_that_a_connection_of_another_source_reads(conte
     assert view(context, second)["removal"]["status"] == "waiting", "the first one had created it"
 
 
+def test_the_last_report_of_a_job_does_not_put_off_the_removal(context: Context, tmp_path: Path) -> None:
+    key = joined(context, tmp_path)
+    record(context, key, 0)
+    with context.store.write() as db:
+        connection.delete(context, db, key)
+        due = watched_slot.find(db, key).look_at_ms
+    record(context, key, due + 5_000, end=6_000)
+    with context.store.read() as db:
+        row = watched_slot.find(db, key)
+    assert (row.removal["status"], row.look_at_ms, row.report["end"]) == ("waiting", due, 6_000)
+
+
 def test_a_slot_that_cannot_be_dropped_is_kept_and_the_reason_is_notified(context: Context, tmp_path: Path) -> None:
     listen(context)
     key = joined(context, tmp_path)
