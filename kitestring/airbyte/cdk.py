@@ -87,8 +87,8 @@ try:
 except ImportError:
     pass
 """
-"""Saves a third of a start: no garbage is collected while modules are imported, and the sources of the protocol's classes
-are not parsed for descriptions of their fields, which nobody reads."""
+"""Saves a third of a start: no garbage is collected while modules are imported, and the sources of the protocol's
+classes are not parsed for descriptions of their fields, which nobody reads."""
 
 RUN_MANIFEST = """
 import importlib.util, inspect, sys
