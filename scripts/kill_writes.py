@@ -125,6 +125,7 @@ class Place:
     server: Any = None
 
 
+VECTOR_STORES = ("pgvector", "milvus", "lancedb", "qdrant", "chroma")
 THREADED = {"pymilvus", "lancedb"}
 """Packages whose threads do not live in a child."""
 VECTORS = {
@@ -150,6 +151,9 @@ def place_of(destination: str, folder: Path) -> Iterator[Place]:
         yield Place(
             destination, {**VECTORS, "indexing": {"path": str(folder / "all.lance"), "collection": "everything"}}
         )
+    elif destination == "qdrant":
+        indexing = {"url": str(folder / "all.qdrant"), "collection": "everything"}
+        yield Place(destination, {**VECTORS, "indexing": indexing})
     elif destination == "clickhouse":
         sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration"))
         from clickhouse_server import running as clickhouse
@@ -326,6 +330,14 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
         for row in table.search().where(f"stream = '{name}'").to_arrow().to_pylist():
             fields = json.loads(row["metadata"])
             rows.append((fields["id"], fields["v"], fields.get(DELETED_AT)))
+    elif place.destination == "qdrant":
+        from qdrant_client import QdrantClient, models
+
+        client = QdrantClient(path=config["indexing"]["url"])
+        of_stream = models.FieldCondition(key="_ab_stream", match=models.MatchValue(value=name))
+        points, _ = client.scroll("everything", scroll_filter=models.Filter(must=[of_stream]), limit=100_000)
+        rows = [(p.payload["id"], p.payload["v"], p.payload.get(DELETED_AT)) for p in points]
+        client.close()
     elif place.destination == "files":
         lines: list[dict[str, Any]] = []
         for path in sorted((Path(config["path"]) / name).glob("*.jsonl")):
@@ -540,18 +552,7 @@ def run(destination: str, folder: Path, *, kills: int, count: int, seed: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    places = (
-        "duckdb",
-        "sqlite",
-        "delta",
-        "iceberg",
-        "files",
-        "postgres",
-        "clickhouse",
-        "pgvector",
-        "milvus",
-        "lancedb",
-    )
+    places = ("duckdb", "sqlite", "delta", "iceberg", "files", "postgres", "clickhouse", *VECTOR_STORES)
     parser.add_argument("--destination", choices=places, default="duckdb")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--events", type=int, default=4_000)

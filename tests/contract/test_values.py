@@ -91,7 +91,7 @@ KINDS = {
     "text": Kind("text", "naïve 日本 👩‍👩‍👧 \n\r\t \"',;", TEXT),
     "nul": Kind("text with NUL", "a\x00b", TEXT, nearest={"U+FFFD": "a\ufffdb"}),
     "surrogate": Kind("text with half a surrogate pair", "cut \ud83d", TEXT, nearest={"U+FFFD": "cut \ufffd"}),
-    "long text": Kind("text of 60 MB", LONG, TEXT, nearest={"cut": LONG[:65_535]}),
+    "long text": Kind("text of 60 MB", LONG, TEXT, nearest={"cut": LONG[:-1]}),
     "bytes": Kind("bytes", b"\x89PNG\x00\xff", ANY, text="iVBORwD/"),
     "date": Kind("date", dt.date(2024, 5, 1), {"type": "string", "format": "date"}),
     "date bc": Kind(
@@ -177,6 +177,7 @@ COLUMNS = {
     "milvus": "Milvus",
     "pgvector": "pgvector",
     "lancedb": "LanceDB",
+    "qdrant": "Qdrant",
 }
 
 
@@ -243,6 +244,9 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
     if destination == "lancedb":
         indexing = {"path": str(folder / "values.lance"), "collection": "kinds"}
         return "lancedb", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
+    if destination == "qdrant":
+        indexing = {"url": str(folder / "values.qdrant"), "collection": "kinds"}
+        return "qdrant", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
     if destination == "milvus":
         indexing = {"host": str(folder / "values.db"), "collection": "kinds", "auth": {"mode": "no_auth"}}
         return "milvus", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
@@ -307,6 +311,9 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
         condition = f"stream = '{name}' AND json_extract(metadata, '$.id') = '1'"
         texts = table.search().where(condition).select(["metadata"]).to_arrow()["metadata"].to_pylist()
         return json_codec.loads(texts[0]).get("value") if texts else absent()
+    if destination == "qdrant":
+        payloads = [p for p in qdrant_payloads(folder) if p["_ab_stream"] == name and p["id"] == 1]
+        return payloads[0].get("value") if payloads else absent()
     if destination == "milvus":
         rows = milvus_rows(folder)[name]
         return (rows[0][0] if rows[0] else None) if rows else absent()
@@ -378,6 +385,14 @@ def lake_table(destination: str, folder: Path, name: str) -> pa.Table:
     catalog = SqlCatalog("kitestring", uri=f"sqlite:///{folder / 'catalog.db'}", warehouse=f"file://{folder}")
     with contextlib.closing(catalog):
         return catalog.load_table(("default", name)).scan().to_arrow()
+
+
+@functools.cache
+def qdrant_payloads(folder: Path) -> list[Any]:
+    from qdrant_client import QdrantClient
+
+    with contextlib.closing(QdrantClient(path=str(folder / "values.qdrant"))) as client:
+        return [point.payload for point in client.scroll("kinds", limit=10_000)[0]]
 
 
 @functools.cache

@@ -225,11 +225,11 @@ class VectorContract(BrowseCases, FilterCases, PermissionCases):
             assert len(self.hits(destination)) == 1
             hits = self.hits(destination, include_deleted=True)
             assert [hit.pop(DELETED_AT, None) for hit in hits] == [first, first, first, None]
-            assert hits == before, "nothing else is changed by a mark"
+            assert rounded(hits) == rounded(before), "nothing else is changed by a mark"
             receipt = self.put(destination, records[:1], stream)
             assert (receipt.written, receipt.figures["chunks_embedded"]) == (1, 0)
             assert destination.count(stream) == 2
-            assert self.hits(destination) == before
+            assert rounded(self.hits(destination)) == rounded(before)
 
     @pytest.mark.parametrize("deletes", ["remove", "mark"])
     def test_a_stream_that_its_source_emptied_is_empty_for_readers(self, tmp_path: Path, deletes: Any) -> None:
@@ -359,6 +359,11 @@ class VectorContract(BrowseCases, FilterCases, PermissionCases):
                 destination.begin(second)
             assert self.put(destination, [{"id": 1, "text": "first"}], first).unchanged == 1
             assert self.put(destination, [{"id": 9, "text": "other"}], self.things(name="a_b")).written == 1
+
+
+def rounded(hits: list[Record]) -> list[Record]:
+    """Hits with distances as exact as vectors that a store makes equally long."""
+    return [{**hit, "distance": round(hit["distance"], 6)} for hit in hits]
 
 
 def broken(chunks: Any) -> None:
