@@ -21,6 +21,7 @@ from kitestring.config import Config, masked, secrets_in
 from kitestring.credentials import CredentialFiles, RenewsCredentials
 from kitestring.destination import Destination, Searches
 from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.home_folder import home, private
 from kitestring.source import Item, Source
 from kitestring.suggest import did_you_mean
 from kitestring.types import (
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.library")
 
 C = TypeVar("C", Source, Destination)
-HOME = ".kitestring"
 
 
 class Handle(Generic[C]):
@@ -481,23 +481,3 @@ def public_config(connector: Handle[Any] | Config) -> Any:
             f"the configuration of {type(connector).__name__} cannot be written as JSON: {error}",
             hint="Give `sync` a `connection` name.",
         ) from error
-
-
-def home(folder: str | os.PathLike[str] | None = None) -> Path:
-    """`KITESTRING_HOME`, or `.kitestring` in this folder (default: the working folder). Not created here."""
-    path = os.environ.get("KITESTRING_HOME")
-    return Path(path).expanduser() if path else Path(folder or os.curdir) / HOME
-
-
-def private(folder: Path) -> Path:
-    """Create a folder that git ignores: rejected records are private data."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), (folder / ".gitignore").open("x") as file:
-            file.write("*\n")
-    except OSError as error:
-        raise ConfigError(
-            f"the folder {folder} cannot be made: {error.strerror or error}",
-            hint="Check the rights of the folder above, or set KITESTRING_HOME.",
-        ) from error
-    return folder

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from kitestring import library
 from kitestring.errors import ConfigError
-from kitestring.library import home
+from kitestring.home_folder import home
 from kitestring.project_file import File, StreamEntry, file_error, timing
 from kitestring.suggest import did_you_mean
 from kitestring.yaml_lines import Lines, place, read_yaml

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import re
 import signal
 from collections.abc import Generator, Iterator
@@ -23,6 +24,7 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     use_password_hash(1, 8, 1)
+    os.environ.setdefault("KITESTRING_SEARCH_DAEMON_S", "0")  # no test leaves a process behind
 
 
 def use_password_hash(passes: int, memory_kib: int, lanes: int) -> None:

@@ -17,8 +17,8 @@ from kitestring.cli.search import (
     StreamName,
     Where,
     filter_of,
-    searchable_destination,
 )
+from kitestring.cli.search_destination import searchable_destination
 
 
 def ask(

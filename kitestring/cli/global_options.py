@@ -46,6 +46,17 @@ class CliContext:
             os.chdir(project.path.parent)
         return project
 
+    @cached_property
+    def project_path(self) -> Path | None:
+        """The path of the project file, without reading it; None if there is none."""
+        if self.project:
+            return self.path(self.project).absolute()
+        folder = self.cwd.resolve()
+        paths = (
+            parent / name for parent in (folder, *folder.parents) for name in ("kitestring.yaml", "kitestring.yml")
+        )
+        return next((path for path in paths if path.is_file()), None)
+
     def path(self, name: str) -> Path:
         """A path as typed on the command line: relative to where it was typed."""
         return self.cwd / Path(name).expanduser()
@@ -65,7 +76,7 @@ class CliContext:
     @property
     def home(self) -> Path:
         """The folder of state, rejects and logs."""
-        from kitestring.library import home
+        from kitestring.home_folder import home
 
         return self.cwd / home(self.file.path.parent if self.file is not None else None)
 

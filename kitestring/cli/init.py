@@ -38,7 +38,7 @@ def init(
     kitestring init
     kitestring init shop --source postgres --destination duckdb
     """
-    from kitestring import library, project, project_file
+    from kitestring import home_folder, project, project_file
     from kitestring.errors import ConfigError
 
     text = project_text(source, destination)
@@ -51,8 +51,10 @@ def init(
         if (place / name).exists():
             raise ConfigError(f"{place / name} is there already", hint="Choose another folder, or edit that file.")
     try:
-        library.private(place / library.HOME)
-        (place / library.HOME / "schema.json").write_text(json.dumps(project_file.schema(), indent=1) + "\n", "utf-8")
+        home_folder.private(place / home_folder.HOME)
+        (place / home_folder.HOME / "schema.json").write_text(
+            json.dumps(project_file.schema(), indent=1) + "\n", "utf-8"
+        )
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:

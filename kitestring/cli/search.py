@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kitestring import home_folder
 from kitestring.cli.global_options import CONFIG_HELP, CliContext, cli_context
+from kitestring.cli.search_destination import searchable_destination
 from kitestring.retrieval.record_label import link_of, title_of
 
 if TYPE_CHECKING:
-    from kitestring.library import DestinationHandle
     from kitestring.types import Record
 
 PAIR = re.compile(r"\s*([A-Za-z_][\w.]*)=(?!=)(.*)", re.DOTALL)
@@ -54,6 +56,10 @@ def search(
     hybrid: Hybrid = None,
     stream: StreamName = "",
     include_deleted: IncludeDeleted = False,
+    permission: Annotated[
+        str,
+        typer.Option(help="A mapping in JSON that every hit passes, whatever --where is.", show_default=False),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search a collection semantically, with the embedder that filled it.
@@ -75,16 +81,25 @@ def search(
         "stream": stream or None,
         "include_deleted": include_deleted,
     }
+    if permission:
+        if cli.server:
+            raise typer.BadParameter("a server has permissions of its own", param_hint="--permission")
+        from kitestring.cli.global_options import as_object, from_json
+
+        options["permission"] = as_object(from_json(permission), "--permission")
     if cli.server:
         from kitestring.cli import server_target
 
         named = [destination, query[-1]] if destination else query
         hits = server_target.search(cli, named, options)
     else:
-        with searchable_destination(
-            cli, query[0] if len(query) == 2 else "", destination, destination_config
-        ) as handle:
-            hits = handle.search(query[-1], **options)
+        connection = query[0] if len(query) == 2 else ""
+        warm = None if destination_config or cli.debug else warm_hits(cli, connection, destination, query[-1], options)
+        if warm is not None:
+            hits = warm
+        else:
+            with searchable_destination(cli, connection, destination, destination_config) as handle:
+                hits = handle.search(query[-1], **options)
     if as_json:
         import orjson
 
@@ -97,44 +112,25 @@ def search(
         typer.echo(hit_lines(number, hit))
 
 
-def searchable_destination(cli: CliContext, name: str, destination: str, config: list[str] | None) -> DestinationHandle:
-    """The destination to search: named, that of a connection, or the only one of the project."""
-    from kitestring.errors import ConfigError
+def warm_hits(
+    cli: CliContext, connection: str, destination: str, text: str, options: Mapping[str, Any]
+) -> list[Any] | None:
+    """The hits of the search daemon of the project; None without a project or a daemon."""
+    from kitestring.cli import warm_search
 
-    if destination:
-        return cli.destination(destination, config)
-    file = cli.needed.file
-    if name in file.connections:
-        return cli.destination(file.connections[name].destination, config)
-    if name:
-        if name in file.destinations:
-            return cli.destination(name, config)
-        from kitestring.suggest import did_you_mean
+    project = cli.project_path
+    if project is None:
+        return None
+    home = cli.cwd / home_folder.home(project.parent)
+    request = {"connection": connection, "destination": destination, "text": text, "options": options}
+    answer = warm_search.search(home, project, request)
+    if answer is None:
+        return None
+    if "error" in answer:
+        from kitestring.cli import server_target
 
-        names = [*file.connections, *file.destinations]
-        raise ConfigError(
-            f"{cli.needed.path} has no connection or destination {name}{did_you_mean(name, names)}",
-            hint=f"It has: {', '.join(names) or 'none'}.",
-        )
-    from kitestring.destination import Searches
-    from kitestring.registry import connector
-
-    searchable = [
-        key
-        for key, entry in file.destinations.items()
-        if issubclass(connector("destination", entry.connector).load(), Searches)
-    ]
-    if not searchable:
-        raise ConfigError(
-            f"{cli.needed.path} has no destination that can be searched by meaning",
-            hint="Sync into a vector store: `kitestring connectors list` shows which there are.",
-        )
-    if len(searchable) > 1:
-        raise ConfigError(
-            f"{cli.needed.path} has {len(searchable)} destinations that can be searched by meaning",
-            hint=f"Name one ({', '.join(searchable)}): kitestring search NAME TEXT.",
-        )
-    return cli.destination(searchable[0], config)
+        raise server_target.error_of(answer["error"])
+    return list(answer["hits"])
 
 
 def filter_of(where: list[str]) -> str | dict[str, Any] | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kitestring import home_folder
 from kitestring.cli.exit_codes import CANCELLED, FAILED, code_of_result, report_error, worst
 from kitestring.cli.global_options import CONFIG_HELP, CliContext, cli_context, listed
 
@@ -232,16 +233,22 @@ def sync_connection(
     """Run one connection and show it; its exit code and its result as JSON."""
     from kitestring import library
     from kitestring.cli import display
+    from kitestring.cli.warm_search import owner_of_place
     from kitestring.engine import Continuous, Progress
     from kitestring.engine.waits import noted_waits
 
     states = state_store(cli, state)
     source, destination = run.source(), run.destination()
-    library.private(cli.home)
+    home_folder.private(cli.home)
     if full_refresh:
         forget(states, run)
     progress = Progress()
-    with cancel_on_signal() as cancel, noted_waits(progress), display.live(run.name, progress, quiet):
+    with (
+        cancel_on_signal() as cancel,
+        noted_waits(progress),
+        owner_of_place(cli.home, destination.connector),
+        display.live(run.name, progress, quiet),
+    ):
         continuous = None if run.window_s is None else Continuous(cancel, run.window_s, retries=True)
         result: Result = library.sync(
             source,

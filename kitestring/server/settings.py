@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from kitestring.config import Config, option, secret
 from kitestring.errors import ConfigError
-from kitestring.library import home
+from kitestring.home_folder import home
 
 PREFIX = "KITESTRING_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kitestring.errors import ConfigError
-from kitestring.library import home
+from kitestring.home_folder import home
 from kitestring.project import Project, expand
 from kitestring.project_file import loosened, schema
 from kitestring.yaml_lines import read_yaml
