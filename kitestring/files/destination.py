@@ -38,8 +38,10 @@ class FilesDestination(ReadsFiles, Destination):
     """
 
     writes: ClassVar[frozenset[Write]] = EVERY_WRITE
-    batch_rows: ClassVar[int] = 250_000
-    batch_bytes: ClassVar[int] = 12 * 1024 * 1024
+    batch_rows: ClassVar[int] = 262_144
+    """Two whole row groups."""
+    batch_bytes: ClassVar[int] = 20 * 1024 * 1024
+    """Large enough that a file is rarely small as Parquet: small files are read and written once more."""
     lanes: ClassVar[int] = 4
 
     format: Literal["parquet", "jsonl", "csv"] = option("parquet", order=1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 JSON_KEYS = b"kitestring.json_keys"
 """Metadata of a file: the paths of the primary key whose texts are JSON (`1`, `true`); all other texts are plain."""
 
-SAMPLE_ROWS = 8_192
+SAMPLE_ROWS = 4_096
 """The first rows tell whether the values of a column are repeated."""
 
 
