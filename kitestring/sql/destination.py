@@ -15,7 +15,7 @@ from kitestring.batch import Batch
 from kitestring.destination import Destination
 from kitestring.errors import ConfigError, ConnectorError, RecordError
 from kitestring.schema import Schema
-from kitestring.sql.airbyte_column import META, airbyte_values
+from kitestring.sql.airbyte_column import META, RAW_ID, airbyte_values
 from kitestring.sql.connection import Connection
 from kitestring.sql.dialect import Dialect
 from kitestring.sql.key import Part, conditions, typed_fields
@@ -30,6 +30,7 @@ from kitestring.sql.prepared_batch import (
     prepare_batch,
     with_json,
 )
+from kitestring.sql.random_id import random_ids
 from kitestring.sql.table import Filling, Table
 from kitestring.sql.table_listing import TableListing
 from kitestring.sql.table_pages import ReadsTables
@@ -185,6 +186,9 @@ class SqlDestination(ReadsTables, Destination):
             connection.index(table, parts)
         generation = table.note.generation if table.note else 0
         fresh = airbyte_values(self.dialect, generation) if table.airbyte else {}
+        if fresh and self.dialect.stages_ids:
+            fresh[RAW_ID] = f"incoming.c{len(staged)}"
+            staged.append(random_ids(len(prepared)))
         if prepared.changes:
             table.note_changes()
             del fresh[META]

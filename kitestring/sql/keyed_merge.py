@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kitestring.sql.key import conditions
-from kitestring.sql.merge import Merge, MergeCounts, Statements
+from kitestring.sql.merge import Merge, MergeCounts, Statements, insert_rows
 from kitestring.sql.types import TEXT
 
 
@@ -17,7 +17,7 @@ def merge_rows(connection: Statements, merge: Merge) -> MergeCounts:
     deleted and inserted, since MERGE would change each of them."""
     matches = conditions(merge.parts)
     if not matches:
-        insert_rows(connection, merge)
+        insert_rows(connection, merge, in_order(connection))
         return MergeCounts()
     same, row = same_row(connection, merge), connection.dialect.staged_row
     unmarked = f"kept.{connection.dialect.quoted(merge.mark)} IS NULL" if merge.mark else "1 = 1"
@@ -32,7 +32,7 @@ def merge_rows(connection: Statements, merge: Merge) -> MergeCounts:
         f"COALESCE(SUM(CASE WHEN same = 0 THEN unmarked ELSE 0 END), 0) FROM ({pairs}) AS pairs"
     )
     if not pair_count:
-        insert_rows(connection, merge)
+        insert_rows(connection, merge, in_order(connection))
         return MergeCounts()
     if pair_count == numbers and len(matches) == 1:
         merge_by_key(connection, merge, matches[0], same)
@@ -74,18 +74,13 @@ def delete_and_insert(connection: Statements, merge: Merge, matches: Sequence[st
     ((replaced,),) = connection.rows(f"SELECT COALESCE(SUM(unmarked), 0) FROM ({pairs}) AS pairs")  # noqa: S608 - quoted
     for match in matches:
         connection.changed(dialect.delete(merge.table.reference, merge.incoming, match))
-    insert_rows(connection, merge)
+    insert_rows(connection, merge, in_order(connection))
     return MergeCounts(int(replaced), unchanged)
 
 
-def insert_rows(connection: Statements, merge: Merge) -> None:
-    """Add the staged rows, in their order."""
-    values, row = {**merge.values, **merge.fresh}, connection.dialect.staged_row
-    columns = ", ".join(map(connection.dialect.quoted, values))
-    connection.rows(
-        f"INSERT INTO {merge.table.reference} ({columns}) "  # noqa: S608 - quoted
-        f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming ORDER BY incoming.{row}"
-    )
+def in_order(connection: Statements) -> str:
+    """The clause for the order of the staged rows."""
+    return f" ORDER BY incoming.{connection.dialect.staged_row}"
 
 
 def matched_rows(

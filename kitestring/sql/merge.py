@@ -85,12 +85,17 @@ def delete_and_insert(connection: Statements, merge: Merge) -> MergeCounts:
             replaced += sum(row[0] for row in marks)
         else:
             replaced += connection.changed(removal)
+    insert_rows(connection, merge)
+    return MergeCounts(replaced, unchanged)
+
+
+def insert_rows(connection: Statements, merge: Merge, order: str = "") -> None:
+    """Add the staged rows, `order`ed by this clause."""
     values = {**merge.values, **merge.fresh}
     connection.rows(
-        f"INSERT INTO {reference} ({', '.join(map(quoted, values))}) "  # noqa: S608 - quoted
-        f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming"
+        f"INSERT INTO {merge.table.reference} ({', '.join(map(connection.dialect.quoted, values))}) "  # noqa: S608 - quoted
+        f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming{order}"
     )
-    return MergeCounts(replaced, unchanged)
 
 
 def _unchanged(connection: Statements, merge: Merge, matches: Sequence[str]) -> str:

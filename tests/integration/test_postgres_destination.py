@@ -222,6 +222,28 @@ def test_what_has_not_changed_is_left_alone_and_counted(place):
     assert after[2]["_airbyte_raw_id"] != before[2]["_airbyte_raw_id"]
 
 
+@pytest.mark.parametrize("columns", [False, True])
+def test_keys_behind_those_of_the_table_are_added_and_all_others_merged(place, columns):
+    destination = place.destination(airbyte_columns=columns)
+    batches = [[1, 2], [3, 5], [4, 6], [5, 7], [8]]  # the third has a gap, the fourth a key that is there
+    tables = [pa.table({"id": ids, "t": [f"{ids} of {n}" for n in ids]}) for ids in batches]
+    receipts = written(destination, stream_of(tables[0], LATEST), *tables)
+    assert [(r.written, r.unchanged, r.replaced) for r in receipts[:-1]] == [(2, 0, 0)] * 3 + [(2, 0, 1), (1, 0, 0)]
+    texts = {row["id"]: row["t"] for row in place.rows()}
+    assert texts == {n: f"{ids} of {n}" for ids in batches for n in ids}
+    if columns:
+        ids = place.run(f"SELECT count(DISTINCT _airbyte_raw_id::uuid) AS n FROM {place.schema}.things")
+        assert ids == [{"n": len(texts)}]
+
+
+def test_a_record_behind_all_others_that_a_rule_of_the_user_refuses_is_rejected_alone(place):
+    place.sync([{"id": 1, "t": "a"}])
+    place.run(f"CREATE UNIQUE INDEX ON {place.schema}.things (t)")
+    stream = place.sync([{"id": 2, "t": "b"}, {"id": 3, "t": "a"}, {"id": 4, "t": "d"}])
+    assert (stream.written, stream.rejected) == (2, 1)
+    assert [row["t"] for row in place.rows()] == ["a", "b", "d"]
+
+
 def test_a_table_that_holds_a_key_twice_and_a_key_too_long_for_an_index_are_merged_all_the_same(place):
     place.sync([{"id": 1, "t": "a"}, {"id": 1, "t": "b"}, {"id": 2, "t": "c"}], "append", keys=None)
     stream = place.sync([{"id": 1, "t": "new"}, {"id": 2, "t": "c"}])

@@ -9,18 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import partial
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.postgres.dialect import PostgresDialect
+from kitestring.destinations.postgres.nul_character import without_nul
 from kitestring.destinations.postgres.unique_index import UniqueIndexes
 from kitestring.errors import ConfigError, KitestringError, RecordError, TransientError
 from kitestring.sql.connection import Connection
 from kitestring.sql.identifiers import OWN
 from kitestring.sql.key import Part
-from kitestring.sql.merge import Merge, MergeCounts, delete_and_insert
-from kitestring.sql.types import NOTHING, TEXT, TIMES
+from kitestring.sql.merge import Merge, MergeCounts, delete_and_insert, insert_rows
+from kitestring.sql.types import INTEGERS, NOTHING, TEXT, TIMES
 from kitestring.vendors import postgres
 from kitestring.vendors.postgres import PostgresConfig
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("kitestring.postgres")
 
 COLUMN = re.compile(r"incoming\.(c\d+)")
-JSON_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 TWICE, TOO_LONG, AFFECTED_TWICE = "23505", "54000", "21000"
 """Error codes: a key occurs twice in a table; a value is too long for an index; a key occurs twice in staged rows."""
@@ -312,6 +310,8 @@ class PostgresConnection(Connection):
         if self._is_unchecked(merge.table) and self._copy_directly(merge):
             return MergeCounts()
         replaced = self.settle(merge.table)
+        if self._add_behind(merge):
+            return MergeCounts(replaced)
         self._stage(merge.incoming)
         merged = self._upsert(merge)
         if merged is None:
@@ -322,13 +322,15 @@ class PostgresConnection(Connection):
     def _copy_directly(self, merge: Merge) -> bool:
         """Copy staged rows directly into their table, if they have exactly the types of the columns."""
         sources = {column: source for column, source in merge.values.items() if source != "NULL"}
-        places = {column: COLUMN.fullmatch(source) for column, source in sources.items()}
-        if merge.incoming not in self._unstaged or not places or not all(places.values()):
+        fresh = {column: source for column, source in merge.fresh.items() if not COLUMN.fullmatch(source)}
+        places = {column: COLUMN.fullmatch(source) for column, source in {**sources, **merge.fresh}.items()}
+        places = {column: place for column, place in places.items() if column not in fresh}
+        if merge.incoming not in self._unstaged or not sources or not all(places.values()):
             return False
-        if merge.fresh and merge.table.predecessor is None:
+        if fresh and merge.table.predecessor is None:
             return False  # a default would be visible in a table that others use
         alter = f"ALTER TABLE {merge.table.reference} "
-        columns = {f"ALTER COLUMN {self.dialect.quoted(column)}": source for column, source in merge.fresh.items()}
+        columns = {f"ALTER COLUMN {self.dialect.quoted(column)}": source for column, source in fresh.items()}
         if columns:
             self.rows(alter + ", ".join(f"{column} SET DEFAULT {source}" for column, source in columns.items()))
         rows = self._unstaged[merge.incoming].select([place[1] for place in places.values() if place])
@@ -393,6 +395,38 @@ class PostgresConnection(Connection):
         self.rows("RELEASE SAVEPOINT step")
         return None
 
+    def _add_behind(self, merge: Merge) -> bool:
+        """Add the staged rows if their keys are whole numbers behind those of the table: none replaces another, and to
+        search for each takes half of the server's time. False if they are not, or another writer added one of them."""
+        lowest = self._lowest_key(merge)
+        if lowest is None or self.indexes.is_impossible(merge.table):
+            return False
+        column, reference = self.dialect.quoted(merge.parts[0].column), merge.table.reference
+        ((highest,),) = self.rows(f"SELECT max({column}) FROM {reference}")  # noqa: S608 - quoted
+        if highest is not None and highest >= lowest:
+            return False
+
+        def add() -> None:
+            if not self._copy_directly(merge):
+                insert_rows(self, merge)
+
+        if self._try(add, TWICE, TOO_LONG):
+            return False
+        ((number,),) = self.rows(f"SELECT xmin::text FROM {reference} WHERE {column} = {lowest}")  # noqa: S608 - quoted
+        self._traces.append((f"SELECT 1 FROM {reference} WHERE true", number))  # noqa: S608 - quoted
+        return True
+
+    def _lowest_key(self, merge: Merge) -> int | None:
+        """The lowest key of staged rows; None if their key is not one column of whole numbers."""
+        import pyarrow.compute as pc
+
+        part, rows = merge.parts[0], self._unstaged.get(merge.incoming)
+        place = COLUMN.fullmatch(part.incoming)
+        if len(merge.parts) > 1 or len(part.path) > 1 or place is None or rows is None or part.entries or part.unknown:
+            return None
+        keys = rows.column(place[1])
+        return pc.min(keys).as_py() if part.kind in INTEGERS and len(keys) and not keys.null_count else None
+
     def _upsert(self, merge: Merge) -> MergeCounts | None:
         """Merge by the unique index; None if there is none, or it cannot hold these rows."""
         table, quoted = merge.table, self.dialect.quoted
@@ -407,8 +441,8 @@ class PostgresConnection(Connection):
             f"SELECT {', '.join(values.values())} FROM {merge.incoming} AS incoming "
             f"ON CONFLICT ({', '.join(self.indexes.key(table))}) DO UPDATE SET {changes} "
             f"WHERE ROW({existing})::record *<> ROW({incoming})::record "
-            "RETURNING xmax = 0 AS is_new, kept.xmin::text AS number) "
-            "SELECT count(*), count(*) FILTER (WHERE NOT is_new), max(number) FROM merged"
+            "RETURNING xmax = 0 AS is_new, kept.xmin AS number) "
+            f"SELECT count(*), count(*) FILTER (WHERE NOT is_new), {self._any_number} FROM merged"
         )
         revived, staged, duplicates = 0, merge.rows, 0
         if merge.mark:
@@ -430,6 +464,11 @@ class PostgresConnection(Connection):
         self._traces.append((f"SELECT 1 FROM {table.reference} WHERE true", number or ""))  # noqa: S608 - quoted
         return MergeCounts(updated - revived + duplicates, staged - duplicates - written)
 
+    @property
+    def _any_number(self) -> str:
+        """The number of one row, all of which have the same."""
+        return "any_value(number)::text" if self.version >= 160_000 else "max(number::text)"
+
     def _drop_duplicates(self, merge: Merge) -> int:
         """Delete all but the last of staged rows with equal keys. Returns how many were deleted."""
         key = ", ".join(self._incoming(part) for part in merge.parts)
@@ -450,24 +489,3 @@ def fetch_value(server: psycopg.Connection[Any], query: str) -> Any:
     """The single value of a query."""
     with server.cursor() as cursor:
         return (cursor.execute(query).fetchone() or (None,))[0]
-
-
-def without_nul(rows: pa.Table) -> pa.Table:
-    """The rows with U+FFFD for NUL, which PostgreSQL cannot store in texts or JSON."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for n, field in enumerate(rows.schema):
-        column = rows.column(n)
-        is_json = isinstance(field.type, pa.BaseExtensionType) and field.type.extension_name == "arrow.json"
-        if not is_json and not pa.types.is_string(field.type) and not pa.types.is_large_string(field.type):
-            continue
-        text = pa.chunked_array([chunk.storage for chunk in column.chunks], pa.string()) if is_json else column
-        nul = "\\u0000" if is_json else "\0"
-        if not pc.any(pc.match_substring(text, nul)).as_py():
-            continue
-        without = partial(JSON_NUL.sub, "\\1\ufffd") if is_json else methodcaller("replace", "\0", "\ufffd")
-        values = [value and without(value) for value in text.to_pylist()]
-        array = pa.array(values, pa.string())
-        rows = rows.set_column(n, field.name, pa.ExtensionArray.from_storage(field.type, array) if is_json else array)
-    return rows

@@ -34,6 +34,7 @@ class PostgresDialect(Dialect):
     staged_row: ClassVar[str] = "ctid"
     # gen_random_uuid() calls the operating system each time, which takes longer than the rest of a row.
     random_id: ClassVar[str] = "md5(random()::text || random()::text)::uuid::text"
+    stages_ids: ClassVar[bool] = True
     has_json: ClassVar[bool] = True
     longest_name: ClassVar[int | None] = 63
     reserved_names: ClassVar[frozenset[str]] = frozenset({"ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"})
