@@ -59,9 +59,9 @@ class Dialect(Names):
 
     **Facts.** `row_id`: the column that identifies rows of a table within a statement. `random_id`: an expression with
     a new UUID as text in each row; with `stages_ids` such ids are staged with the rows, which takes less time.
-    `compares`: whether the default `Connection.merge` finds unchanged records, skips and counts them; without it they are
-    replaced by themselves. It needs a staging table whose rows `staged_row` identifies. `title` is the vendor's name
-    in messages.
+    `compares`: whether the default `Connection.merge` finds unchanged records, skips and counts them; without it they
+    are replaced by themselves. It needs a staging table whose rows `staged_row` identifies. `title` is the vendor's
+    name in messages.
     """
 
     title: ClassVar[str] = "The database"

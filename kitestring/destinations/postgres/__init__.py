@@ -60,7 +60,8 @@ class Postgres(PostgresConfig, SqlDestination):
     )
     dialect: ClassVar[Dialect] = PostgresDialect()
     batch_rows: ClassVar[int] = 250_000
-    batch_bytes: ClassVar[int] = 24 * 1024 * 1024
+    batch_bytes: ClassVar[int] = 8 * 1024 * 1024
+    """Of changes of a log, the first are written while the next are read."""
 
     writing: ClassVar[bool] = True
     airbyte_options: ClassVar[Mapping[str, Callable[[Any], bool]]] = AIRBYTES
