@@ -121,6 +121,13 @@ class Positions:
             return max(low, self.shared["left"][stream])
         return low
 
+    @property
+    def others(self) -> dict[str, Position]:
+        """How far the streams are that were taken out of the connection: one that is added again goes on there."""
+        shared = self.shared
+        known = {**dict.fromkeys(shared.get("streams", ()), shared.get("position")), **shared.get("left", {})}
+        return {key: position for key, position in known.items() if key not in self.streams and position is not None}
+
     def window(self, stream: str) -> Window:
         """That of a stream whose load is complete."""
         state = self._states[stream]

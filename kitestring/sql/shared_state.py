@@ -11,9 +11,9 @@ from kitestring.types import State
 class SharedState:
     """The state that all streams share, for each position of the log.
 
-    A stream of the sync that is not read, or no longer, keeps the position up to which it has everything: it goes on
-    there once it can. So does a stream that is ahead, while the log is read again for another one: a sync that ends
-    then gives it no change a second time.
+    A stream that is not read, or no longer, keeps the position up to which it has everything: it goes on there once it
+    can, or once it is in the connection again. So does a stream that is ahead, while the log is read again for another
+    one: a sync that ends then gives it no change a second time.
     """
 
     def __init__(

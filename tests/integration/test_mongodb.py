@@ -207,6 +207,24 @@ def test_changes_come_once_by_append_while_the_log_is_read_again_for_a_late_load
     assert sorted(row["_id"] for row in world.stored("orders")) == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_stream_that_is_taken_out_and_added_again_gets_each_change_once_by_append(world: World) -> None:
+    orders, items = world.database["orders"], world.database["items"]
+    orders.insert_one({"_id": 1})
+    items.insert_one({"_id": 1})
+    world.sync("orders", "items", write_mode="append")
+    with items.database.client.start_session() as session, session.start_transaction():
+        items.insert_many([{"_id": 2}, {"_id": 3}], session=session)
+    world.sync("orders", "items", write_mode="append")
+    for n in (2, 3):
+        orders.insert_one({"_id": n})
+        assert world.sync("orders", write_mode="append").total("read") == 1
+    items.insert_one({"_id": 4})
+    assert world.sync("orders", "items", write_mode="append").total("read") == 1
+    assert world.sync("orders", "items", write_mode="append").total("read") == 0
+    assert [row["_id"] for row in world.stored("items")] == [1, 2, 3, 4]
+    assert [row["_id"] for row in world.stored("orders")] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("end", ["drop", "rename", "replace", "dropDatabase"])
 def test_a_collection_that_is_dropped_or_renamed_fails_with_the_choices_until_it_is_refreshed(
     world: World, end: str

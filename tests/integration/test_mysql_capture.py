@@ -377,6 +377,21 @@ def test_a_table_without_a_key_keeps_all_versions(captured):
     assert versions == [(1, "a"), (2, "b"), (2, "c"), (1, "a"), (2, "c")]
 
 
+def test_a_stream_that_is_taken_out_and_added_again_gets_each_change_once_by_append(captured):
+    database = captured.database
+    database.run(*(f"CREATE TABLE {name} (id int PRIMARY KEY)" for name in ("orders", "items")))
+    captured.sync("orders", "items", write_mode="append")
+    database.run("INSERT INTO items VALUES (1), (2)")
+    captured.sync("orders", "items", write_mode="append")
+    for n in range(2):
+        database.run(f"INSERT INTO orders VALUES ({n})")
+        captured.sync("orders", write_mode="append")
+    database.run("INSERT INTO items VALUES (3)")
+    captured.sync("orders", "items", write_mode="append")
+    assert [row["id"] for row in captured.stored("items")] == [1, 2, 3]
+    assert [row["id"] for row in captured.stored("orders")] == [0, 1]
+
+
 def test_names_with_dots_quotes_and_other_letters_are_followed(captured):
     database = captured.database
     database.run('CREATE TABLE "o\'d.d ü" (id int PRIMARY KEY, "co`l""umn" int)')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -245,6 +245,7 @@ class Mongodb(Source):
             "refused": refused,
             "shared": positions.shared,
             "known": known,
+            "others": positions.others,
             "own": own,
         }
         data["loads_wait"] = any(stream.key not in lows for stream, _ in loads)
@@ -307,7 +308,8 @@ class Mongodb(Source):
             low = None if is_known and token is not None else lows[stream.key]
             place = stream.namespace or self.databases[0], stream.name
             try:
-                followed[place] = Followed(stream, self._collection_of(stream), low, after if is_known else "")
+                own_after = after if is_known else str(shared.get("after", {}).get(stream.key, ""))
+                followed[place] = Followed(stream, self._collection_of(stream), low, own_after)
             except ConfigError as error:
                 self._failed.add(stream.key)
                 yield Failed(stream.key, error)
@@ -322,6 +324,7 @@ class Mongodb(Source):
         log = ChangeStream(
             self._connected(), self._address, databases, followed, self.update_capture_mode == "Post Image"
         )
+        log.others, log.tokens = data["others"], tokens_of(shared, data["others"])
         following = self._following
         is_over = None if following is None else following_limit(following, data["loads_wait"])
         yield from log.items(token, start, reached, is_over)
@@ -413,6 +416,14 @@ def text_place(value: Any) -> Place | None:
 def ranges_of(bounds: Sequence[str]) -> list[tuple[str | None, str | None]]:
     """The ranges between bounds; the first and the last one are open."""
     return list(zip([None, *bounds], [*bounds, None], strict=True))
+
+
+def tokens_of(shared: State, streams: Iterable[str]) -> dict[str, str]:
+    """For streams that are not read, the data of the resume token up to which each has everything: a transaction has
+    several changes at one position."""
+    data = str(shared.get("resume_token", {}).get("_data", ""))
+    tokens = {**dict.fromkeys(shared.get("streams", ()), data), **shared.get("after", {})}
+    return {key: tokens[key] for key in streams if tokens.get(key)}
 
 
 def translated_states(states: States, lows: Mapping[str, Any]) -> dict[str, State]:

@@ -107,6 +107,10 @@ class ChangeStream:
         self.databases = databases
         self.followed = followed
         self.post_images = post_images
+        self.others: Mapping[str, Position] = {}
+        """How far the streams are that are not read."""
+        self.tokens: Mapping[str, str] = {}
+        """The data of the resume tokens up to which those have everything."""
 
     def items(
         self,
@@ -207,7 +211,9 @@ class ChangeStream:
         if token is not None:
             left = {key: low for key, low in reached.items() if low > position}
             state = state_of(token, position, [key for key in reached if key not in left])
-            yield Checkpoint({**state, "left": left} if left else state, stream=GLOBAL)
+            state |= {"left": {**self.others, **left}} if left or self.others else {}
+            state |= {"after": dict(self.tokens)} if self.tokens else {}
+            yield Checkpoint(state, stream=GLOBAL)
 
     def _taken(self, event: Mapping[str, Any]) -> Iterator[Item]:
         """The end of streams whose collection an event ends; notes other changes."""

@@ -193,6 +193,7 @@ class Capture:
             "refused": errors,
             "loading": [stream.key for stream, _ in plans if stream.key not in windows],
             "lows": {stream.key: positions.low(stream.key) for stream in streams},
+            "others": positions.others,
             "shared": positions.shared,
         }
         yield Partition(tuple(streams), key="log", data=data, order=1)
@@ -308,7 +309,8 @@ class Capture:
             )
             self._tracked = tracked = {key: follower.tracked for key, follower in followed.items()}
             identity = server.identity()
-            reached = {**partition.data["lows"], **{key: window.low for key, window in windows.items()}}
+            lows = {**partition.data["others"], **partition.data["lows"]}
+            reached = {**lows, **{key: window.low for key, window in windows.items()}}
 
             def log_place(position: int) -> State:
                 place = {"base": binlog.name.base, "gtid": changes.gtid, "server": identity, "position": position}

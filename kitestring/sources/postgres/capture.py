@@ -344,7 +344,7 @@ class Capture:
                 with_rewrites(changes.events(end), partition.data["rewritten"], partition.data["end"], followed),
             )
             lows = {stream.key: positions.low(stream.key) for stream in partition.streams}
-            reached = {**lows, **{key: window.low for key, window in windows.items()}}
+            reached = {**positions.others, **lows, **{key: window.low for key, window in windows.items()}}
             yield from items(events, tracked, SharedState(reached, tracked, self._identity_state))
 
     def before_refresh(self, streams: Sequence[Stream], states: States) -> Callable[[Collection[str]], States]:
