@@ -19,6 +19,7 @@ from kitestring.declarative.manifest import References
 from kitestring.declarative.sandbox import environment, start_rendering
 from kitestring.declarative.template import render_text
 from kitestring.errors import AuthError, ConfigError
+from kitestring.http.message import is_form
 from kitestring.paths import set_value, value_at
 
 PARAMETERS = {
@@ -124,9 +125,9 @@ class ConsentFlow:
         values |= self._named({"redirect_uri": redirect_uri, "state": state, "auth_code": code}, values)
         headers = self._rendered("access_token_headers", values)
         fields = self._rendered("access_token_params", values)
-        is_form = headers.get("Content-Type") == "application/x-www-form-urlencoded"
-        body = {("form" if is_form else "json"): fields} if fields else {}
-        headers = {name: value for name, value in headers.items() if name != "Content-Type" or not fields}
+        kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+        body = {("form" if is_form(kind) else "json"): fields} if fields else {}
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-type" or not fields}
         return self._web_address("access_token_url", values), {"Accept": "application/json", **headers}, body
 
     def defects(self, inputs: Sequence[str]) -> Iterator[tuple[str, ConfigError]]:

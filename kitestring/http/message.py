@@ -21,6 +21,11 @@ EXCERPT = 200
 """The length of a vendor's message in an error."""
 
 
+def is_form(content_type: str) -> bool:
+    """Whether a Content-Type, with or without a charset, is that of a form."""
+    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
+
+
 class UnreadableError(ConnectorError):
     """A page that arrived whole and cannot be read. The call is repeated once."""
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import re
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -18,7 +19,7 @@ import pytest
 
 from kitestring import arrow
 from kitestring.batch import Batch
-from kitestring.destinations.clickhouse import Clickhouse
+from kitestring.destinations.clickhouse import Clickhouse, connection
 from kitestring.destinations.clickhouse.dialect import DIALECT
 from kitestring.engine import Selection, sync
 from kitestring.errors import AuthError, ConfigError, RecordError, TransientError
@@ -92,6 +93,24 @@ def test_a_batch_whose_connection_broke_is_written_once(place: Place, write: Wri
     expected = [(row["id"], row["text"]) for row in rows[(write == LATEST) :]]
     assert place.rows("id, text") == sorted([*expected, (0, "new")])
     assert len(place.rows("id", final=0)) == 21  # not even beside each other
+
+
+def test_a_table_of_a_killed_process_is_dropped_and_the_listing_of_a_long_sync_is_not(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FORGOTTEN_S", 1)
+    place.sync([{"id": 1}])
+    prefixes = [connection.INCOMING, *connection.LISTING]
+    names = [f"{prefix}{age}" for prefix in prefixes for age in ("old", "long")]
+    for name in [*names, "others"]:
+        place.server.run(f"CREATE TABLE {place.database}.{name} (c0 Int64) ENGINE = MergeTree ORDER BY tuple()")
+    time.sleep(2.1)
+    for name in names:
+        if name.endswith("long"):
+            place.server.run(f"INSERT INTO {place.database}.{name} VALUES (1)")
+    place.sync([{"id": 2}])
+    tables = {row["name"] for row in place.server.run(f"SHOW TABLES FROM {place.database}")}
+    assert tables & {*names, "others"} == {*(name for name in names if name.endswith("long")), "others"}
 
 
 def test_a_sync_after_one_that_ended_with_a_lost_answer_writes_its_own_batch(place: Place) -> None:

@@ -24,6 +24,7 @@ from kitestring.declarative.builder.manifest_plan import (
     title_of,
 )
 from kitestring.errors import ConfigError
+from kitestring.http.message import is_form
 from kitestring.redact import is_credential
 
 BROWSER_HEADERS = frozenset(
@@ -277,10 +278,6 @@ def is_secret_parameter(name: str, value: str) -> bool:
 
 def is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
-
-
-def is_form(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
 
 
 VERBS = ("search", "list", "query", "find", "filter", "export", "get", "all")

@@ -33,6 +33,9 @@ GROWN = f"{OWN}grown_"
 LISTING = tuple(f"{OWN}{what}_" for what in ("listed", "absent", "mark"))
 """The prefixes of the tables of a listing."""
 
+FORGOTTEN_S = 86_400
+"""A table with staged rows or of a listing that nobody wrote to for so long belongs to a process that was killed."""
+
 ENGINES = {"Atomic": "", "Replicated": "Replicated", "Shared": ""}
 """The engines of databases that can exchange tables, and what the engines of their tables begin with."""
 
@@ -213,11 +216,13 @@ class ClickhouseConnection(Connection):
         return ENGINES.get(engine or "", "")
 
     def _drop_forgotten(self, schema: str) -> None:
-        """Drop the staged rows of processes that were killed more than a day ago."""
+        """Drop the staged rows and listings of processes that were killed. The listing of a long sync is still written
+        to, however old it is."""
         prefixes = " OR ".join(f"startsWith(name, '{prefix}')" for prefix in (INCOMING, *LISTING))
+        place, since = f"database = {self.dialect.literal(schema)}", f"now() - INTERVAL {FORGOTTEN_S} SECOND"
         forgotten = self.rows(
-            f"SELECT name FROM system.tables WHERE database = {self.dialect.literal(schema)} AND ({prefixes}) "  # noqa: S608 - quoted
-            "AND metadata_modification_time < now() - INTERVAL 1 DAY"
+            f"SELECT name FROM system.tables WHERE {place} AND ({prefixes}) AND metadata_modification_time < {since} "  # noqa: S608 - quoted
+            f"AND name NOT IN (SELECT table FROM system.parts WHERE {place} AND modification_time >= {since})"
         )
         for (name,) in forgotten:
             self.rows(f"DROP TABLE IF EXISTS {self.reference(schema, name)}")

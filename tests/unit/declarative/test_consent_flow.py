@@ -85,6 +85,11 @@ def test_the_token_request_is_json_unless_its_content_type_says_form() -> None:
     )
     assert (headers["X"], list(body)) == ("a2l0ZTo=", ["form"])
     assert "Content-Type" not in headers
+    form = {"content-type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8"}
+    _, headers, body = flow(access_token_params=fields, access_token_headers=form).token_request(
+        CONFIG, BACK, STATE, "c"
+    )
+    assert (list(body), [*headers]) == (["form"], ["Accept"])
     _, _, body = flow(access_token_url="https://a.example/token?{{ auth_code_param }}").token_request(
         CONFIG, BACK, STATE, "c"
     )
