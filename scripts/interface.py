@@ -50,11 +50,10 @@ class Unbuilt(Exception):
 def sources() -> str:
     """The digest of all that the build is made of."""
     digest = hashlib.sha256()
-    for path in sorted(UI.rglob("*")):
-        inside = path.relative_to(UI)
-        if inside.parts[0] in ("node_modules", "dist") or path.name.endswith((".gen.ts", ".tsbuildinfo")):
-            continue
-        if path.is_file():
+    own = [path for path in UI.iterdir() if path.name not in ("node_modules", "dist")]
+    for path in sorted(path for place in own for path in (place, *place.rglob("*"))):
+        if path.is_file() and not path.name.endswith((".gen.ts", ".tsbuildinfo")):
+            inside = path.relative_to(UI)
             digest.update(f"{inside.as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

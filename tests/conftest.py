@@ -67,8 +67,14 @@ LONGEST = (
     "integration/server/test_replication_slot.py",
     "browser/test_sizes.py",
     "browser/test_making.py",
+    "unit/server/test_component_approval.py",
+    "unit/server/test_jobs_trouble.py",
+    "unit/server/test_publication.py",
+    "unit/server/test_no_request_crashes.py",
+    "unit/server/test_jobs.py",
+    "unit/test_duplicate_code.py",
 )
-"""Files that take a minute or more, the longest of a folder first; a worker runs a whole file."""
+"""Files that take half a minute or more, the longest of a folder first; a worker runs a whole file."""
 FOLDERS = ("integration", "browser", "contract", "examples")
 
 
