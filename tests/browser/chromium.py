@@ -9,4 +9,5 @@ CHROMIUM = next(filter(None, map(shutil.which, NAMES)), "")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--renderer-process-limit=1",  # a new page needs no new process, and finds its scripts compiled
 )  # fmt: skip

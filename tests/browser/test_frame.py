@@ -108,6 +108,11 @@ def test_a_workspace_is_made_and_renamed_and_unsaved_work_is_asked_about(visit: 
     page.get_by_role("button", name="Workspace: Default Workspace").click()
     page.get_by_role("menuitem", name="New workspace …").click()
     page.get_by_label("Name").fill("Support")
+    blurs = "[...document.querySelectorAll('*')].filter(one => getComputedStyle(one).backdropFilter !== 'none').length"
+    assert page.evaluate(blurs) == 0
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(blurs) == 2  # the bar of the page, and the ground of the dialog
+    page.emulate_media(reduced_motion="reduce")
     page.get_by_role("button", name="Create the workspace").click()
     page.get_by_role("button", name="Workspace: Support").click()
     page.get_by_role("menuitem", name="Rename this workspace …").click()

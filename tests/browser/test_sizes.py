@@ -78,6 +78,12 @@ WHOLE = (
 )
 """Badges whose word is cut."""
 
+MEASURES = f"""async () => {{
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return [document.documentElement.scrollWidth, ({OUTSIDE})(), {WHOLE}];
+}}"""
+"""The page's width and both lists, once it is drawn: asked for in one go, since there are hundreds of pages."""
+
 IDLE = "!document.querySelector('main .mantine-Skeleton-root, main [role=status][aria-label=Loading]')"
 
 
@@ -247,12 +253,12 @@ def problems(page: Any, path: str, name: str) -> list[str]:
         until(page, f"document.documentElement.dataset.mantineColorScheme === '{scheme}'")
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
-            page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             place = f"{path} at {width}, {scheme}"
-            if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            wide, outside, cut = page.evaluate(MEASURES)
+            if wide > width:
                 wrong.append(f"{place}: {wide} px wide")
-            wrong += [f"{place}: outside: {html}" for html in page.evaluate(OUTSIDE)]
-            wrong += [f"{place}: cut: {text}" for text in page.evaluate(WHOLE)]
+            wrong += [f"{place}: outside: {html}" for html in outside]
+            wrong += [f"{place}: cut: {text}" for text in cut]
             picture(page, f"sizes/{name}-{scheme}-{width}")
             if width == axe_at:
                 try:
