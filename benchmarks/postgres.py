@@ -4,7 +4,8 @@
 
 `postgres`: full refresh overwrite without and with Airbyte's columns, beside `COPY` to `COPY` (two `psql`, one pipe),
 ingestr, dlt and sling (`peers.py` installs them). `load`, `changes`: append_dedup of a tenth of the rows into an empty
-table, and of a tenth of those that have changed, beside the same by hand. `duckdb` and `parquet`: beside ADBC's record
+table, and of a tenth of those that have changed, beside the same by hand. `percent`: the sync of a hundredth of all
+rows that changed, beside the first sync. `duckdb` and `parquet`: beside ADBC's record
 batches written by hand. Both ends are databases of one server, that of the tests, with `fsync` on. What was written is
 counted after each run, outside its time.
 """
@@ -238,6 +239,35 @@ def deduplicated(bench: Bench, peers: bool, *, changes: bool) -> tuple[dict[str,
     return runs, "by hand"
 
 
+def one_percent(bench: Bench, peers: bool) -> tuple[dict[str, Run], str]:
+    """The first sync of all rows by a cursor, beside the sync of the hundredth of them that changed since."""
+    state = bench.folder / "state.db"
+    selection = {"name": "moving", "sync_mode": "incremental", "write_mode": "append_dedup", "cursor": "updated_at"}
+    command = bench.kitestring(bench.to_postgres(False), state=state, **selection)
+    change = "UPDATE moving SET amount = amount + 1, updated_at = updated_at + interval '1 year' WHERE id % 100 = 0"
+    tables = ("DROP TABLE IF EXISTS moving", TABLE.format(name="moving"), ROWS.format(name="moving", rows=bench.rows))
+
+    def fresh() -> None:
+        state.unlink(missing_ok=True)
+        bench.run("postgres", *tables, "VACUUM ANALYZE moving")
+        bench.empty()
+
+    def changed() -> None:
+        if not state.exists():
+            fresh()
+            subprocess.run(command, env={**os.environ, **OURS}, check=True, capture_output=True)
+        bench.run("postgres", change, "VACUUM ANALYZE moving")
+        bench.run("target", "VACUUM ANALYZE moving", "CHECKPOINT")
+
+    def verify() -> None:
+        figures = "SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(amount)::text AS amount FROM moving"
+        have, wanted = bench.run("target", figures)[0], bench.run("postgres", figures)[0]
+        assert have == wanted, f"the target holds {have}, the source {wanted}"
+
+    runs = {"first": Run(command, OURS, fresh, verify), "1 % changed": Run(command, OURS, changed, verify)}
+    return runs, "first"
+
+
 def to_duckdb(bench: Bench, peers: bool) -> tuple[dict[str, Run], str]:
     path = bench.folder / "out" / "all.duckdb"
 
@@ -284,6 +314,7 @@ PARTS: dict[str, Callable[[Bench, bool], tuple[dict[str, Run], str]]] = {
     "postgres": to_postgres,
     "load": partial(deduplicated, changes=False),
     "changes": partial(deduplicated, changes=True),
+    "percent": one_percent,
     "duckdb": to_duckdb,
     "parquet": to_parquet,
 }

@@ -16,7 +16,7 @@ from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.facts import Facts, Proposal
 from kitestring.source import Item, Source
 from kitestring.sources.mongodb.airbyte_state import own_states
-from kitestring.sources.mongodb.bson_value import ORDERED, bson_value
+from kitestring.sources.mongodb.bson_value import ORDERED, bson_value, cursor_place
 from kitestring.sources.mongodb.change_stream import ChangeStream, Followed, current_position, ended_error
 from kitestring.sources.mongodb.collection import Collection, Records
 from kitestring.sources.mongodb.connection import address_of, client_of, problem_of, translated
@@ -36,7 +36,7 @@ from kitestring.types import (
     Suspicion,
     SyncMode,
 )
-from kitestring.watermark import Place, Watermark, place_of
+from kitestring.watermark import Watermark
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -350,7 +350,7 @@ class Mongodb(Source):
             keys=stream.primary_key,
             digests=stream.write.appends,
             known_digests=state.get("known", ()),
-            place=text_place if kind in ("string", "object id") else place_of,
+            place=cursor_place(kind),
         )
         records = Records(collection)
 
@@ -406,11 +406,6 @@ class Mongodb(Source):
             client, self._client = self._client, None
         if client is not None:
             client.close()
-
-
-def text_place(value: Any) -> Place | None:
-    """The position of a text by its code points, as the database orders texts."""
-    return ("text", value) if isinstance(value, str) else None
 
 
 def ranges_of(bounds: Sequence[str]) -> list[tuple[str | None, str | None]]:

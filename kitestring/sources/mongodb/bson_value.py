@@ -9,14 +9,15 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from kitestring.arrow_values import iso_date
+from kitestring.arrow_values import iso_date, ticks_of
 from kitestring.json_codec import dumps_text
 from kitestring.types import Record
+from kitestring.watermark import Place, place_of
 
 DAY_MS = 86_400_000
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -153,9 +154,32 @@ def bson_value(kind: str, value: Any) -> Any:
     if kind == "object id":
         return ObjectId(value)
     if kind == "moment":
-        moment = dt.datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return DatetimeMS((moment - EPOCH) // dt.timedelta(milliseconds=1))
+        milliseconds = ticks_of(value, 1000)
+        if milliseconds is None:
+            raise ValueError(f"{value} is no moment")
+        return DatetimeMS(milliseconds)
     return value
+
+
+def cursor_place(kind: str) -> Callable[[Any], Place | None]:
+    """The order of the values of a cursor with this kind, as the database has it."""
+    if kind == "moment":
+        return moment_place
+    return text_place if kind in ("string", "object id") else place_of
+
+
+def text_place(value: Any) -> Place | None:
+    """The position of a text by its code points."""
+    return ("text", value) if isinstance(value, str) else None
+
+
+def moment_place(value: Any) -> Place | None:
+    """The position of a moment. All that are before the year 1 are one, and so are all after 9999."""
+    place = place_of(value)
+    milliseconds = None if place is None or place[0] == "moment" else ticks_of(value, 1000)
+    if milliseconds is None:
+        return place
+    return "moment", (dt.datetime.min if milliseconds < 0 else dt.datetime.max).replace(tzinfo=dt.UTC)
 
 
 def twins_of(value: Any) -> list[Any]:

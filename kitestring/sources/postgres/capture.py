@@ -13,23 +13,20 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from kitestring.batch import Batch
 from kitestring.change_following import Following
 from kitestring.errors import ConfigError, KitestringError, TransientError
 from kitestring.replication_slot import SlotReport
 from kitestring.schema import Schema
 from kitestring.sources.postgres.beyond_the_log import doubts_of, with_rewrites
-from kitestring.sources.postgres.captured_database import ALTERED, CapturedDatabase
+from kitestring.sources.postgres.captured_database import CapturedDatabase
 from kitestring.sources.postgres.captured_rows import (
     part_exists,
     parts_of,
     refreshed,
-    remaining,
     rows_in,
     stream_of_partition,
 )
@@ -37,7 +34,7 @@ from kitestring.sources.postgres.captured_table import CapturedTable
 from kitestring.sources.postgres.catalog import table_of
 from kitestring.sources.postgres.change_log import LSN, ChangeLog, Followed, log_types, schema_of
 from kitestring.sources.postgres.columns import Column
-from kitestring.sources.postgres.keyed_read import as_before, read_keys
+from kitestring.sources.postgres.followed_read import key_reader, table_reader
 from kitestring.sources.postgres.load_snapshot import LoadSnapshot
 from kitestring.sources.postgres.lost_changes import LostChanges, refusal
 from kitestring.sources.postgres.needed_load import begun, needed_load
@@ -46,7 +43,7 @@ from kitestring.sources.postgres.replication_method import ChangeDataCapture
 from kitestring.sources.postgres.server_history import lost_history
 from kitestring.sources.postgres.slot import ReplicationObjects, lost_error
 from kitestring.sources.postgres.value_text import converted
-from kitestring.sql.changes import MOST_ALTERS, Altered, Tracked, Window, items, through_alters
+from kitestring.sql.changes import Altered, Tracked, Window, items
 from kitestring.sql.first_load import FirstLoad, Positions, windows_at
 from kitestring.sql.log_end import end_of_log, load_limit
 from kitestring.sql.shared_state import SharedState
@@ -55,20 +52,17 @@ from kitestring.types import (
     Checkpoint,
     Failed,
     Partition,
-    Reject,
     State,
     States,
     Stream,
     Suspicion,
     SyncMode,
 )
-from kitestring.vendors.postgres import PostgresConfig, rows, run
+from kitestring.vendors.postgres import PostgresConfig, run
 from kitestring.vendors.postgres.replication import Replication, ServerIdentity, SlotInUseError
 from kitestring.vendors.sql_quoting import literal
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from kitestring.source import Item
 
 log = logging.getLogger("kitestring.postgres")
@@ -399,59 +393,9 @@ class Capture:
             raise ConfigError(f"the table {stream.key} was dropped while it was loaded", hint="Sync again.")
         tracked = Tracked(stream, window, lambda keys: keys, lambda: ())
         follower = Followed(tracked, table, self.database.columns(connection, stream))
-        tracked.read_keys = self._reader(connection, reading, follower)
-        tracked.read_all = self._whole_table(connection, follower)
+        tracked.read_keys = key_reader(self.database, connection, reading, follower)
+        tracked.read_all = table_reader(self.database, connection, follower)
         return follower
-
-    def _reader(
-        self, connection: Any, reading: Callable[[], Any], follower: Followed
-    ) -> Callable[[pa.Table], pa.Table]:
-        """Reads rows by key, with the columns that the stream has at this place of the log."""
-        from adbc_driver_manager import dbapi
-
-        def read(keys: pa.Table) -> pa.Table:
-            table, columns = follower.table, follower.columns
-            for attempt in range(MOST_ALTERS + 1):
-                with self.database.translated():
-                    try:
-                        present, rejects = read_keys(reading(), table, columns, keys)
-                        break
-                    except dbapi.Error as error:
-                        if getattr(error, "sqlstate", "") not in ALTERED or attempt == MOST_ALTERS:
-                            raise
-                        # Altered since: the log will say so. What is gone by then is null until that.
-                        table, columns = remaining(self.database, connection, follower)
-            follower.tracked.rejects += rejects
-            return present if columns is follower.columns else as_before(present, follower.columns)
-
-        return read
-
-    def _whole_table(self, connection: Any, follower: Followed) -> Callable[[], Iterator[Batch | Reject]]:
-        stream, catalog = follower.tracked.stream, connection
-
-        def read(columns: Sequence[Column]) -> Iterator[Batch | Reject]:
-            with self.database.reading_in_transaction() as connection:
-                (now,) = rows(
-                    connection,
-                    "SELECT (extract(epoch FROM now()) * 1000000)::int8 AS now, "
-                    "pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::int8 AS lsn",
-                )
-                data = {"at": now["lsn"], "time": datetime.fromtimestamp(now["now"] / 1e6, UTC)}
-                place = f"{table_of(stream)} AS t"
-                for item in rows_in(connection, stream, columns, place, data):
-                    if isinstance(item, Batch) and columns is not follower.columns:
-                        item = Batch(item.stream, table=as_before(item.table(), follower.columns))
-                    yield item
-
-        def read_all() -> Iterator[Batch | Reject]:
-            current = [follower.columns]
-            return through_alters(
-                lambda: read(current[-1]),
-                lambda error: error.fields.get("code") in ALTERED,
-                lambda: current.append(remaining(self.database, catalog, follower)[1]),
-            )
-
-        return read_all
 
     def _stream(self, objects: ReplicationObjects, start: int) -> Replication:
         """The slot, streaming from this position on."""
