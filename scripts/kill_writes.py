@@ -126,7 +126,7 @@ class Place:
 
 
 VECTOR_STORES = ("pgvector", "milvus", "lancedb", "qdrant", "chroma")
-THREADED = {"pymilvus", "lancedb"}
+THREADED = {"pymilvus", "lancedb", "chromadb"}
 """Packages whose threads do not live in a child."""
 VECTORS = {
     "processing": {"chunk_size": 512, "text_fields": ["text"], "metadata_fields": ["id", "v", DELETED_AT]},
@@ -151,6 +151,9 @@ def place_of(destination: str, folder: Path) -> Iterator[Place]:
         yield Place(
             destination, {**VECTORS, "indexing": {"path": str(folder / "all.lance"), "collection": "everything"}}
         )
+    elif destination == "chroma":
+        mode = {"mode": "persistent_client", "path": str(folder / "all.chroma")}
+        yield Place(destination, {**VECTORS, "indexing": {"auth_method": mode, "collection_name": "everything"}})
     elif destination == "qdrant":
         indexing = {"url": str(folder / "all.qdrant"), "collection": "everything"}
         yield Place(destination, {**VECTORS, "indexing": indexing})
@@ -330,6 +333,8 @@ def stored(place: Place, name: str) -> Counter[tuple[int, int, bool]]:
         for row in table.search().where(f"stream = '{name}'").to_arrow().to_pylist():
             fields = json.loads(row["metadata"])
             rows.append((fields["id"], fields["v"], fields.get(DELETED_AT)))
+    elif place.destination == "chroma":
+        rows = chroma_rows(config["indexing"]["auth_method"]["path"])[name]
     elif place.destination == "qdrant":
         from qdrant_client import QdrantClient, models
 
@@ -364,13 +369,34 @@ print("ROWS" + json.dumps({stream: rows_of(stream) for stream in sys.argv[2:]}))
 """
 
 
+CHROMA = """
+import json, sys
+import chromadb
+collection = chromadb.PersistentClient(sys.argv[1]).get_collection("everything", embedding_function=None)
+def rows_of(stream):
+    found = collection.get(where={"_ab_stream": stream}, include=["metadatas"])["metadatas"]
+    fields = [json.loads(row["_ks_metadata"]) for row in found]
+    return [(row["id"], row["v"], row.get("_ab_cdc_deleted_at")) for row in fields]
+print("ROWS" + json.dumps({stream: rows_of(stream) for stream in sys.argv[2:]}))
+"""
+
+
+@functools.cache
+def chroma_rows(path: str) -> dict[str, list[Any]]:
+    """The rows of all streams, read by a process of its own: Chroma's threads do not live in a child."""
+    return rows_of_script(CHROMA, path)
+
+
+def rows_of_script(script: str, place: str) -> dict[str, list[Any]]:
+    done = subprocess.run([sys.executable, "-c", script, place, *WRITES], capture_output=True, text=True, check=True)
+    rows: dict[str, list[Any]] = json.loads(done.stdout.partition("ROWS")[2])
+    return rows
+
+
 @functools.cache
 def milvus_rows(host: str) -> dict[str, list[Any]]:
     """The rows of all streams, when all syncs have ended. One process reads them: to start it costs a second."""
-    command = [sys.executable, "-c", MILVUS, host, *WRITES]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows: dict[str, list[Any]] = json.loads(done.stdout.partition("ROWS")[2])
-    return rows
+    return rows_of_script(MILVUS, host)
 
 
 @contextmanager

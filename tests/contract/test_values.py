@@ -178,6 +178,7 @@ COLUMNS = {
     "pgvector": "pgvector",
     "lancedb": "LanceDB",
     "qdrant": "Qdrant",
+    "chroma": "Chroma",
 }
 
 
@@ -247,6 +248,10 @@ def config_of(destination: str, folder: Path, server: Any) -> tuple[str, dict[st
     if destination == "qdrant":
         indexing = {"url": str(folder / "values.qdrant"), "collection": "kinds"}
         return "qdrant", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
+    if destination == "chroma":
+        mode = {"mode": "persistent_client", "path": str(folder / "values.chroma")}
+        indexing = {"auth_method": mode, "collection_name": "kinds"}
+        return "chroma", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
     if destination == "milvus":
         indexing = {"host": str(folder / "values.db"), "collection": "kinds", "auth": {"mode": "no_auth"}}
         return "milvus", {"processing": processing, "embedding": {"mode": "fake"}, "indexing": indexing}
@@ -314,6 +319,10 @@ def stored(destination: str, folder: Path, server: Any, name: str) -> Any:
     if destination == "qdrant":
         payloads = [p for p in qdrant_payloads(folder) if p["_ab_stream"] == name and p["id"] == 1]
         return payloads[0].get("value") if payloads else absent()
+    if destination == "chroma":
+        of_record = {"$and": [{"_ab_stream": name}, {"id": 1}]}
+        texts = [metadata["_ks_metadata"] for metadata in chroma_collection(folder).get(where=of_record)["metadatas"]]
+        return json_codec.loads(texts[0]).get("value") if texts else absent()
     if destination == "milvus":
         rows = milvus_rows(folder)[name]
         return (rows[0][0] if rows[0] else None) if rows else absent()
@@ -385,6 +394,15 @@ def lake_table(destination: str, folder: Path, name: str) -> pa.Table:
     catalog = SqlCatalog("kitestring", uri=f"sqlite:///{folder / 'catalog.db'}", warehouse=f"file://{folder}")
     with contextlib.closing(catalog):
         return catalog.load_table(("default", name)).scan().to_arrow()
+
+
+@functools.cache
+def chroma_collection(folder: Path) -> Any:
+    import chromadb
+    from chromadb.config import Settings
+
+    client = chromadb.PersistentClient(folder / "values.chroma", settings=Settings(anonymized_telemetry=False))
+    return client.get_collection("kinds", embedding_function=None)
 
 
 @functools.cache

@@ -27,6 +27,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_writes.py"
         ("milvus", 5, 100),
         ("lancedb", 3, 100),
         ("qdrant", 3, 100),
+        ("chroma", 3, 100),
     ],
 )
 def test_a_killed_sync_of_all_writes_is_completed_by_the_next(destination: str, kills: int, events: int) -> None:

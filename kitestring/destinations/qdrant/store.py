@@ -17,6 +17,7 @@ from kitestring.json_codec import dumps, without_surrogates
 from kitestring.stored_rows import MOST_COUNTED, StoredStream
 from kitestring.types import DELETED_AT
 from kitestring.vector.destination import writable
+from kitestring.vector.numbered_lookup import last_first, numbered_chunks
 from kitestring.vector.refinement import refined
 from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
 
@@ -27,8 +28,6 @@ ROWS, IDS, PAGE = 1_000, 2_000, 2_000
 NBYTES = 8 * 1024 * 1024
 """Of a request; a server takes 32 MB."""
 METRICS = {"cos": "Cosine", "dot": "Dot", "euc": "Euclid"}
-MORE_CHUNKS = 4
-"""Chunks that are looked up beyond those a record has now: a longer text had more."""
 INDEXES = {"_ab_stream": "keyword", "_ab_record_id": "keyword", "chunk_number": "integer", DELETED: "bool"}
 MOST_STREAMS = 10_000
 LOCAL_NBYTES = 200 * 1024 * 1024
@@ -110,17 +109,14 @@ class QdrantStore(Store):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def find(self, refs: Sequence[Ref], whole: bool = False) -> dict[str, list[Stored]]:
-        """By id. The chunks of a record have numbers without a gap, since the last are deleted first."""
-        by_key: dict[str, list[Stored]] = {}
-        wanted = {ref.key: (0, ref.count + MORE_CHUNKS) for ref in refs if not ref.former}
-        while wanted and self._dimension is not None:
-            ids = [point_id(key, number) for key, (first, end) in wanted.items() for number in range(first, end)]
-            for point in self._points(ids, whole):
-                stored = self.payloads.stored_of(point, whole)
-                by_key.setdefault(stored.key, []).append(stored)
-            last = {key: max((s.number or 0 for s in by_key.get(key, ())), default=-1) for key in wanted}
-            wanted = {key: (end, 4 * end) for key, (_, end) in wanted.items() if last[key] == end - 1}
-        return by_key
+        if self._dimension is None:
+            return {}
+
+        def fetch(wanted: list[tuple[str, int]]) -> Iterator[Stored]:
+            for point in self._points([point_id(key, number) for key, number in wanted], whole):
+                yield self.payloads.stored_of(point, whole)
+
+        return numbered_chunks(refs, fetch)
 
     def _points(self, ids: Sequence[str], whole: bool) -> Iterator[Any]:
         for start in range(0, len(ids), IDS):
@@ -269,8 +265,7 @@ class QdrantStore(Store):
     def delete(self, chunks: Sequence[Stored]) -> None:
         from qdrant_client import models
 
-        # The last chunks first: what is left after a crash has no gap, and is found again.
-        rows = [chunk.row for chunk in sorted(chunks, key=lambda chunk: -(chunk.number or 0))]
+        rows = [chunk.row for chunk in last_first(chunks)]
         for start in range(0, len(rows), IDS):
             self.call("delete", points_selector=models.PointIdsList(points=rows[start : start + IDS]), wait=True)
 

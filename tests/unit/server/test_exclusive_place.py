@@ -26,6 +26,7 @@ from kitestring.testing.memory import MemorySource
 pytestmark = pytest.mark.slow
 OWN = "/api/kitestring/v1"
 EMBEDDED = {"processing": {"chunk_size": 20, "text_fields": ["at"]}, "embedding": {"mode": "fake"}}
+FOLDER = {"mode": "persistent_client", "path": "x.chroma"}
 
 
 @pytest.fixture
@@ -121,6 +122,9 @@ def test_a_place_that_a_job_writes_to_is_not_opened_and_the_answer_names_the_job
         ("milvus", {**EMBEDDED, "indexing": {"host": "http://127.0.0.1:19530", "collection": "c"}}, False),
         ("pgvector", {**EMBEDDED, "host": "localhost", "database": "d", "username": "u", "table": "t"}, False),
         ("duckdb", {"path": "../outside.duckdb"}, False),
+        ("chroma", {**EMBEDDED, "indexing": {"auth_method": FOLDER, "collection_name": "all"}}, True),
+        ("lancedb", {**EMBEDDED, "indexing": {"path": "x.lance"}}, False),
+        ("qdrant", {**EMBEDDED, "indexing": {"url": "http://127.0.0.1:6333", "collection": "c"}}, False),
     ],
 )
 def test_only_a_file_that_serves_one_process_has_its_readers_wait_for_each_other(
