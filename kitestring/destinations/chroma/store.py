@@ -128,9 +128,9 @@ class ChromaStore(Store):
         parts = ["metadatas", *(["documents", "embeddings"] if whole else [])]
 
         def fetch(wanted: list[tuple[str, int]]) -> Iterator[Stored]:
-            for found in self._by_id([row_id(key, number) for key, number in wanted], parts):
-                columns = [found["ids"], found["metadatas"]]
-                columns += [found["documents"], found["embeddings"]] if whole else []
+            for answer in self._by_id([row_id(key, number) for key, number in wanted], parts):
+                columns = [answer["ids"], answer["metadatas"]]
+                columns += [answer["documents"], answer["embeddings"]] if whole else []
                 for row in zip(*columns, strict=True):
                     yield stored_of(*row)
 
@@ -144,8 +144,8 @@ class ChromaStore(Store):
         import numpy as np
 
         vectors: dict[Hashable, Vector] = {}
-        for found in self._by_id([chunk.row for chunk in chunks], ["embeddings"]):
-            for id_, vector in zip(found["ids"], found["embeddings"], strict=True):
+        for answer in self._by_id([chunk.row for chunk in chunks], ["embeddings"]):
+            for id_, vector in zip(answer["ids"], answer["embeddings"], strict=True):
                 vectors[id_] = np.asarray(vector, dtype=np.float32)
         return vectors
 
@@ -155,12 +155,12 @@ class ChromaStore(Store):
         return list(self.call("get", where=joined(conditions), limit=limit, include=[])["ids"])
 
     def scan(self, stream: str) -> Iterator[list[Stored]]:
-        for found in self._by_id(self._ids([of_stream(stream)]), ["metadatas"]):
-            yield [stored_of(*row) for row in zip(found["ids"], found["metadatas"], strict=True)]
+        for answer in self._by_id(self._ids([of_stream(stream)]), ["metadatas"]):
+            yield [stored_of(*row) for row in zip(answer["ids"], answer["metadatas"], strict=True)]
 
     def sample(self, stream: str, most: int = 1) -> list[Stored]:
-        found = self._by_id(self._ids([of_stream(stream)], most), ["metadatas"])
-        return [stored_of(*row) for page in found for row in zip(page["ids"], page["metadatas"], strict=True)]
+        answer = self._by_id(self._ids([of_stream(stream)], most), ["metadatas"])
+        return [stored_of(*row) for page in answer for row in zip(page["ids"], page["metadatas"], strict=True)]
 
     def other_namespace(self, stream: str, namespace: str) -> str | None:
         other = {"_ks_namespace": {"$ne": without_surrogates(namespace)}}
@@ -177,8 +177,8 @@ class ChromaStore(Store):
         chunks: Counter[str] = Counter()
         records: Counter[str] = Counter()
         namespaces: dict[str, str] = {}
-        for found in self._by_id(self._ids([]), ["metadatas"]):
-            for metadata in found["metadatas"]:
+        for answer in self._by_id(self._ids([]), ["metadatas"]):
+            for metadata in answer["metadatas"]:
                 name = metadata["_ab_stream"]
                 chunks[name] += 1
                 records[name] += metadata["chunk_number"] == 0 and not metadata.get(DELETED)
@@ -285,14 +285,14 @@ class ChromaStore(Store):
         conditions, tree = self._conditions(stream, where, include_deleted)
 
         def nearest(most: int) -> list[tuple[Any, ...]]:
-            found = self.call(
+            answer = self.call(
                 "query",
                 query_embeddings=[vector],
                 n_results=most,
                 where=joined(conditions),
                 include=["distances", "documents", "metadatas"],
             )
-            columns = (found[name][0] for name in ("ids", "distances", "documents", "metadatas"))
+            columns = (answer[name][0] for name in ("ids", "distances", "documents", "metadatas"))
             return list(zip(*columns, strict=True))
 
         with explained(where):
