@@ -1,9 +1,11 @@
-"""Options of Airbyte's connectors that do not exist here: accepted where they change nothing, else refused."""
+"""Options of Airbyte's warehouses that do not exist here, each with the reason why it is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from kitestring.vendors.airbyte_option import without_ignored
 
 Refusals = Mapping[str, tuple[Callable[[Any], bool], str]]
 """By option: whether a value has no effect here, and why another one is refused."""
@@ -23,8 +25,5 @@ SHARED: Refusals = {
 
 def accepted(options: Mapping[str, Any], refusals: Refusals) -> dict[str, Any]:
     """The options without these of Airbyte's. `ValueError` for a value that would need what is not here."""
-    own = dict(options)
-    for name, (is_harmless, reason) in refusals.items():
-        if name in own and not is_harmless(own.pop(name)):
-            raise ValueError(f"{name} cannot be set so: {reason}")
-    return own
+    ignored = {name: has_no_effect for name, (has_no_effect, _) in refusals.items()}
+    return without_ignored(options, ignored, lambda name: f"{name} cannot be set so: {refusals[name][1]}")

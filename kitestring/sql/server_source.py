@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from kitestring.source import Source
 from kitestring.sql.source import SqlSource
+from kitestring.vendors.airbyte_option import without_ignored
 from kitestring.vendors.ssh_tunnel import asks_for_no_tunnel
 
 
@@ -39,13 +40,14 @@ class ServerSource(SqlSource, Source):
     def _as_airbyte_has_it(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        options = dict(values)
-        for name, harmless in cls.airbyte_options.items():
-            if name in options and not harmless(options.pop(name)):
-                raise ValueError(
-                    f"{name} needs what Kitestring does not have for this source: tunnels, JDBC parameters, "
-                    "and change data capture (choose the `replication_method` STANDARD)"
-                )
+        options = without_ignored(
+            values,
+            cls.airbyte_options,
+            lambda name: (
+                f"{name} needs what Kitestring does not have for this source: tunnels, JDBC parameters, "
+                "and change data capture (choose the `replication_method` STANDARD)"
+            ),
+        )
         return cls.own_options(options)
 
     @classmethod

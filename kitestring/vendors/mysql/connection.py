@@ -13,6 +13,7 @@ from pydantic import ConfigDict, model_validator
 
 from kitestring.config import Config, choice, option, secret
 from kitestring.errors import ConfigError
+from kitestring.vendors.airbyte_option import without_ignored
 from kitestring.vendors.mysql.errors import Place, translated
 from kitestring.vendors.rds_login import Login, PasswordLogin, RdsLogin, needs_tls
 
@@ -95,12 +96,11 @@ class MysqlConfig(Config):
         """Accept options of Airbyte's connector whose values have no effect, and `ssl: true` for `ssl_mode`."""
         if not isinstance(values, Mapping):
             return values
-        options = dict(values)
-        for name, harmless in cls.airbyte_options.items():
-            if name in options and harmless(options[name]):
-                del options[name]
-            elif name in options:
-                raise ValueError(f"{name} needs what Kitestring does not have yet: {cls.airbyte_refusal}")
+        options = without_ignored(
+            values,
+            cls.airbyte_options,
+            lambda name: f"{name} needs what Kitestring does not have yet: {cls.airbyte_refusal}",
+        )
         switch = options.pop("ssl", None)
         if switch is not None:
             options.setdefault("ssl_mode", {"mode": "required" if switch else "disabled"})

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, PrivateAttr, model_validator
 from kitestring.address import ConnectionUrl, Endpoint, Resolve, endpoints, pinned
 from kitestring.config import Config, choice, option, secret
 from kitestring.errors import ConfigError, KitestringError, TransientError
+from kitestring.vendors.airbyte_option import without_ignored
 from kitestring.vendors.postgres.errors import NOWHERE, Place, translated
 from kitestring.vendors.postgres.statement import run
 from kitestring.vendors.rds_login import Login, PasswordLogin, RdsLogin, needs_tls
@@ -142,12 +143,11 @@ class PostgresConfig(Config):
         options = dict(values)
         if "tunnel_method" in options and not options["tunnel_method"]:
             del options["tunnel_method"]
-        for name, harmless in cls.airbyte_options.items():
-            if name in options and harmless(options[name]):
-                del options[name]
-            elif name in options:
-                raise ValueError(f"{name} needs what Kitestring does not have yet: {cls.airbyte_refusal}")
-        return options
+        return without_ignored(
+            options,
+            cls.airbyte_options,
+            lambda name: f"{name} needs what Kitestring does not have yet: {cls.airbyte_refusal}",
+        )
 
     @model_validator(mode="before")
     @classmethod
