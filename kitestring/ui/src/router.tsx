@@ -92,6 +92,13 @@ const dataRoute = createRoute({
   }),
 });
 
+const askRoute = createRoute({
+  getParentRoute: () => shell,
+  path: '/ask',
+  component: lazyPage(() => import('./ask/AskPage'), 'AskPage'),
+  validateSearch: (search: Record<string, unknown>) => texts(search, 'in', 'stream', 'where'),
+});
+
 /** The address of the search page until it became a part of Data. */
 const searchRoute = createRoute({
   getParentRoute: () => shell,
@@ -211,7 +218,7 @@ function numbers<Name extends string>(search: Record<string, unknown>, ...names:
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...connectionRoutes, ...endpointRoutes, ...builderRoutes, dataRoute, searchRoute, usageRoute, settingsRoute, unknownRoute])]),
+  routeTree: root.addChildren([signInRoute, consentCallbackRoute, shell.addChildren([home, ...connectionRoutes, ...endpointRoutes, ...builderRoutes, dataRoute, askRoute, searchRoute, usageRoute, settingsRoute, unknownRoute])]),
   defaultErrorComponent: ErrorPage,
   defaultNotFoundComponent: NotFoundPage,
   defaultPendingComponent: () => (

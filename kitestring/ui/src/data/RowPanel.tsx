@@ -12,6 +12,7 @@ import { type Row, wholeRowQuery } from './data';
 import { Neighbours } from './Neighbours';
 import { isChunk, linkOf, titleOf } from './record';
 import { canFilter, Deleted } from './RowTable';
+import { SimilarRecords } from './SimilarRecords';
 import { Value } from './Value';
 
 export interface OpenRow {
@@ -71,6 +72,7 @@ function ChunkTabs({ destinationId, chunk, show, filter }: { destinationId: stri
       <Tabs.List mb="md">
         <Tabs.Tab value="record">{t('Record')}</Tabs.Tab>
         <Tabs.Tab value="neighbours">{t('Neighbours')}</Tabs.Tab>
+        <Tabs.Tab value="similar">{t('Similar records')}</Tabs.Tab>
       </Tabs.List>
       <Tabs.Panel value="record">
         <Stack gap="lg">
@@ -80,6 +82,9 @@ function ChunkTabs({ destinationId, chunk, show, filter }: { destinationId: stri
       </Tabs.Panel>
       <Tabs.Panel value="neighbours">
         <Neighbours destinationId={destinationId} chunk={chunk} show={show} />
+      </Tabs.Panel>
+      <Tabs.Panel value="similar">
+        <SimilarRecords destinationId={destinationId} chunk={chunk} show={show} />
       </Tabs.Panel>
     </Tabs>
   );

@@ -1,8 +1,8 @@
 /** API calls and queries of the Data page. */
-import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { keepPreviousData, type QueryClient, queryOptions } from '@tanstack/react-query';
 
 import { api, OWN } from '../api/client';
-import type { DataChunk, DataChunks, DataMap, DataNeighbours, DataRow, DataRows, DataStream, DataStreams, SearchHits } from '../api/schema.gen';
+import type { DataChunk, DataChunks, DataMap, DataNeighbours, DataRow, DataRows, DataStream, DataStreams, SearchHits, SimilarRead, SimilarRecords } from '../api/schema.gen';
 import { againWhileWriting } from './busy';
 import { parseFilter } from './filter';
 
@@ -109,6 +109,29 @@ export const neighboursQuery = (destinationId: string, chunkId: string) => {
     refetchInterval: againWhileWriting,
   });
 };
+
+/** The records that resemble the record of a chunk, by all of its chunks. */
+export const similarQuery = (destinationId: string, chunk: DataChunk) => {
+  const body = { records: [{ stream: chunk.stream ?? '', recordId: chunk.recordId ?? '' }], limit: NEIGHBOURS };
+  return queryOptions({
+    queryKey: ['data', destinationId, 'similar', body],
+    queryFn: async () => (await api.ask<SimilarRecords>(`${OWN}/destinations/${destinationId}/similar`, body)).data,
+    enabled: Boolean(chunk.stream && chunk.recordId),
+    retry: false,
+    refetchInterval: againWhileWriting,
+  });
+};
+
+/** A chunk that something refers to by its record, with the fields of the record if it can be read. */
+export async function loadChunk(client: QueryClient, destinationId: string, reference: ChunkReference): Promise<DataChunk> {
+  const { chunkId, recordId, stream, text } = reference;
+  const chunk: DataChunk = { chunkId, recordId, stream, text, number: null, values: { title: reference.title, url: reference.url }, cut: [], texts: [], deleted: false };
+  if (!recordId || !stream) return chunk;
+  const chunks = await client.fetchQuery(recordQuery(destinationId, chunk)).catch(() => []);
+  return chunks.find((each) => each.chunkId === chunkId) ?? chunks[0] ?? chunk;
+}
+
+export type ChunkReference = Pick<SimilarRead, 'chunkId' | 'recordId' | 'stream' | 'text' | 'title' | 'url'>;
 
 export function mapBody(streams: readonly DataStream[], params: DataParams): Record<string, unknown> {
   const where = parseFilter(params.where ?? '');

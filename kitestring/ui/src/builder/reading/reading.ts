@@ -1,5 +1,6 @@
 /** A test read as it comes: events of the server, put together to slices with pages. */
 import { api } from '../../api/client';
+import { eventsOf, type ServerEvent } from '../../api/events';
 import type { HttpExchange, ManifestPage, ManifestReading, ManifestSlice } from '../../api/schema.gen';
 
 export type Exchange = HttpExchange;
@@ -15,10 +16,8 @@ export interface Reading extends Omit<ManifestReading, 'stream' | 'schema' | 'st
   schema: Record<string, unknown> | null;
 }
 
-export interface ReadEvent {
-  event: string;
-  [field: string]: unknown;
-}
+export { eventsOf };
+export type ReadEvent = ServerEvent;
 
 export function emptyReading(): Reading {
   return { slices: [], other: [], logs: [], records: 0, pages: 0, ended: false, state: null, schema: null, schemaDifference: [], limited: [], error: '', hint: '' };
@@ -63,37 +62,6 @@ export function add(reading: Reading, event: ReadEvent): void {
       Object.assign(reading, end, { ended: true });
       break;
     }
-  }
-}
-
-/** The server-sent events of a body, as they come. */
-export async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<ReadEvent> {
-  const reader = body.getReader();
-  const decoder = new TextDecoder();
-  // A large event comes in many parts: they are joined once, at its end.
-  let parts: string[] = [];
-  let name = '';
-  let data = '';
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      const lines = decoder.decode(value, { stream: !done }).split('\n');
-      for (const [index, part] of lines.entries()) {
-        parts.push(part);
-        if (index === lines.length - 1) break;
-        const line = parts.join('');
-        parts = [];
-        if (line === '' && name !== '') {
-          yield { ...(JSON.parse(data) as object), event: name };
-          name = data = '';
-        } else if (line.startsWith('event: ')) name = line.slice(7);
-        else if (line.startsWith('data: ')) data = line.slice(6);
-      }
-      if (done) return;
-    }
-  } finally {
-    // Whoever stops listening ends the read on the server too.
-    void reader.cancel().catch(() => undefined);
   }
 }
 
