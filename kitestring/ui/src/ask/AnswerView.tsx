@@ -15,8 +15,8 @@ interface Props {
 export function AnswerView({ turn, open }: Props) {
   const { answer, passages, text } = turn;
   const cited = new Set(answer?.citations ?? []);
-  const shown = answer === null || !answer.answered ? [] : passages.filter(({ number }) => cited.has(number));
-  const rest = answer === null ? [] : passages.filter((passage) => !shown.includes(passage));
+  const citedPassages = answer === null || !answer.answered ? [] : passages.filter(({ number }) => cited.has(number));
+  const rest = answer === null ? [] : passages.filter((passage) => !citedPassages.includes(passage));
   return (
     <Stack component="article" gap="sm" aria-label={turn.question}>
       <Text fw={650} size="lg" component="h2" m={0} style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
@@ -61,9 +61,9 @@ export function AnswerView({ turn, open }: Props) {
           <ErrorNote error={turn.error} />
         </>
       )}
-      {shown.length > 0 && (
+      {citedPassages.length > 0 && (
         <Stack component="ol" gap="xs" p={0} m={0} style={{ listStyle: 'none' }} aria-label={t('Sources')}>
-          {shown.map((passage) => (
+          {citedPassages.map((passage) => (
             <Source key={passage.number} passage={passage} open={open} />
           ))}
         </Stack>
