@@ -134,6 +134,7 @@ class DestinationHandle(Handle[Destination]):
         stream: str | None = None,
         include_deleted: bool = False,
         permission: Mapping[str, Any] | None = None,
+        per_record: int | None = None,
     ) -> list[Record]:
         """The nearest chunks, best first; see `kitestring.search`."""
         return search(
@@ -146,6 +147,7 @@ class DestinationHandle(Handle[Destination]):
             stream=stream,
             include_deleted=include_deleted,
             permission=permission,
+            per_record=per_record,
         )
 
     def restricted(self, permission: Mapping[str, Any]) -> RestrictedChunks | RestrictedRows:
@@ -398,6 +400,7 @@ def search(
     stream: str | None = None,
     include_deleted: bool = False,
     permission: Mapping[str, Any] | None = None,
+    per_record: int | None = None,
 ) -> list[Record]:
     """The chunks nearest to a text, best first: each a record with `id`, `distance`, `text`, `stream` and its metadata.
 
@@ -406,10 +409,13 @@ def search(
     store has it; `stream` searches one stream; `include_deleted` finds records too that are marked as deleted.
     `permission` is a mapping that every hit passes whatever `where` is, for the user on whose behalf a program
     searches: `{"allowed_users": {"contains": user}}`. A record without its fields is not found.
+    `per_record`: at most so many chunks of one record.
     """
     reads = searchable(destination, permission)
-    marked = {"include_deleted": True} if include_deleted else {}  # a destination without marks need not know it
-    return reads.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **marked)
+    more: dict[str, Any] = {"include_deleted": True} if include_deleted else {}  # not every destination knows these
+    if per_record is not None:
+        more["per_record"] = per_record
+    return reads.search(text, where=where, limit=limit, threshold=threshold, hybrid=hybrid, stream=stream, **more)
 
 
 def searchable(destination: DestinationHandle | Destination, permission: Mapping[str, Any] | None = None) -> Searches:

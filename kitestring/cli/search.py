@@ -56,6 +56,10 @@ def search(
     hybrid: Hybrid = None,
     stream: StreamName = "",
     include_deleted: IncludeDeleted = False,
+    per_record: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many chunks of one record.", show_default=False),
+    ] = None,
     permission: Annotated[
         str,
         typer.Option(help="A mapping in JSON that every hit passes, whatever --where is.", show_default=False),
@@ -81,6 +85,8 @@ def search(
         "stream": stream or None,
         "include_deleted": include_deleted,
     }
+    if per_record is not None:
+        options["per_record"] = per_record
     if permission:
         if cli.server:
             raise typer.BadParameter("a server has permissions of its own", param_hint="--permission")

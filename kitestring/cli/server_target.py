@@ -233,4 +233,5 @@ def place_of(server: Client, name: str, usage: str) -> str:
 
 def body_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options under the names of the API."""
-    return {"includeDeleted" if name == "include_deleted" else name: value for name, value in options.items()}
+    names = {"include_deleted": "includeDeleted", "per_record": "perRecord"}
+    return {names.get(name, name): value for name, value in options.items()}

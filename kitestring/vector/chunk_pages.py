@@ -20,10 +20,14 @@ from kitestring.stored_rows import (
 )
 from kitestring.types import Record
 from kitestring.vector.cosine import ComparesTexts
+from kitestring.vector.record_limit import of_each_record
 
 if TYPE_CHECKING:
     from kitestring.vector.embedder import Embedder
     from kitestring.vector.store import Store, Vector
+
+NEAREST = {"COSINE": "largest", "IP": "largest", "L2": "smallest"}
+"""The end of each metric at which the nearest chunks are."""
 
 MOST_CHUNKS = 1_000
 """The chunks of one record that are read."""
@@ -50,8 +54,9 @@ class ReadsChunks(ComparesTexts, StoredRows):
         hybrid: bool | None = None,
         stream: str | None = None,
         include_deleted: bool = False,
+        per_record: int | None = None,
     ) -> list[Record]:
-        """See `destination.Searches`."""
+        """See `destination.Searches`. `per_record`: at most so many chunks of one record."""
         store = self.store
         if limit < 1:
             raise ConfigError(f"limit is {limit}, and a search returns at least one hit", hint="Leave it out for 10.")
@@ -60,17 +65,33 @@ class ReadsChunks(ComparesTexts, StoredRows):
                 "a hybrid search needs an index of words, and the collection has none",
                 hint="Set indexing.hybrid: true and sync into a new collection, or search without hybrid.",
             )
-        vector = self.embedding.embed_query(text)
-        return store.search(
-            vector,
-            text,
-            where=tree_of(where),
-            limit=limit,
-            threshold=threshold,
-            hybrid=store.hybrid if hybrid is None else hybrid,
-            stream=stream,
-            include_deleted=include_deleted,
-        )
+        if per_record is not None and per_record < 1:
+            raise ConfigError(
+                f"per_record is {per_record}, and a hit is a chunk of its record", hint="Leave it out for all chunks."
+            )
+        vector, tree = self.embedding.embed_query(text), tree_of(where)
+
+        def nearest(size: int) -> list[Record]:
+            return store.search(
+                vector,
+                text,
+                where=tree,
+                limit=size,
+                threshold=threshold,
+                hybrid=store.hybrid if hybrid is None else hybrid,
+                stream=stream,
+                include_deleted=include_deleted,
+            )
+
+        return nearest(limit) if per_record is None else of_each_record(nearest, limit, per_record)
+
+    def score(self, hybrid: bool | None = None) -> dict[str, Any]:
+        """What the number of a hit means: its `metric` (RRF: the rank in two lists, one by words), which end of it is
+        `nearest` (`largest`, `smallest`, empty: not known), and whether words are compared too (`hybrid`)."""
+        if self.store.hybrid and hybrid is not False:
+            return {"metric": "RRF", "nearest": "largest", "hybrid": True}
+        metric = self.store.metric
+        return {"metric": metric, "nearest": NEAREST.get(metric, ""), "hybrid": False}
 
     def stored_streams(self) -> list[StoredStream] | None:
         return self.store.streams()

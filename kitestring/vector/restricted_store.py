@@ -41,6 +41,10 @@ class RestrictedStore(Store):
     def hybrid(self) -> bool:  # type: ignore[override]
         return self._store.hybrid
 
+    @property
+    def metric(self) -> str:
+        return self._store.metric
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def search(

@@ -107,6 +107,12 @@ class Store(ABC):
     hybrid: bool = False
     """True if the collection can be searched by words and meaning at once."""
 
+    @property
+    def metric(self) -> str:
+        """The metric of distances: COSINE or IP (a larger number is nearer), L2 (a smaller one); empty if the store
+        does not say."""
+        return ""
+
     # -- the six verbs -------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -337,6 +337,10 @@ class LanceStore(Store):
         """The cosine similarity, the inner product or the Euclidean distance, of which LanceDB gives the square."""
         return math.sqrt(max(0.0, distance)) if self.indexing.metric == "L2" else 1.0 - distance
 
+    @property
+    def metric(self) -> str:
+        return self.indexing.metric
+
     def close(self) -> None:
         self._table = None
 

@@ -135,6 +135,10 @@ class MilvusStore(Store):
     def hybrid(self) -> bool:  # type: ignore[override]
         return self._layout is not None and self._layout.sparse is not None
 
+    @property
+    def metric(self) -> str:
+        return self.indexing.metric if self._layout is None else self._layout.metric
+
     def _open(self) -> None:
         self._layout = layouts.read(self.client, self.collection, self.indexing, self.indexing.timeout)
         self._drop_sender()

@@ -40,6 +40,10 @@ class PgvectorStore(Store):
     def hybrid(self) -> bool:  # type: ignore[override]
         return self.table.hybrid
 
+    @property
+    def metric(self) -> str:
+        return self.indexing.metric
+
     def close(self) -> None:
         self.table.close()
 

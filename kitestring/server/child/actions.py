@@ -83,8 +83,10 @@ def read(call: ActionCall) -> Any:
 
 def search(call: ActionCall) -> Any:
     """The chunks of a destination that are nearest to `text`. Options: `where`, `limit`, `threshold`, `hybrid`,
-    `stream`, `includeDeleted`."""
+    `stream`, `includeDeleted`, `perRecord`. `explained`: with what the scores mean, and the words of the text."""
     from kitestring.destination import Searches
+    from kitestring.retrieval.highlight import highlights
+    from kitestring.vector.chunk_pages import ReadsChunks
 
     request = call.request
     with open_connector(call, "destination") as destination:
@@ -92,6 +94,9 @@ def search(call: ActionCall) -> Any:
             raise ConfigError(
                 f"{request['destination']['connector']} cannot be searched by meaning", hint="Search a vector store."
             )
+        more: dict[str, Any] = {"include_deleted": True} if request.get("includeDeleted") else {}
+        if request.get("perRecord"):
+            more["per_record"] = int(request["perRecord"])
         hits = destination.search(
             str(request["text"]),
             where=request.get("where"),
@@ -99,11 +104,18 @@ def search(call: ActionCall) -> Any:
             threshold=request.get("threshold"),
             hybrid=request.get("hybrid"),
             stream=request.get("stream"),
-            **({"include_deleted": True} if request.get("includeDeleted") else {}),
+            **more,
         )
         stream = request.get("stream")
         refuse_unknown_fields(destination, request.get("where"), hits, [(stream, None)] if stream else None)
-        return hits
+        if not request.get("explained"):
+            return hits
+        unknown = {"metric": "", "nearest": "", "hybrid": False}
+        return {
+            "data": hits,
+            "highlights": [highlights(str(request["text"]), str(hit.get("text") or "")) for hit in hits],
+            **(destination.score(request.get("hybrid")) if isinstance(destination, ReadsChunks) else unknown),
+        }
 
 
 def estimate(call: ActionCall) -> Any:

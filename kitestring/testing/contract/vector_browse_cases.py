@@ -106,6 +106,25 @@ class BrowseCases(VectorSuite):
                 with pytest.raises(ConfigError, match="no chunk"):
                     destination.neighbours(strange)
 
+    def test_a_search_has_as_many_chunks_of_a_record_as_asked_for_and_says_what_is_near(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as destination:
+            self.put(destination, [{"id": 1, "text": WORDS}, {"id": 2, "text": WORDS}, {"id": 3, "text": "z"}])
+            whole = destination.search("alpha", limit=100)
+            assert len(whole) > 5
+            for most in (1, 2):
+                hits = destination.search("alpha", limit=100, per_record=most)
+                kept: dict[str, list[Any]] = {}
+                for hit in whole:
+                    kept.setdefault(hit["record_id"], []).append(hit["id"])
+                best = {str(chunk) for chunks in kept.values() for chunk in chunks[:most]}
+                assert [str(hit["id"]) for hit in hits] == [str(hit["id"]) for hit in whole if str(hit["id"]) in best]
+            assert len(destination.search("alpha", limit=2, per_record=1)) == 2
+            with pytest.raises(ConfigError, match="per_record is 0"):
+                destination.search("alpha", per_record=0)
+            near = destination.score()["nearest"]
+            first, last = whole[0]["distance"], whole[-1]["distance"]
+            assert near == "" or (first <= last if near == "smallest" else first >= last)
+
     def test_a_map_shows_near_chunks_near(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as destination:
             assert isinstance(destination, Relates)

@@ -245,3 +245,14 @@ def test_no_action_of_a_search_process_reads_past_the_permission(context: Contex
                 shown.append(visible.get(action, lambda value: "notes" in json.dumps(value))(value))
         assert shown in ([True, False], []), action
         assert shown or action == "data_neighbours", action
+
+
+def test_an_answer_says_what_is_near_which_words_it_has_and_how_fresh_it_is(context: Context, destination: str) -> None:
+    root = Browser(context, "root@example.com")
+    body = {"text": "the notes of ann", "limit": 2, "perRecord": 1}
+    answer = root.post(f"{OWN}/destinations/{destination}/search", json=body).json()
+    assert len(answer["data"]) == 2
+    assert answer["highlights"] == [[[2, 6]], [[2, 6]]]
+    assert (answer["metric"], answer["nearest"], answer["hybrid"]) == ("L2", "smallest", False)
+    assert (answer["lastSyncAtMs"], answer["writing"]) == (None, False)
+    assert root.post(f"{OWN}/destinations/{destination}/search", json={**body, "perRecord": 0}).status_code == 400

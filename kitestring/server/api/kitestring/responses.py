@@ -304,9 +304,19 @@ class SearchHit(ResponseModel):
 
 
 class SearchHits(ResponseModel):
-    """Chunks, best first."""
+    """Chunks, best first. `highlights`: for each, the places of words of the question in its text, from and to.
+
+    `distance` is in this `metric` (COSINE, IP, L2, or RRF: the ranks by meaning and by words; empty: not known), and
+    the `nearest` chunks have the `largest` or the `smallest`. `lastSyncAtMs`: when the last sync into the destination
+    ended well; `writing`: whether a job writes there now."""
 
     data: list[SearchHit]
+    highlights: list[list[list[int]]]
+    metric: str
+    nearest: Literal["largest", "smallest", ""]
+    hybrid: bool
+    lastSyncAtMs: int | None
+    writing: bool
 
 
 class ConsentVendor(ResponseModel):

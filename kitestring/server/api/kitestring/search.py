@@ -13,12 +13,14 @@ from kitestring.server.api.kitestring.responses import SearchHits
 from kitestring.server.api.response_models import responses_for
 from kitestring.server.auth.access import Reader, ServerContext
 from kitestring.server.retrieval.destination_reads import read_destination
+from kitestring.server.retrieval.freshness import freshness_of
 
 router = APIRouter(tags=["search"])
 
 
 class SearchRequest(Body):
-    """A search. `where` is a filter, as field and value or in the store's own language."""
+    """A search. `where` is a filter, as field and value or in the store's own language. `perRecord`: at most so many
+    chunks of one record."""
 
     text: str = Field(min_length=1, max_length=100_000)
     where: dict[str, Any] | str | None = None
@@ -27,6 +29,7 @@ class SearchRequest(Body):
     hybrid: bool | None = None
     stream: str | None = None
     includeDeleted: bool = False
+    perRecord: int | None = Field(None, ge=1, le=1000)
 
 
 @router.post(
@@ -34,4 +37,7 @@ class SearchRequest(Body):
 )
 def search_destination(caller: Reader, context: ServerContext, destinationId: UUID, body: SearchRequest) -> Any:
     """Search a collection with the embedder that filled it: the nearest chunks, best first."""
-    return {"data": read_destination(context, caller, str(destinationId), "search", body.model_dump())}
+    request = {**body.model_dump(), "explained": True}
+    answer = read_destination(context, caller, str(destinationId), "search", request)
+    with context.store.read() as db:
+        return {**answer, **freshness_of(db, str(destinationId))}

@@ -1,5 +1,5 @@
 /** A search by meaning, with the embedder that filled the collection. */
-import { Anchor, Badge, Button, Card, Code, Group, NumberInput, Spoiler, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
+import { Anchor, Badge, Button, Card, Code, Group, Mark, NumberInput, Spoiler, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useState } from 'react';
@@ -11,7 +11,7 @@ import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { plural, t } from '../text';
 import { useWritingJob, WritingNote } from './busy';
 import { CopyCode } from './CopyCode';
-import { type DataParams, type Measure, measureOf, searchBody, searchQuery } from './data';
+import { type DataParams, type Measure, highlighted, measureOfSearch, searchBody, searchQuery } from './data';
 import { chunkOf, linkOf, restOf, titleOf } from './record';
 
 interface Props {
@@ -33,7 +33,7 @@ export function SearchView({ destinationId, params, ask, open }: Props) {
   }, [params.text, params.where, params.limit]);
   const results = useQuery(searchQuery(destinationId, params));
   const writing = useWritingJob(results);
-  const measure = measureOf(results.data ?? []);
+  const measure = measureOfSearch(results.data);
 
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -75,15 +75,17 @@ export function SearchView({ destinationId, params, ask, open }: Props) {
           <Group justify="space-between" gap="xs">
             <Text size="sm" c="dimmed" role="status">
               {[
-                results.data.length === 0 ? nothing(params.where) : plural(results.data.length, 'The nearest chunk.', 'The {count} nearest chunks, best first.'),
+                results.data.data.length === 0 ? nothing(params.where) : plural(results.data.data.length, 'The nearest chunk.', 'The {count} nearest chunks, best first.'),
                 measureNote(measure),
-              ].join(' ')}
+                results.data.hybrid ? t('Words are compared too.') : '',
+                results.data.lastSyncAtMs === null ? '' : t('Last sync: {time}.', { time: new Date(results.data.lastSyncAtMs).toLocaleString() }),
+              ].filter(Boolean).join(' ')}
             </Text>
             <CopyCode path={`${OWN}/destinations/${destinationId}/search`} body={searchBody(params)} list="data" />
           </Group>
           <Stack component="ol" gap="sm" p={0} m={0} style={{ listStyle: 'none' }} aria-label={t('Results')}>
-            {results.data.map((hit, number) => (
-              <HitCard key={`${number} ${String(hit.id)}`} hit={hit} measure={measure} open={open} />
+            {results.data.data.map((hit, number) => (
+              <HitCard key={`${number} ${String(hit.id)}`} hit={hit} measure={measure} places={results.data.highlights[number] ?? []} open={open} />
             ))}
           </Stack>
         </>
@@ -102,7 +104,15 @@ function measureNote(measure: Measure): string {
   return measure === 'similarity' ? t('A larger score is a better match.') : '';
 }
 
-function HitCard({ hit, measure, open }: { hit: SearchHit; measure: Measure; open: (chunk: DataChunk) => void }) {
+interface HitProps {
+  hit: SearchHit;
+  measure: Measure;
+  /** The places of words of the question in the text. */
+  places: readonly (readonly number[])[];
+  open: (chunk: DataChunk) => void;
+}
+
+function HitCard({ hit, measure, places, open }: HitProps) {
   const title = titleOf(hit);
   const link = linkOf(hit);
   const rest = restOf(hit);
@@ -133,7 +143,7 @@ function HitCard({ hit, measure, open }: { hit: SearchHit; measure: Measure; ope
       {text && text !== title && (
         <Spoiler maxHeight={96} showLabel={t('Show all')} hideLabel={t('Show less')} styles={{ control: { fontSize: 'var(--mantine-font-size-sm)' } }}>
           <Text size="sm" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
-            {text}
+            {highlighted(text, places, Array.from(whole).length - Array.from(text).length).map((part, number) => (number % 2 ? <Mark key={number}>{part}</Mark> : part))}
           </Text>
         </Spoiler>
       )}

@@ -160,7 +160,7 @@ export const searchQuery = (destinationId: string, params: DataParams) => {
   const body = searchBody(params);
   return queryOptions({
     queryKey: ['data', destinationId, 'search', body],
-    queryFn: async () => (await api.post<SearchHits>(`${OWN}/destinations/${destinationId}/search`, body)).data,
+    queryFn: () => api.post<SearchHits>(`${OWN}/destinations/${destinationId}/search`, body),
     enabled: Boolean(params.text),
     retry: false,
     refetchInterval: againWhileWriting,
@@ -175,6 +175,27 @@ export function measureOf(hits: readonly { distance?: unknown }[]): Measure {
   const [first, last] = [hits[0]?.distance, hits.at(-1)?.distance];
   if (typeof first !== 'number' || typeof last !== 'number' || first === last) return 'unknown';
   return first < last ? 'distance' : 'similarity';
+}
+
+/** The same for a search, whose answer says it. */
+export function measureOfSearch(answer: SearchHits | undefined): Measure {
+  if (!answer?.nearest) return measureOf(answer?.data ?? []);
+  return answer.nearest === 'smallest' ? 'distance' : 'similarity';
+}
+
+/** A text cut at the places of an answer's highlights: every second part is one. `start`: what was cut off before the text. */
+export function highlighted(text: string, places: readonly (readonly number[])[], start: number): string[] {
+  const parts: string[] = [];
+  let end = 0;
+  // The places count characters, and a text of JavaScript has two units for some.
+  const characters = Array.from(text);
+  for (const [from, to] of places) {
+    const [begin, stop] = [from! - start, to! - start];
+    if (begin < end) continue;
+    parts.push(characters.slice(end, begin).join(''), characters.slice(begin, stop).join(''));
+    end = stop;
+  }
+  return [...parts, characters.slice(end).join('')];
 }
 
 /** A stream's key in lists: the namespace and the name. */
