@@ -117,13 +117,7 @@ def synced(server: Running, folder: Path, definition_id: str, config: dict[str, 
         },
     )["connectionId"]
     server.call("POST", f"{OWN}/connections/{connection}/sync")
-    deadline = time.monotonic() + 120
-    while True:
-        (job,) = server.call("GET", f"{OWN}/jobs?connectionId={connection}")["data"]
-        if job["status"] not in ("pending", "running"):
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    job = server.ended(connection)
     if job["status"] != "succeeded":
         pytest.fail(json.dumps(server.call("GET", f"{OWN}/jobs/{job['jobId']}"), indent=1))
     return destination
@@ -131,7 +125,7 @@ def synced(server: Running, folder: Path, definition_id: str, config: dict[str, 
 
 def until_stored(server: Running, page: Any, project: str, manifest: str) -> None:
     """Wait until the page has saved this text."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while server.call("GET", f"{PROJECTS}/{project}")["manifest"] != manifest:
         assert time.monotonic() < deadline, "never saved"
         page.wait_for_timeout(100)

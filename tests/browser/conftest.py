@@ -81,6 +81,16 @@ class Running:
         endpoint_id: str = self.call("POST", f"{PUBLIC}/{kind}s", body)[f"{kind}Id"]
         return endpoint_id
 
+    def ended(self, connection_id: str) -> dict[str, Any]:
+        """The newest job of a connection, once it has ended."""
+        path = f"{OWN}/jobs?connectionId={connection_id}"
+        job_id = self.call("GET", path)["data"][0]["jobId"]
+        with self.client.stream("GET", f"{OWN}/jobs/{job_id}/events") as events:
+            events.read()  # they end with the job
+        job: dict[str, Any] = next(job for job in self.call("GET", path)["data"] if job["jobId"] == job_id)
+        assert job["status"] not in ("pending", "running"), job
+        return job
+
     def close(self) -> None:
         self.client.close()
         self.process.send_signal(signal.SIGINT)

@@ -296,7 +296,7 @@ def with_components(code: str) -> str:
 
 def client_of(server: Running, email: str) -> httpx.Client:
     """A client of the API as this user."""
-    client = httpx.Client(base_url=server.url, timeout=60)
+    client = httpx.Client(base_url=server.url, timeout=600)
     answer = client.post(f"{OWN}/session/login", json={"email": email, "password": PASSWORD})
     client.headers["X-CSRF-Token"] = answer.raise_for_status().json()["csrfToken"]
     return client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +26,7 @@ class People:
 
     def ended(self) -> dict[str, Any]:
         """The newest job, once it has ended."""
-        deadline = time.monotonic() + 1200
-        while True:
-            job: dict[str, Any] = self.server.call("GET", f"{OWN}/jobs?connectionId={self.connection}")["data"][0]
-            if job["status"] not in ("pending", "running"):
-                return job
-            assert time.monotonic() < deadline, job
-            time.sleep(0.1)
+        return self.server.ended(self.connection)
 
     def streams(self) -> list[dict[str, Any]]:
         stored: dict[str, Any] = self.server.call("GET", f"{PUBLIC}/connections/{self.connection}")

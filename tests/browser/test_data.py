@@ -9,7 +9,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,8 +201,7 @@ def test_a_file_that_a_job_writes_to_is_shown_when_the_job_has_ended(
     body = {"name": "W", "sourceId": source, "destinationId": destination, "configurations": {"streams": streams}}
     connection = server.call("POST", f"{PUBLIC}/connections", body)["connectionId"]
     job = server.call("POST", f"{OWN}/connections/{connection}/sync")["jobId"]
-    while server.call("GET", f"{OWN}/jobs/{job}")["status"] in ("pending", "running"):
-        time.sleep(0.1)
+    server.ended(connection)
     status(server, job, "running")
     page = visit(f"/data?in={destination}")
     page.get_by_text("A job is writing to this destination").wait_for()

@@ -44,9 +44,8 @@ def lists(server: Running, tmp_path_factory: pytest.TempPathFactory) -> Lists:
         ids[name] = server.call("POST", f"{PUBLIC}/connections", {**body, "prefix": f"p{number}_"})["connectionId"]
     urgent = {"name": "urgent", "color": "E03131", "workspaceId": server.workspace}
     server.call("POST", f"{PUBLIC}/tags", urgent)
-    job = server.call("POST", f"{OWN}/connections/{ids['Tickets 007']}/sync")["jobId"]
-    with server.client.stream("GET", f"{OWN}/jobs/{job}/events") as events:
-        events.read()
+    server.call("POST", f"{OWN}/connections/{ids['Tickets 007']}/sync")
+    server.ended(ids["Tickets 007"])
     return Lists(server, ids)
 
 

@@ -74,11 +74,7 @@ def test_a_source_a_destination_and_a_connection_from_nothing_to_the_first_sync(
     assert {"fieldPath": ["email"]} not in users["selectedFields"]
     assert len(users["selectedFields"]) == 9
     assert connection["schedule"]["scheduleType"] == "manual"
-    for _ in range(600):
-        (job,) = server.call("GET", f"{OWN}/jobs?connectionId={connection['connectionId']}")["data"]
-        if job["status"] not in ("pending", "running"):
-            break
-        page.wait_for_timeout(100)
+    job = server.ended(connection["connectionId"])
     assert job["status"] == "succeeded", job
 
     # What a source takes with it is said before it is deleted.
