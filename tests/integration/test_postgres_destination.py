@@ -236,6 +236,23 @@ def test_keys_behind_those_of_the_table_are_added_and_all_others_merged(place, c
         assert ids == [{"n": len(texts)}]
 
 
+@pytest.mark.parametrize("mode", ["append", "append_dedup"])
+def test_a_table_with_policies_for_rows_is_written(place, mode):
+    login = {"username": f"{place.schema}_writer", "password": "w"}
+    place.run(
+        f"CREATE ROLE {login['username']} LOGIN PASSWORD 'w'",
+        f"CREATE SCHEMA {place.schema} AUTHORIZATION {login['username']}",
+    )
+    assert place.sync([{"id": 1}], mode, **login).status is Status.succeeded
+    place.run(
+        f"ALTER TABLE {place.schema}.things ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {place.schema}.things FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY everything ON {place.schema}.things USING (true) WITH CHECK (true)",
+    )
+    assert place.sync([{"id": 2}, {"id": 3}], mode, **login).status is Status.succeeded
+    assert [row["id"] for row in place.rows()] == [1, 2, 3]
+
+
 def test_a_record_behind_all_others_that_a_rule_of_the_user_refuses_is_rejected_alone(place):
     place.sync([{"id": 1, "t": "a"}])
     place.run(f"CREATE UNIQUE INDEX ON {place.schema}.things (t)")
