@@ -6,7 +6,7 @@ import logging
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +20,9 @@ from kitestring.library import DestinationHandle
 log = logging.getLogger("support_form")
 T = TypeVar("T")
 
-CHUNKS = 20
-"""How many chunks a search asks for. Long records have several, and each record is shown once."""
 MOST_TICKETS, MOST_ARTICLES = 3, 5
+CANDIDATES = 20
+"""How many articles are looked at: some have no address that a visitor can open."""
 SNIPPET = 220
 """Characters."""
 LISTED = re.compile(r"\s*([-*#>|]|\d+[.)])")
@@ -66,7 +66,7 @@ class Collection:
 
         def ask() -> None:
             try:
-                self._search("hello", {"_ab_stream": "tickets"}, None)
+                self._near("hello", stream="tickets")
             except Exception as error:  # noqa: BLE001 - nobody asked yet
                 log.info("not ready: %s", self.settings.masked(str(error)))
 
@@ -74,14 +74,15 @@ class Collection:
 
     def similar_tickets(self, text: str, organization_id: int) -> list[Ticket]:
         """The open tickets of this organization that are about the same thing, nearest first."""
-        statuses = list(self.settings.ticket_statuses)
-        where = {
-            "_ab_stream": "tickets",
-            "status": statuses[0] if len(statuses) == 1 else statuses,
-            "organization_id": organization_id,
-        }
-        hits = self._search(text, where, self.settings.ticket_threshold)
-        tickets = [
+        hits = self._near(
+            text,
+            stream="tickets",
+            where={"status": list(self.settings.ticket_statuses)},
+            permission={"organization_id": organization_id},  # no filter takes it away
+            threshold=self.settings.ticket_threshold,
+            limit=MOST_TICKETS,
+        )
+        return [
             Ticket(
                 number=number_of(hit),
                 subject=str(hit.get("subject") or first_line(hit)),
@@ -91,11 +92,10 @@ class Collection:
             )
             for hit in hits
         ]
-        return tickets[:MOST_TICKETS]
 
     def articles(self, text: str) -> list[Article]:
         """The articles that are about the same thing, nearest first."""
-        hits = self._search(text, {"_ab_stream": "articles"}, self.settings.article_threshold)
+        hits = self._near(text, stream="articles", threshold=self.settings.article_threshold, limit=CANDIDATES)
         articles = [
             Article(
                 title=str(hit.get("title") or first_line(hit)),
@@ -108,16 +108,17 @@ class Collection:
         ]
         return articles[:MOST_ARTICLES]
 
-    def _search(self, text: str, where: Mapping[str, Any], threshold: float | None) -> list[dict[str, Any]]:
+    def _near(self, text: str, **options: Any) -> list[dict[str, Any]]:
+        """The fields of the records that resemble a text, each record once, by its nearest chunk."""
         self._check_folder()
 
         destination = self._destination
 
         def ask() -> list[dict[str, Any]]:
-            return ks.search(destination, text, where=where, limit=CHUNKS, threshold=threshold)
+            return [record.fields for record in ks.similar(destination, text, **options)]
 
         try:
-            return list(each_record_once(within(self.settings.search_timeout_s, ask)))
+            return within(self.settings.search_timeout_s, ask)
         except (TooSlow, Cancelled):
             self._give_up(destination)
             raise TooSlow(
@@ -161,16 +162,6 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
     if error is not None:
         raise error
     return answer  # type: ignore[return-value]
-
-
-def each_record_once(hits: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The nearest chunk of each record."""
-    seen = set()
-    for hit in hits:
-        record = hit.get("record_id") or hit.get("html_url") or hit.get("url") or hit["id"]
-        if record not in seen:
-            seen.add(record)
-            yield hit
 
 
 def number_of(hit: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from kitestring.retrieval.record_label import link_of
 from kitestring.types import Record
 from kitestring.vector.rank_fusion import fused_scores
 
@@ -51,6 +52,7 @@ def by_record(ranking: Iterable[RankedHit]) -> list[RecordHits]:
 
 
 def record_of(hit: Record) -> tuple[str, str]:
-    """The stream and the id of a chunk's record. A chunk of another program that has no record id is alone."""
+    """The stream and the id of a chunk's record. A chunk of another program may have no record id: those with the same
+    address are of one record, and one without an address is alone."""
     record_id = hit.get("record_id")
-    return str(hit.get("stream") or ""), str(hit["id"] if record_id is None else record_id)
+    return str(hit.get("stream") or ""), str((link_of(hit) or hit["id"]) if record_id is None else record_id)

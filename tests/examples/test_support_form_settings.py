@@ -71,13 +71,6 @@ def test_a_snippet_is_made_of_sentences() -> None:
     assert len(actual_snippet) <= 222
 
 
-def test_each_record_is_shown_once_by_its_nearest_chunk() -> None:
-    from collection import each_record_once
-
-    hits = [{"record_id": "a", "id": 1}, {"record_id": "b", "id": 2}, {"record_id": "a", "id": 3}, {"id": 4}, {"id": 5}]
-    assert [hit["id"] for hit in each_record_once(hits)] == [1, 2, 4, 5]
-
-
 def test_the_number_of_a_ticket_is_found_in_airbytes_collections_too() -> None:
     from collection import number_of
 

@@ -10,7 +10,7 @@ from stand_ins.reranker import KEY, RerankerStandIn
 from kitestring.errors import ConfigError, ConnectorError, TransientError
 from kitestring.retrieval.highlight import highlights
 from kitestring.retrieval.passage_retrieval import BY_MEANING, Retrieval, retrieve
-from kitestring.retrieval.ranking import fused
+from kitestring.retrieval.ranking import RankedHit, by_record, fused
 from kitestring.retrieval.reranker import Reranker
 from tests.unit.retrieval.help_center import help_center
 from tests.unit.vector.memory_store import Memory
@@ -68,6 +68,19 @@ def test_filters_and_limits_hold(center: Memory) -> None:
 def test_what_two_rankings_have_near_their_top_comes_first() -> None:
     rankings = [[{"id": name} for name in names] for names in ("abc", "xbc", "")]
     assert [entry.hit["id"] for entry in fused(rankings)] == ["b", "c", "a", "x"]
+
+
+def test_chunks_of_a_record_without_an_id_go_by_its_address() -> None:
+    hits = [
+        {"id": 1, "record_id": "tickets_1"},
+        {"id": 2, "html_url": "https://x/2"},
+        {"id": 3, "record_id": "tickets_1", "html_url": "https://x/1"},
+        {"id": 4},
+        {"id": 5, "html_url": "https://x/2"},
+        {"id": 6},
+    ]
+    records = by_record([RankedHit(hit, 1.0) for hit in hits])
+    assert [[entry.hit["id"] for entry in record.chunks] for record in records] == [[1, 3], [2, 5], [4], [6]]
 
 
 def test_a_collection_without_texts_says_so(tmp_path: Path) -> None:
