@@ -35,6 +35,9 @@ function load(part: Part): void {
     });
 }
 
+// Requested with the page's code: icons that come after the rows render each row twice.
+load('ours');
+
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -60,6 +63,8 @@ function brandOf(type: string): string[] | null | undefined {
     }
     const brand = file.connectors[type];
     if (brand) return file.brands[brand] ?? null;
+    // The file knows the connector, and that its vendor has no free icon.
+    if (file.colours[type]) return null;
   }
   return null;
 }
@@ -87,8 +92,16 @@ export function ConnectorIcon({
   const colour = brand?.[0] ?? letters.colour;
   return (
     <svg width={size} height={size} viewBox="0 0 40 40" aria-hidden data-connector-icon={normalized} style={{ flexShrink: 0, display: 'block' }}>
-      <rect width="40" height="40" rx="9" fill={brand === undefined ? 'var(--mantine-color-default-border)' : `#${colour}`} />
-      <rect x="0.5" y="0.5" width="39" height="39" rx="8.5" fill="none" stroke="var(--mantine-color-default-border)" opacity="0.6" />
+      <rect
+        x="0.5"
+        y="0.5"
+        width="39"
+        height="39"
+        rx="8.5"
+        fill={brand === undefined ? 'var(--mantine-color-default-border)' : `#${colour}`}
+        stroke="var(--mantine-color-default-border)"
+        strokeOpacity="0.6"
+      />
       {brand && <path d={brand[1]} transform="translate(8 8)" fill={inkOn(colour, 1.9)} />}
       {brand === null && (
         <text x="20" y="20" dy="0.36em" textAnchor="middle" fontSize="17" fontWeight="650" fill={inkOn(colour)}>

@@ -1,9 +1,9 @@
 /** One connection in the list: plain elements, and no menu of its own. */
-import { IconArrowRight, IconDotsVertical, IconPlayerStop, IconRefresh } from '@tabler/icons-react';
 import { lazy, memo, Suspense } from 'react';
 
 import type { ConnectionOverview } from '../api/schema.gen';
 import { ConnectorIcon } from '../catalog/ConnectorIcon';
+import { Glyph } from '../list/Glyph';
 import styles from '../list/list.module.css';
 import { Tags } from '../list/Tags';
 import { ANONYMOUS } from '../session/anonymous';
@@ -65,7 +65,7 @@ export const ConnectionRow = memo(function ConnectionRow({
         <div className={`${styles.ends} ${styles.dim}`}>
           <ConnectorIcon type={connection.source.connector} name={connection.source.name} size={16} />
           <span>{connection.source.name}</span>
-          <IconArrowRight size={12} aria-label={t('to')} />
+          <Glyph name="arrow" label={t('to')} />
           <ConnectorIcon type={connection.destination.connector} name={connection.destination.name} size={16} />
           <span>{connection.destination.name}</span>
         </div>
@@ -118,7 +118,7 @@ export const ConnectionRow = memo(function ConnectionRow({
             aria-label={running ? t('Cancel the job of {name}', { name }) : t('Sync {name} now', { name })}
             onClick={() => handlers.run(connection, running ? 'cancel' : 'sync')}
           >
-            {running ? <IconPlayerStop size={17} aria-hidden /> : <IconRefresh size={17} aria-hidden />}
+            <Glyph name={running ? 'stop' : 'sync'} />
           </button>
         )}
         {rights.edit && (
@@ -129,7 +129,7 @@ export const ConnectionRow = memo(function ConnectionRow({
             aria-label={t('Actions for {name}', { name })}
             onClick={(event) => handlers.menu(connection, event.currentTarget)}
           >
-            <IconDotsVertical size={17} aria-hidden />
+            <Glyph name="dots" />
           </button>
         )}
       </td>

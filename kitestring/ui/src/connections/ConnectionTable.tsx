@@ -9,6 +9,7 @@ import { SortHeader } from '../list/SortHeader';
 import { useLinkClicks } from '../list/useLinkClicks';
 import { t } from '../text';
 import type { BulkAction } from './bulk';
+import columns from './connections.module.css';
 import { ConnectionRow, type Rights, type RowHandlers } from './ConnectionRow';
 import type { OpenedMenu } from './RowMenu';
 
@@ -75,7 +76,7 @@ export function ConnectionTable({
   const sorting = { order, onSort };
   return (
     <Paper withBorder style={{ overflow: 'hidden' }} onClick={useLinkClicks()}>
-      <table role="table" className={styles.table} aria-label={t('Connections')}>
+      <table role="table" className={`${styles.table} ${styles.shares} ${columns.list}`} aria-label={t('Connections')}>
         <thead role="rowgroup">
           <tr role="row">
             <th role="columnheader" scope="col" className={styles.check}>
