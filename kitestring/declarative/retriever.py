@@ -144,7 +144,7 @@ class SimpleRetriever:
         self, part: Slice, cursor_filter: CursorFilter | None, feed_filter: CursorFilter | None
     ) -> Iterator[Page]:
         token: Token | None = self._paginator.first()
-        whole, count, latest, loops, starts = part, 0, None, LoopDetector(self.name), 0
+        whole, count, latest, loops, starts = part, 0, None, LoopDetector(self.name, bool(self._keys)), 0
         inside = "child_response" in part.extra_fields
         sizes = self._reduction.begin() if self._reduction is not None else None
         while True:
@@ -184,7 +184,7 @@ class SimpleRetriever:
                         f"stream {self.name}: the pages were restarted {starts} times and never read to the end",
                         hint="The API requests a restart each time: the manifest's paginator does not fit it.",
                     )
-                part, loops = narrowed, LoopDetector(self.name)
+                part, loops = narrowed, LoopDetector(self.name, bool(self._keys))
                 token, count = self._paginator.first(), 0
                 continue
             if feed_filter is not None and info.last is not None and not feed_filter(info.last):
@@ -371,14 +371,25 @@ class SimpleRetriever:
         return response, (bodies[0] if bodies else {}), page, len(values)
 
 
-class LoopDetector:
-    """Detects loops of pages of any length, by comparing with one page, marked after 1, 2, 4, 8, … pages."""
+MOST_EQUAL_PAGES = 20
+"""Pages in a row with the same answer. One may repeat where the list moves during the read."""
+MOST_EQUAL_PAGES_WITHOUT_KEY = 1000
+"""Without a primary key, equal records may be distinct."""
 
-    def __init__(self, name: str) -> None:
+
+class LoopDetector:
+    """Detects loops of pages of any length, by comparing with one page, marked after 1, 2, 4, 8, … pages.
+
+    A page number or an offset that the API ignores gives the same records with ever new tokens: many such pages in a
+    row are a loop too."""
+
+    def __init__(self, name: str, keyed: bool) -> None:
         self._name = name
         self._mark: Any = None
         self._body = 0
         self._count, self._next = 0, 1
+        self._latest, self._equal = 0, 0
+        self._most_equal = MOST_EQUAL_PAGES if keyed else MOST_EQUAL_PAGES_WITHOUT_KEY
 
     def page(self, token: Any, info: PageInfo) -> None:
         """Check a page and its next token. Raises if it equals the marked page, byte by byte."""
@@ -387,6 +398,15 @@ class LoopDetector:
             raise ConnectorError(
                 f"stream {self._name}: the same {what} repeats with the token {token!r}",
                 hint="The manifest's paginator needs a stop condition, or another cursor.",
+            )
+        body = hash(info.response.body)
+        self._equal = self._equal + 1 if info.extracted and body == self._latest else 0
+        self._latest = body
+        if self._equal >= self._most_equal:
+            raise ConnectorError(
+                f"stream {self._name}: {self._equal + 1:,} pages in a row have the same records, the last with the "
+                f"token {info.token!r}",
+                hint="The API ignores the page, offset or token. Check where the manifest's paginator puts it.",
             )
         self._count += 1
         if self._count == self._next:

@@ -16,6 +16,7 @@ from kitestring.declarative.builder.excerpt import Excerpt
 from kitestring.declarative.builder.exchange import Exchange, ExchangeRecorder, ReadLimitError
 from kitestring.declarative.builder.inference import ObservedSchema, record_schema
 from kitestring.declarative.builder.list_answer import LikelyRecords, likely_records
+from kitestring.declarative.builder.repeated_page import repeated_page
 from kitestring.declarative.builder.schema_difference import SchemaDifference, schema_difference
 from kitestring.declarative.page import Page
 from kitestring.declarative.partition_router import RoutingContext
@@ -323,6 +324,9 @@ class StreamReader:
         self._attempts: list[Exchange] = []
         self._remaining = limits.most_records
         self._pending: Exchange | None = None
+        # The last answer with records of this slice, and whether a repeated page has been reported.
+        self._answer: Exchange | None = None
+        self._repeated = False
         self._reading = False
         recorder.before = self._flush
 
@@ -335,7 +339,7 @@ class StreamReader:
                 if self._slice + 1 == self._limits.most_slices:
                     self.end.limited.append("slices")
                     break
-                self._slice, self._page = self._slice + 1, -1
+                self._slice, self._page, self._answer = self._slice + 1, -1, None
                 partition, bounds = dict(task.part.partition), dict(task.part.cursor_slice)
                 self._report(SliceBegan(self._slice, self._excerpt.value(partition), self._excerpt.value(bounds)))
                 items = self._component.read(task)
@@ -421,6 +425,11 @@ class StreamReader:
         attempts, self._attempts = self._attempts, []
         exchange, self._pending = self._pending, None
         likely = likely_in(exchange, records, self._name)
+        if not self._repeated and (doubt := repeated_page(self._answer, exchange, self._page)):
+            self._repeated = True
+            self._warn(doubt)
+        if exchange is not None:
+            self._answer = exchange if records or likely else None
         self._report(PageRead(self._slice, self._page, exchange, records, rejects, attempts, likely))
 
     def _settle(self) -> None:

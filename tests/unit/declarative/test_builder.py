@@ -68,6 +68,28 @@ def test_the_limits_of_pages_records_and_slices_end_a_read_and_are_named(api: Ap
     assert result.slices[0].bounds["start_time"] == "2024-01-01T00:00:00Z"
 
 
+@pytest.mark.parametrize("place", ["request_parameter", "body_json"])
+def test_a_page_number_that_the_api_ignores_is_named(api: Api, place: str) -> None:
+    api.answers["/things"] = {"data": [{"id": 1}, {"id": 2}]}
+    paginator = {
+        "type": "DefaultPaginator",
+        "pagination_strategy": {"type": "PageIncrement", "start_from_page": 1},
+        "page_token_option": {"type": "RequestOption", "inject_into": place, "field_name": "nummer"},
+    }
+    result = read(manifest(stream(url=api.url, primary_key="id", retriever={"paginator": paginator})), {}, "things")
+    warnings = [line.message for line in result.logs if line.level == "warning"]
+    assert len(warnings) == 1
+    assert "pages 1 and 2 are the same, so the API ignores “nummer”" in warnings[0]
+
+
+def test_pages_with_equal_empty_answers_are_no_repeated_page(api: Api) -> None:
+    api.answers["/things"] = lambda call: {"data": [], "next": str(len(api.calls))}
+    strategy = {"type": "CursorPagination", "cursor_value": "{{ headers['x-next'] or 'a' }}"}
+    paged = stream(url=api.url, retriever={"paginator": {**PAGES, "pagination_strategy": strategy}})
+    result = read(manifest(paged), {}, "things", most_pages=2)
+    assert not [line for line in result.logs if line.level == "warning"]
+
+
 def test_endless_empty_pages_end_at_the_limit(api: Api) -> None:
     api.answers["/things"] = lambda call: {"data": [], "next": str(len(api.calls))}
     strategy = {"type": "CursorPagination", "cursor_value": "{{ response['next'] }}"}

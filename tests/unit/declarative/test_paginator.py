@@ -147,6 +147,20 @@ def test_pages_that_go_round_in_a_circle_are_told(api: Api, open_source: Open, c
     assert len(api.calls) < 20
 
 
+def test_a_page_number_that_the_api_ignores_ends_with_an_error(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = rows(1, 2)
+    counted = {"type": "PageIncrement", "start_from_page": 1}
+    with pytest.raises(ConnectorError, match="21 pages in a row have the same records"):
+        sync(open_source(stream(url=api.url, primary_key="id", retriever=paginator(counted))))
+    assert len(api.calls) == 21
+
+
+def test_equal_pages_without_a_key_may_be_distinct_records(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [*[rows(1)] * 25, rows()]
+    counted = {"type": "PageIncrement", "start_from_page": 1}
+    assert ids(sync(open_source(stream(url=api.url, primary_key=None, retriever=paginator(counted))))) == [1] * 25
+
+
 def test_the_same_cursor_with_other_records_goes_on(api: Api, open_source: Open) -> None:
     api.answers["/things"] = [*({**rows(number), "next": "queue"} for number in range(9)), rows()]
     strategy = {"type": "CursorPagination", "cursor_value": "{{ response.next }}"}
