@@ -328,8 +328,9 @@ def test_a_filter_as_text_is_milvus_s_own(config: dict[str, Any]) -> None:
         put(destination, [{"id": n, "text": f"text {n}", "n": n} for n in range(5)])
         assert [hit["n"] for hit in destination.search("x", where="n > 3 and n < 9")] == [4]
         assert destination.search("x", where={"id": 4})[0]["n"] == 4, "the record's id, not the chunk's"
-        with pytest.raises(ConfigError, match="does not understand the filter"):
-            destination.search("x", where="n === 3")
+        with pytest.raises(ConfigError, match="does not understand the filter") as refused:
+            destination.search("x", where="n === 3", stream="things")
+        assert "_ab_stream" not in refused.value.message
 
 
 def test_filters_mean_the_same_for_typed_columns(config: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from kitestring.destinations.milvus.indexing import Indexing, NoAuth
 from kitestring.destinations.milvus.layout import MAX_DYNAMIC, Layout
 from kitestring.destinations.milvus.listing import Listing, namespaces
 from kitestring.destinations.milvus.lookup import IDS, LEDGER, find_by_filter, find_by_id, stored_of
+from kitestring.destinations.milvus.refused_filter import quoting_only
 from kitestring.destinations.milvus.searching import Search
 from kitestring.destinations.milvus.sending import ColumnSender, RowSender, can_send_by_column
 from kitestring.errors import AuthError, ConfigError, ConnectorError, TransientError
@@ -370,12 +371,14 @@ class MilvusStore(Store):
     ) -> list[dict[str, Any]]:
         if self._layout is None:
             return []
-        return Listing(self._layout, self.queried, stream, where, include_deleted).page(limit, offset, self.lite)
+        with quoting_only(where):
+            return Listing(self._layout, self.queried, stream, where, include_deleted).page(limit, offset, self.lite)
 
     def number(self, stream: str, *, where: Filter | str | None, include_deleted: bool) -> int:
         if self._layout is None:
             return 0
-        return Listing(self._layout, self.queried, stream, where, include_deleted).number()
+        with quoting_only(where):
+            return Listing(self._layout, self.queried, stream, where, include_deleted).number()
 
     def located(self, ids: Sequence[str]) -> dict[str, Stored]:
         whole = self.layout.primary.type == "INT64"
@@ -479,7 +482,7 @@ class MilvusStore(Store):
             layout.fit(len(vector), self.where)
         conditions = [condition(where, layout), f"_ab_stream == {quote(stream)}" if stream else ""]
         search = Search(self.client, layout, self.timeout, hybrid and layout.sparse is not None)
-        with self.translated():
+        with quoting_only(where), self.translated():
             self._load()
             return search.nearest(vector, text, conditions, limit, threshold, include_deleted)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from kitestring.destinations.milvus.filters import TEXT_FILTER
+from kitestring.destinations.milvus.refused_filter import without_ours
 from kitestring.errors import ConfigError
 from kitestring.vector.text_filter import MOST_LEVELS
 
@@ -80,3 +81,22 @@ def test_no_text_that_is_passed_on_undoes_the_condition_of_its_stream() -> None:
 
 def without_places(tree: object) -> str:
     return re.sub(r"pos=\d+", "", repr(tree))
+
+
+@pytest.mark.parametrize(
+    ("message", "quoted"),
+    [
+        (
+            f"unexpected character '=' at column 35 ({STREAM}) and (n === 3) ^ did you mean '=='?",
+            "unexpected character '=' at column 5 n === 3 did you mean '=='?",
+        ),
+        (
+            f'cannot parse expression: (n === 3) and ({STREAM}) and not (_ks_key like "x%"), error: line 1:5 mismatch',
+            "cannot parse expression: n === 3, error: line 1:4 mismatch",
+        ),
+        ("cannot parse expression: n === 3, error: line 1:5 mismatch", None),
+        (f"does not understand the filter: ({STREAM}) and (a very long o...", "does not understand the filter"),
+    ],
+)
+def test_an_error_quotes_what_was_written_and_not_what_it_was_joined_with(message: str, quoted: str | None) -> None:
+    assert without_ours(message, "n ===  3") == (quoted or message)
