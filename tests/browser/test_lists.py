@@ -215,7 +215,7 @@ def test_usage_is_summed_up_by_month_and_connectors_tell_their_versions(
     accessible(page)
     for path, text in (
         ("/usage", "Tickets 007"),
-        ("/settings?tab=audit", "fields"),
+        ("/settings?tab=audit", "What changed"),
         ("/settings?tab=notifications", "A job failed"),
     ):
         page = visit(path, width=390, height=844, dark=True)

@@ -9,6 +9,7 @@ import type { ConnectorDetail, ConsentRead, ConsentVendors } from '../api/schema
 import { label, resolveSchema, schemaAt, type Values } from '../form/schema';
 import { useWorkspace } from '../session/session';
 import { ErrorNote } from '../shell/ErrorNote';
+import { BreakableAddress } from '../shell/BreakableAddress';
 import { t } from '../text';
 import { OAuthClient } from './OAuthClient';
 import { useConsentPopup } from './useConsentPopup';
@@ -95,7 +96,7 @@ export function Consent({
         </Text>
         {inputs && !granted && (
           <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
-            {t('Redirect address to register at the vendor: {address}', { address: vendors.data.redirectUri })}
+            {t('Redirect address to register at the vendor:')} <BreakableAddress address={vendors.data.redirectUri} />
           </Text>
         )}
         {begin.error && <ErrorNote error={begin.error} />}

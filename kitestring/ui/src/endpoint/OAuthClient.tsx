@@ -7,6 +7,7 @@ import { useState } from 'react';
 
 import { api, PUBLIC } from '../api/client';
 import type { ConnectorDetail } from '../api/schema.gen';
+import { BreakableAddress } from '../shell/BreakableAddress';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
 import { t } from '../text';
@@ -79,7 +80,9 @@ function ClientForm({ connector, workspaceId, redirectUri, registered, onChanged
       <Stack>
         <Text size="sm">{t('Register an application at {vendor} with this redirect address. Then enter the values that {vendor} shows.', { vendor: connector.name })}</Text>
         <Group gap="xs" wrap="nowrap">
-          <Code style={{ overflowWrap: 'anywhere' }}>{redirectUri}</Code>
+          <Code style={{ overflowWrap: 'anywhere' }}>
+            <BreakableAddress address={redirectUri} />
+          </Code>
           <CopyButton value={redirectUri}>
             {({ copied, copy }) => (
               <ActionIcon variant="subtle" onClick={copy} aria-label={copied ? t('Copied') : t('Copy the redirect address')}>

@@ -6,9 +6,11 @@ import type { AuditEntry } from '../api/schema.gen';
 import { Time } from '../shell/Time';
 import { plural, t } from '../text';
 import styles from './audit.module.css';
-import { NAME, sentenceOf, valueOf } from './auditSentence';
+import { changesOf, NAME, sentenceOf, valueOf } from './auditSentence';
 
 const LONGEST = 200;
+/** How many values are shown at once. */
+const SHOWN = 100;
 /** The address of the page that shows what an entry is about. */
 const pageOf = (kind: string, id: string) => (kind === 'builder_project' ? `/builder/${id}` : `/${kind}s/${id}`);
 const clipped = (value: unknown) => {
@@ -18,6 +20,7 @@ const clipped = (value: unknown) => {
 
 export const AuditLine = memo(function AuditLine({ entry }: { entry: AuditEntry }) {
   const [opened, setOpened] = useState(false);
+  const [values, setValues] = useState<number | null>(null);
   const [before = '', after] = sentenceOf(entry).split(NAME);
   const fields = Object.entries(entry.changes);
   const name = entry.subject || entry.resourceId;
@@ -35,18 +38,36 @@ export const AuditLine = memo(function AuditLine({ entry }: { entry: AuditEntry 
       </div>
       {fields.length > 0 && (
         <details onToggle={(event) => setOpened(event.currentTarget.open)}>
-          <summary>{plural(fields.length, '{count} field', '{count} fields')}</summary>
+          <summary>{t('What changed')}</summary>
           {opened && (
             <>
               <ul className={styles.fields}>
-                {fields.map(([path, [old, value]]) => (
+                {changesOf(entry).map((change) => (
+                  <li key={change}>{change}</li>
+                ))}
+              </ul>
+              {values === null ? (
+                <button type="button" className={styles.values} onClick={() => setValues(SHOWN)}>
+                  {plural(fields.length, 'Show {count} value', 'Show all {count} values')}
+                </button>
+              ) : (
+              <ul className={styles.fields}>
+                {fields.slice(0, values).map(([path, [old, value]]) => (
                   <li key={path}>
                     <Code>
                       {path}: {entry.action === 'create' || entry.action === 'run' ? clipped(value) : `${clipped(old)} → ${clipped(value)}`}
                     </Code>
                   </li>
                 ))}
+                {fields.length > values && (
+                  <li>
+                    <button type="button" className={styles.values} onClick={() => setValues(values + SHOWN)}>
+                      {t('Show more')}
+                    </button>
+                  </li>
+                )}
               </ul>
+              )}
               <div className={styles.when}>
                 {t('{action} of the {kind} {id}', { action: entry.action, kind: entry.kind, id: entry.resourceId })}
               </div>

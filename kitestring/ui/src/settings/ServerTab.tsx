@@ -10,6 +10,7 @@ import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { duration } from '../shell/format';
 import { Time } from '../shell/Time';
 import { t } from '../text';
+import { settingInWords } from './serverSetting';
 
 export function ServerTab() {
   const server = useQuery({ queryKey: ['server'], queryFn: () => api.get<ServerSettings>(`${OWN}/settings`) });
@@ -72,7 +73,7 @@ export function ServerTab() {
             <Group key={name} gap="xs" wrap="nowrap" align="flex-start">
               <Code>KITESTRING_{name.toUpperCase()}</Code>
               <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-                {value === '' || value === null ? '–' : String(value)}
+                {settingInWords(name, value)}
               </Text>
             </Group>
           ))}

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { AuditEntry } from '../api/schema.gen';
-import { NAME, sentenceOf } from './auditSentence';
+import { changesOf, NAME, sentenceOf } from './auditSentence';
 
 const entry = (changes: Partial<AuditEntry>): AuditEntry => ({
   id: 1,
@@ -51,4 +51,18 @@ test.each<[Partial<AuditEntry>, string]>([
   [{ action: 'create', kind: 'permission', detail: 'workspace_admin' }, 'rosa@example.com gave the role workspace_admin to Tickets'],
 ])('an entry is told as a sentence (%#)', (changes, sentence) => {
   expect(say(changes)).toBe(sentence);
+});
+
+test('a large change says what came and what went, not how many values differ', () => {
+  const stream = (at: number, before: string | null, after: string | null): [string, [unknown, unknown]][] => [
+    [`streams.${at}.name`, [before, after]],
+    [`streams.${at}.syncMode`, ['full_refresh_append', 'incremental_append']],
+  ];
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const shifted = Object.fromEntries(names.flatMap((name, at) => stream(at, name, names[at + 1] ?? null)));
+  expect(changesOf(entry({ changes: shifted }))).toEqual(['the streams: a removed']);
+  const created = Object.fromEntries(names.flatMap((name, at) => stream(at, null, name)));
+  expect(changesOf(entry({ action: 'create', changes: created }))).toEqual(['the streams: a, b, c, d, e and 3 more added']);
+  const modes = Object.fromEntries(names.map((_, at) => [`streams.${at}.syncMode`, ['a', 'b']]));
+  expect(changesOf(entry({ changes: { ...modes, prefix: ['', 'x'], next_run_at_ms: [1, 2] } }))).toEqual(['the streams: syncMode changed', 'the prefix: – → x']);
 });

@@ -74,12 +74,58 @@ function updateSentence(entry: AuditEntry, words: Record<string, string>): strin
 export function fieldsOf(changes: Changes): string[] {
   const fields = new Set<string>();
   for (const path of Object.keys(changes)) {
-    const [first = ''] = path.split('.');
-    if (SILENT.has(first)) continue;
-    fields.add(first === 'config' ? path.replace(/\.\d+(\..*)?$/, '') : first);
+    const field = fieldOf(path);
+    if (field !== undefined) fields.add(field);
   }
   return [...fields];
 }
+
+function fieldOf(path: string): string | undefined {
+  const [first = ''] = path.split('.');
+  if (SILENT.has(first)) return undefined;
+  return first === 'config' ? path.replace(/\.\d+(\..*)?$/, '') : first;
+}
+
+const MOST_NAMES = 5;
+
+/** What a change was, a line for each field that a user would name; the values of all its parts may be thousands. */
+export function changesOf(entry: AuditEntry): string[] {
+  const groups = new Map<string, string[]>();
+  for (const path of Object.keys(entry.changes)) {
+    const field = fieldOf(path);
+    if (field !== undefined) groups.set(field, [...(groups.get(field) ?? []), path]);
+  }
+  return [...groups].map(([field, paths]) => `${labelOf(field)}: ${groupChange(entry, field, paths)}`);
+}
+
+function groupChange(entry: AuditEntry, field: string, paths: string[]): string {
+  const isNew = entry.action === 'create' || entry.action === 'run';
+  if (paths.length === 1) {
+    const [before, after] = entry.changes[paths[0]!]!.map((value) => clip(valueOf(value)));
+    return isNew ? after! : `${before} → ${after}`;
+  }
+  // A list whose first item goes changes at every place: what came and what went says more.
+  const names = paths.filter((path) => path.startsWith(`${field}.`) && /^\d+\.name$/.test(path.slice(field.length + 1)));
+  const [former, current] = [0, 1].map((side) => new Set(names.map((path) => entry.changes[path]![side]).filter((name) => typeof name === 'string'))) as [Set<string>, Set<string>];
+  const added = [...current].filter((name) => !former.has(name));
+  const removed = [...former].filter((name) => !current.has(name));
+  const parts = [...new Set(paths.map((path) => path.split('.').filter((word) => !/^\d+$/.test(word)).at(-1)!))].filter((word) => word !== field);
+  const lines = [
+    added.length > 0 ? t('{names} added', { names: few(added) }) : '',
+    removed.length > 0 ? t('{names} removed', { names: few(removed) }) : '',
+    added.length + removed.length === 0 ? t('{names} changed', { names: few(parts.length > 0 ? parts.map((part) => part.replaceAll('_', ' ')) : [field]) }) : '',
+  ];
+  return lines.filter(Boolean).join('; ');
+}
+
+/** “a, b, c, d, e and 7 more” */
+function few(names: readonly string[]): string {
+  const first = names.slice(0, MOST_NAMES).join(', ');
+  return names.length > MOST_NAMES ? t('{names} and {count} more', { names: first, count: names.length - MOST_NAMES }) : first;
+}
+
+const LONGEST = 120;
+const clip = (text: string) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
 
 const LABELS: Record<string, () => string> = {
   config: () => t('the configuration'),

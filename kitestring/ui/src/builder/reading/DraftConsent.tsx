@@ -8,6 +8,7 @@ import { api, OWN } from '../../api/client';
 import type { ConsentRead, ConsentVendors } from '../../api/schema.gen';
 import { useConsentPopup } from '../../endpoint/useConsentPopup';
 import { ErrorNote } from '../../shell/ErrorNote';
+import { BreakableAddress } from '../../shell/BreakableAddress';
 import { t } from '../../text';
 import { type Project, PROJECTS } from '../projects';
 import type { Change, Saving } from '../useSaving';
@@ -38,7 +39,7 @@ export function DraftConsent({ saving, change, begun }: { saving: Saving; change
         </Text>
         {vendors.data && (
           <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
-            {t('Redirect address to register at the vendor: {address}', { address: vendors.data.redirectUri })}
+            {t('Redirect address to register at the vendor:')} <BreakableAddress address={vendors.data.redirectUri} />
           </Text>
         )}
         {begin.error && <ErrorNote error={begin.error} />}
