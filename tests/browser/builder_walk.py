@@ -48,9 +48,12 @@ class Walk:
 
     def read(self, ends: str = "Read to its end") -> str:
         """A test read; the line with its figures."""
-        pane = self.page.get_by_role("region", name="Test")
-        self.click("button", "Read", pane, exact=True)
-        line = pane.get_by_role("status").filter(has_text=ends)
+        self.click("button", "Read", self.page.get_by_role("region", name="Test"), exact=True)
+        return self.figures(ends)
+
+    def figures(self, ends: str = "Read to its end") -> str:
+        """The line with the figures of a read that ended so."""
+        line = self.page.get_by_role("region", name="Test").get_by_role("status").filter(has_text=ends)
         line.wait_for()
         return str(line.inner_text())
 

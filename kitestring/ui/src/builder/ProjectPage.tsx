@@ -55,13 +55,14 @@ function Workbench({ initial }: { initial: Project }) {
   const { project } = saving;
   const navigate = useNavigate();
   const search = useSearch({ strict: false }) as { part?: string; view?: string };
-  const narrow = useMediaQuery('(max-width: 75em)', undefined, { getInitialValueInEffect: false });
+  const view: View = search.view === 'yaml' || search.view === 'both' ? search.view : 'form';
+  // Form and YAML side by side leave no room for the test, except in a very wide window.
+  const narrow = useMediaQuery(view === 'both' ? '(max-width: 118em)' : '(max-width: 75em)', undefined, { getInitialValueInEffect: false });
   const [tested, setTested] = useState(true);
   // A narrow window shows one of both.
   const [pane, setPane] = useState<'edit' | 'test'>('edit');
   const [dialog, setDialog] = useState<'publish' | 'versions' | 'proposals' | null>(null);
   const [notes, setNotes] = useState(() => notesOf(project.projectId));
-  const view: View = search.view === 'yaml' || search.view === 'both' ? search.view : 'form';
 
   const streams = useMemo(() => streamsOf(doc, manifest.defects), [doc, manifest.defects]);
   const part = useMemo(() => shownPart(search.part, streams), [search.part, streams]);
@@ -230,6 +231,7 @@ function Workbench({ initial }: { initial: Project }) {
                 recordsPath={streamPath && doc.get([...streamPath, 'retriever', 'record_selector', 'extractor', 'field_path'])}
                 useRecords={streamPath && ((path) => set(settingsOf({ kind: 'records', path }, streamPath, undefined, (at) => doc.get(at))))}
                 declare={streamPath && declare}
+                unpaged={streamPath !== undefined && isUnpaged(doc.get([...streamPath, 'retriever', 'paginator', 'type']))}
               />
             </div>
           )}
@@ -250,6 +252,10 @@ function Workbench({ initial }: { initial: Project }) {
       <VersionsDrawer opened={dialog === 'versions'} close={() => setDialog(null)} project={project} text={text} restore={mayEdit ? manifest.replace : undefined} />
     </>
   );
+}
+
+function isUnpaged(paginator: unknown): boolean {
+  return paginator === undefined || paginator === null || paginator === 'NoPagination';
 }
 
 /** What the server does not have yet, and why. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { meaningOf } from './keys';
+import { continuesText, meaningOf } from './keys';
 
 const press = (key: string, held: object = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, defaultPrevented: false, isComposing: false, ...held });
 
@@ -19,4 +19,11 @@ test('keys of the browser and of an input method stay theirs', () => {
   expect(meaningOf(press('j', { altKey: true }), false)).toBeNull();
   expect(meaningOf(press('j', { isComposing: true }), false)).toBeNull();
   expect(meaningOf(press('x'), false)).toBeNull();
+});
+
+test('the rest of a text whose field has gone runs no action', () => {
+  expect(continuesText('c', 250)).toBe(true);
+  expect(continuesText('c', 5000)).toBe(false);
+  expect(continuesText('c', Infinity)).toBe(false);
+  expect(continuesText('ArrowDown', 250)).toBe(false);
 });

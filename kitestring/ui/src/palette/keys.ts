@@ -34,10 +34,23 @@ export function meaningOf(press: KeyPress, typing: boolean): 'palette' | 'search
   return ({ '/': 'search', c: 'create', s: 'sync', j: 'next', k: 'previous', '?': 'help' } as const)[press.key] ?? null;
 }
 
+const REST_OF_TEXT_MS = 1500;
+let typedMs = -Infinity;
+
+/** Whether a key belongs to a text whose field has gone while it was typed: it must not run an action. `sinceMs`: since its last letter. */
+export function continuesText(key: string, sinceMs: number): boolean {
+  return key.length === 1 && sinceMs < REST_OF_TEXT_MS;
+}
+
 export function handleKey(event: KeyboardEvent, actions: KeyActions): void {
-  const typing = isTyping(event.target) || document.querySelector('[role=dialog], [role=menu]') !== null;
+  const inField = isTyping(event.target);
+  const typing = inField || document.querySelector('[role=dialog], [role=menu]') !== null;
   const meaning = meaningOf(event, typing);
-  if (meaning === null) return;
+  const continued = !event.ctrlKey && !event.metaKey && continuesText(event.key, event.timeStamp - typedMs);
+  // Who leaves the field by a key does not type into it any more.
+  if (event.key === 'Escape' || event.key === 'Tab') typedMs = -Infinity;
+  else if (continued || (inField && (event.key.length === 1 || event.key === 'Enter'))) typedMs = event.timeStamp;
+  if (meaning === null || (continued && !inField)) return;
   const handled = {
     palette: () => run(actions.openPalette),
     help: () => run(actions.openHelp),

@@ -1,5 +1,5 @@
 /** What the requests of a stream are repeated for: the values of a list, or the records of a parent stream. */
-import { Select, Stack, Text } from '@mantine/core';
+import { Alert, Button, Code, Group, Select, Stack, Text } from '@mantine/core';
 
 import { t } from '../../text';
 import type { Doc, Path } from '../document/document';
@@ -42,7 +42,15 @@ export function parents(doc: Doc, stream: Path): Parent[] {
 /** A router for the records of a parent. */
 export function parentRouter({ name, reference, key }: Parent): Record<string, unknown> {
   const singular = name.replace(/ies$/, 'y').replace(/s$/, '');
-  return { type: 'SubstreamPartitionRouter', parent_stream_configs: [{ type: 'ParentStreamConfig', stream: { $ref: reference }, parent_key: key, partition_field: `${singular}_id` }] };
+  return { type: 'SubstreamPartitionRouter', parent_stream_configs: [{ type: 'ParentStreamConfig', stream: { $ref: reference }, parent_key: key, partition_field: `${singular}_${key.startsWith(`${singular}_`) ? key.slice(singular.length + 1) : key}` }] };
+}
+
+/** A router's parent changed to another one. The key and the name of the value follow, unless another one was chosen for them. */
+export function withParent(config: Record<string, unknown>, former: Parent | undefined, next: Parent): Record<string, unknown> {
+  const proposed = (parent: Parent) => (parentRouter(parent).parent_stream_configs as Record<string, unknown>[])[0]!;
+  const kept = former && proposed(former);
+  const followed = Object.fromEntries(['parent_key', 'partition_field'].map((name) => [name, !kept || config[name] === kept[name] ? proposed(next)[name] : config[name]]));
+  return { ...config, stream: { $ref: next.reference }, ...followed };
 }
 
 /** `path`: the `partition_router` of a retriever; `stream`: that of the stream around. */
@@ -91,7 +99,8 @@ export function PartitionFields({ path, stream }: { path: Path; stream: Path }) 
             onChange={(next) => {
               const choice = choices.find((candidate) => candidate.name === next);
               const current = doc.get(config);
-              if (choice && isObject(current)) set({ ...(value as object), parent_stream_configs: [{ ...current, stream: { $ref: choice.reference } }] });
+              const former = choices.find((candidate) => candidate.name === parent);
+              if (choice && isObject(current)) set({ ...(value as object), parent_stream_configs: [withParent(current, former, choice)] });
             }}
           />
           <ComponentFields path={config} except={['stream']} />
@@ -106,10 +115,39 @@ export function PartitionFields({ path, stream }: { path: Path; stream: Path }) 
         )
       )}
       {kind !== 'none' && typeof field === 'string' && field !== '' && (
-        <Text size="sm" c="dimmed">
-          {t('Templates of the request read the value as {template}.', { template: `{{ stream_partition['${field}'] }}` })}
-        </Text>
+        <ValueOfPartition field={field} requester={[...stream, 'retriever', 'requester']} />
       )}
     </Stack>
+  );
+}
+
+/** How a request gets the value of its partition. Without that, each partition would send the same request. */
+function ValueOfPartition({ field, requester }: { field: string; requester: Path }) {
+  const { doc, edit, disabled, where } = useForm();
+  const template = `{{ stream_partition['${field}'] }}`;
+  const path = doc.get([...requester, 'path']);
+  const used = JSON.stringify(doc.get(requester) ?? {}).includes('stream_partition') || JSON.stringify(doc.get([...requester.slice(0, -1), 'partition_router']) ?? {}).includes('request_option');
+  const [before, after] = t('Write {template} into the path or a parameter of the request: it becomes the value.', { template: '\0' }).split('\0');
+  const text = (
+    <Text size="sm" c={used ? 'dimmed' : undefined}>
+      {before}
+      <Code>{template}</Code>
+      {after}
+    </Text>
+  );
+  if (used) return text;
+  return (
+    <Alert color="kite" variant="light" p="sm" title={t('The request does not use the value yet')}>
+      <Stack gap="xs">
+        {text}
+        {typeof path === 'string' && (
+          <Group>
+            <Button size="xs" variant="default" disabled={disabled} onClick={() => edit(doc.set([...requester, 'path'], `${path.replace(/\/$/, '')}/${template}`, { where }))}>
+              {t('Put it at the end of the path')}
+            </Button>
+          </Group>
+        )}
+      </Stack>
+    </Alert>
   );
 }

@@ -17,6 +17,16 @@ export interface InputProps {
   option: Option;
 }
 
+/** The values of the language that are no words of their own. */
+function wordsOf(value: string): string {
+  const places: Record<string, string> = {
+    request_parameter: t('Query parameter'), header: t('Header'), body_data: t('Form body'), body_json: t('JSON body'),
+  }; // prettier-ignore
+  if (places[value]) return places[value];
+  // AFTER_SUCCESSFUL_PAGE and property_count; GET, HS256 and oauth2.0 stay.
+  return value.includes('_') ? value.toLowerCase().replaceAll('_', ' ').replace(/^./, (letter) => letter.toUpperCase()) : value;
+}
+
 /** What a number or a template is, as it is typed. */
 function scalarOf(text: string, kind: string): unknown {
   const number = Number(text);
@@ -44,7 +54,7 @@ export function ScalarField({ path, label, name, field, option }: InputProps) {
     return <Checkbox {...shared} checked={checked} onChange={(event) => (event.currentTarget.checked === (field?.default === true) ? remove() : set(event.currentTarget.checked))} />;
   }
   if (option.kind === 'enum') {
-    const data = option.values.map(String);
+    const data = option.values.map((item) => ({ value: String(item), label: wordsOf(String(item)) }));
     return (
       <Select
         {...shared}

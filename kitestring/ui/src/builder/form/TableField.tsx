@@ -15,12 +15,15 @@ export function TableField({ path, label, name }: InputProps) {
   const { doc, edit, where } = useForm();
   const { value, set, error, disabled } = useField(path);
   const [draft, setDraft] = useState<string>();
+  /** The entry that was just added by Enter: its value is typed next. */
+  const [added, setAdded] = useState<string>();
   const names = isObject(value) ? Object.keys(value).filter((key) => key !== '$ref' && key !== '<<') : [];
-  const add = () => {
+  const add = (typesOn: boolean) => {
     if (draft === undefined || draft.trim() === '' || names.includes(draft)) return;
     // Beside what is there: its order, its comments and what it inherits stay.
     if (isObject(value)) edit(doc.set([...path, draft], '', { where }));
     else set({ [draft]: '' });
+    setAdded(typesOn ? draft : undefined);
     setDraft(undefined);
   };
   return (
@@ -28,7 +31,7 @@ export function TableField({ path, label, name }: InputProps) {
       <Stack gap={6} mt={4}>
         {/* By place: a row that gets another name keeps the focus in it. */}
         {names.map((key, index) => (
-          <Row key={index} path={[...path, key]} name={key} taken={names} />
+          <Row key={index} path={[...path, key]} name={key} taken={names} focused={key === added} />
         ))}
         {draft === undefined ? (
           <Group>
@@ -47,10 +50,10 @@ export function TableField({ path, label, name }: InputProps) {
             error={names.includes(draft) ? t('There is one of this name') : undefined}
             onChange={(event) => setDraft(event.currentTarget.value)}
             onKeyDown={(event) => {
-              if (event.key === 'Enter') add();
+              if (event.key === 'Enter') add(true);
               if (event.key === 'Escape') setDraft(undefined);
             }}
-            onBlur={() => (draft.trim() === '' ? setDraft(undefined) : add())}
+            onBlur={() => (draft.trim() === '' ? setDraft(undefined) : add(false))}
           />
         )}
       </Stack>
@@ -58,7 +61,7 @@ export function TableField({ path, label, name }: InputProps) {
   );
 }
 
-function Row({ path, name, taken }: { path: Path; name: string; taken: readonly string[] }) {
+function Row({ path, name, taken, focused }: { path: Path; name: string; taken: readonly string[]; focused: boolean }) {
   const { doc, edit } = useForm();
   const { value, set, remove, disabled } = useField(path);
   const isScalar = value === null || typeof value !== 'object';
@@ -73,9 +76,9 @@ function Row({ path, name, taken }: { path: Path; name: string; taken: readonly 
   const text = useTyped(value === undefined || value === null ? '' : String(value), (next) => set(typeof value === 'number' && String(Number(next)) === next ? Number(next) : next));
   return (
     <Group gap={6} wrap="nowrap" align="flex-start">
-      <TextInput size="sm" flex="0 1 220px" miw={90} aria-label={t('Name')} disabled={disabled} {...key} spellCheck={false} autoComplete="off" />
+      <TextInput size="sm" flex="0 1 160px" miw={90} aria-label={t('Name')} disabled={disabled} {...key} spellCheck={false} autoComplete="off" />
       {isScalar ? (
-        <TextInput size="sm" flex={1} miw={90} aria-label={name} disabled={disabled} {...text} spellCheck={false} autoComplete="off" />
+        <TextInput size="sm" flex={1} miw={90} autoFocus={focused} aria-label={name} disabled={disabled} {...text} spellCheck={false} autoComplete="off" />
       ) : (
         <div style={{ flex: 1 }}>
           <YamlField path={path} label={undefined} name={name} />

@@ -8,7 +8,7 @@ import { authenticated, authenticatedLike, authentications } from './authenticat
 import { hasPkce, withConsent, withPkce } from './consent';
 import { inputNames, inputsOf, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
 import { paginationKind, PAGINATIONS } from './paginations';
-import { parentRouter, parents } from './PartitionFields';
+import { parentRouter, parents, withParent } from './PartitionFields';
 
 const after = (doc: Doc, splices: Splice[]) => parse(spliced(doc.text, splices));
 const BEARER = { type: 'BearerAuthenticator', api_token: "{{ config['api_key'] }}" };
@@ -197,7 +197,14 @@ it('a parent is referred to by its definition, or by its place', () => {
     { name: 'users', reference: '#/definitions/users', key: 'id' },
     { name: 'groups', reference: '#/streams/1', key: 'group_no' },
   ]);
-  expect(parentRouter({ name: 'companies', reference: '#/x', key: 'company_no' })).toMatchObject({ parent_stream_configs: [{ parent_key: 'company_no', partition_field: 'company_id' }] });
+  expect(parentRouter({ name: 'companies', reference: '#/x', key: 'company_no' })).toMatchObject({ parent_stream_configs: [{ parent_key: 'company_no', partition_field: 'company_no' }] });
+});
+
+it('another parent brings its key and the name of its value, unless these were chosen', () => {
+  const [parcels, depots] = [{ name: 'parcels', reference: '#/streams/0', key: 'id' }, { name: 'depots', reference: '#/streams/1', key: 'code' }];
+  const proposed = { type: 'ParentStreamConfig', stream: { $ref: '#/streams/0' }, parent_key: 'id', partition_field: 'parcel_id' };
+  expect(withParent(proposed, parcels, depots)).toEqual({ ...proposed, stream: { $ref: '#/streams/1' }, parent_key: 'code', partition_field: 'depot_code' });
+  expect(withParent({ ...proposed, partition_field: 'mine' }, parcels, depots)).toMatchObject({ parent_key: 'code', partition_field: 'mine' });
 });
 
 it('the title of an input writes the usual abbreviations in capitals', () => {

@@ -77,7 +77,7 @@ export function ReadingView({ reading, running, choosing, uses, useRecords, reco
           </Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="records" pt="sm">
-          <Records page={page} running={running} choosing={choosing} useRecords={useRecords} recordsPath={recordsPath} />
+          <Records page={page} reading={reading} running={running} choosing={choosing} useRecords={useRecords} recordsPath={recordsPath} />
         </Tabs.Panel>
         <Tabs.Panel value="response" pt="sm">
           {page?.exchange ? (
@@ -130,7 +130,7 @@ function Cached({ page }: { page: ReadPage | undefined }) {
   );
 }
 
-function Records({ page, running, choosing, useRecords, recordsPath }: { page: ReadPage | undefined } & Pick<Props, 'running' | 'choosing' | 'useRecords' | 'recordsPath'>) {
+function Records({ page, reading, running, choosing, useRecords, recordsPath }: { page: ReadPage | undefined } & Pick<Props, 'reading' | 'running' | 'choosing' | 'useRecords' | 'recordsPath'>) {
   const form = choosing.recordsForm;
   const likely = page && page.records.length <= 1 ? page.likely : null;
   const isRead = likely !== null && JSON.stringify(recordsPath) === JSON.stringify(likely.path);
@@ -159,7 +159,9 @@ function Records({ page, running, choosing, useRecords, recordsPath }: { page: R
               : t('No record on this page. See in the answer where the records are, and choose one of them.')
             : running
               ? t('Waiting for the first answer…')
-              : t('No request was sent for this stream: it has no partition. The log has the requests for its parents.')}
+              : reading.error
+                ? t('No request was sent for this stream: the read ended before, with the error above. The log has the requests that were sent.')
+                : t('No request was sent for this stream: it has no partition. The log has the requests for its parents.')}
         </Text>
         <Rejects page={page} />
       </Stack>

@@ -41,9 +41,11 @@ interface Props {
   recordsPath?: unknown;
   declare?: (schema: Values) => void;
   propose?: () => void;
+  /** Whether the stream has no pagination. */
+  unpaged: boolean;
 }
 
-export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose }: Props) {
+export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose, unpaged }: Props) {
   const schema = useMemo(() => resolveSchema(spec), [spec]);
   const inputs = useInputs(schema, saving);
   const [opened, setOpened] = useState<boolean | null>(null);
@@ -59,7 +61,9 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
   const [failure, setFailure] = useState<unknown>(null);
   // The text is saved before it is read.
   const [starting, setStarting] = useState(false);
-  const expanded = opened ?? inputs.missing > 0;
+  // Open until the read: a panel that folds with the last missing letter takes the focus away from who types it.
+  if (opened === null && inputs.missing > 0) setOpened(true);
+  const expanded = opened ?? false;
   const fields = Object.keys(schema.properties ?? {}).length;
 
   // Where the records are was chosen: read again with it.
@@ -70,7 +74,7 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
     void read();
   });
 
-  async function read(state?: Values) {
+  async function read(state?: Values, within = limits) {
     if (inputs.missing > 0) {
       inputs.touch();
       setOpened(true);
@@ -83,7 +87,7 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
       const project = await saving.save(inputs.change());
       setOpened(null);
       setStarting(false);
-      await start(`${PROJECTS}/${project.projectId}/read/events`, { manifest: project.manifest, stream, ...limits, ...(state && { state }) }, { place, fromState: state !== undefined });
+      await start(`${PROJECTS}/${project.projectId}/read/events`, { manifest: project.manifest, stream, ...within, ...(state && { state }) }, { place, fromState: state !== undefined });
     } catch (reason) {
       setFailure(reason);
       setStarting(false);
@@ -171,7 +175,18 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
             allowDeselect={false}
           />
         )}
-        {visible && <Progress read={visible} running={running || starting} raise={() => setLimits(raised(limits, visible.reading.limited))} />}
+        {visible && (
+          <Progress
+            read={visible}
+            running={running || starting}
+            raise={() => {
+              const more = raised(limits, visible.reading.limited);
+              setLimits(more);
+              void read(undefined, more);
+            }}
+            unpaged={unpaged}
+          />
+        )}
         {reading && (reading.slices.length > 0 || reading.other.length > 0 || reading.logs.length > 0) && (
           <ReadingView
             choosing={choosing}
@@ -223,7 +238,7 @@ function useInputs(schema: Schema, saving: Saving) {
 }
 
 /** What happens while it runs, and how it ended. */
-function Progress({ read, running, raise }: { read: StreamRead; running: boolean; raise: () => void }) {
+function Progress({ read, running, raise, unpaged }: { read: StreamRead; running: boolean; raise: () => void; unpaged: boolean }) {
   const { reading, startedMs, endedMs } = read;
   const runningMs = useElapsed(running, startedMs);
   const elapsedMs = endedMs === null ? runningMs : endedMs - startedMs;
@@ -243,10 +258,15 @@ function Progress({ read, running, raise }: { read: StreamRead; running: boolean
         </Text>
         {!running && limits.length > 0 && (
           <Button size="compact-xs" variant="subtle" onClick={raise}>
-            {t('Raise the limits')}
+            {t('Raise the limits and read again')}
           </Button>
         )}
       </Group>
+      {!running && unpaged && !reading.error && reading.records > 1 && (
+        <Text size="sm" c="dimmed">
+          {t('One page of each list was read: no pagination is set. Where the API has more pages, “Suggest settings” finds how it gives them.')}
+        </Text>
+      )}
       {reading.limited.includes('bytes') && (
         <Text size="sm" c="dimmed">
           {t('The answers of a test may have 50 MB together.')}
