@@ -38,4 +38,4 @@ def without_ours(message: str, where: str) -> str:
         return message
     shift = len(before[0])
     rest = f"{message[: before.start()]}{typed}{message[after.end() :]}"
-    return UNDERLINE.sub("", COLUMN.sub(lambda found: f"{found[1]}{max(int(found[2]) - shift, 0)}", rest))
+    return UNDERLINE.sub("", COLUMN.sub(lambda match: f"{match[1]}{max(int(match[2]) - shift, 0)}", rest))

@@ -1,5 +1,5 @@
 /** Publishing: what changes for those who use the connector, a note, and who gets the new version. */
-import { Alert, Button, Checkbox, Group, List, Modal, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Alert, Anchor, Button, Checkbox, Group, List, Modal, Skeleton, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { IconAlertTriangle, IconCircleCheck } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -52,7 +52,7 @@ function Body({ close, saving, goTo }: Omit<Props, 'opened'>) {
       const published = await api.post<Published>(`${PROJECTS}/${projectId}/publish`, { revision, note: note.trim(), upgrade });
       saving.adopt(await api.get<Project>(`${PROJECTS}/${projectId}`));
       await Promise.all(['connectors', 'endpoints', 'builder'].map((name) => queryClient.invalidateQueries({ queryKey: [name], predicate: (query) => query.queryKey[1] !== 'project' || query.queryKey[3] === 'versions' })));
-      return published;
+      return { ...published, upgraded: (plan.data?.sources ?? []).filter(({ sourceId }) => upgrade.includes(sourceId)) };
     },
   });
 
@@ -60,7 +60,24 @@ function Body({ close, saving, goTo }: Omit<Props, 'opened'>) {
     return (
       <Stack>
         <Alert color="teal" variant="light" icon={<IconCircleCheck aria-hidden />} title={t('Version {version} is published.', { version: publishing.data.version })} role="status">
-          <Text size="sm">{t('{name} is a connector of this workspace now. A source of it holds real inputs, and connections move its data.', { name: saving.project.name })}</Text>
+          {publishing.data.version === 1 ? (
+            <Text size="sm">{t('{name} is a connector of this workspace now. A source of it holds real inputs, and connections move its data.', { name: saving.project.name })}</Text>
+          ) : publishing.data.upgraded.length === 0 ? (
+            <Text size="sm">{t('No source got it: each stays on its version.')}</Text>
+          ) : (
+            <>
+              <Text size="sm">{plural(publishing.data.upgraded.length, '{count} source has this version now. Its next sync reads with it.', '{count} sources have this version now. Their next syncs read with it.')}</Text>
+              <List size="sm" mt={4}>
+                {publishing.data.upgraded.slice(0, 10).map((source) => (
+                  <List.Item key={source.sourceId}>
+                    <Anchor component={Link} to={`/sources/${source.sourceId}`} size="sm">
+                      {source.name}
+                    </Anchor>
+                  </List.Item>
+                ))}
+              </List>
+            </>
+          )}
         </Alert>
         <Group justify="flex-end" gap="xs">
           <Button variant="subtle" onClick={close}>

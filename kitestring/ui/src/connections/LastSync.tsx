@@ -4,7 +4,7 @@ import { Text } from '@mantine/core';
 import type { ConnectionOverview, LastJob } from '../api/schema.gen';
 import { duration, short } from '../shell/format';
 import { Time } from '../shell/Time';
-import { t } from '../text';
+import { plural, t } from '../text';
 import { ACTIVE } from './overviews';
 
 export function LastSync({ connection }: { connection: ConnectionOverview }) {
@@ -39,7 +39,9 @@ export function SyncTime({ job }: { job: LastJob }) {
 /** The records that a sync read. Those that the source listed more than once are fewer at the destination. */
 function recordsRead(read: number, repeated: number | undefined): string {
   const number = short(read);
-  return repeated ? t('{number} records ({repeated} repeated)', { number, repeated: short(repeated) }) : t('{number} records', { number });
+  return repeated
+    ? plural(read, '{number} record ({repeated} repeated)', '{number} records ({repeated} repeated)', { number, repeated: short(repeated) })
+    : plural(read, '{number} record', '{number} records', { number });
 }
 
 /** “1,204 records (16 repeated) · 96 chunks embedded · 12 s”; with `brief` without the chunks. */

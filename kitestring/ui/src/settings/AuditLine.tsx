@@ -10,7 +10,7 @@ import { changesOf, NAME, sentenceOf, valueOf } from './auditSentence';
 
 const LONGEST = 200;
 /** How many values are shown at once. */
-const SHOWN = 100;
+const VALUES_AT_ONCE = 100;
 /** The address of the page that shows what an entry is about. */
 const pageOf = (kind: string, id: string) => (kind === 'builder_project' ? `/builder/${id}` : `/${kind}s/${id}`);
 const clipped = (value: unknown) => {
@@ -47,7 +47,7 @@ export const AuditLine = memo(function AuditLine({ entry }: { entry: AuditEntry 
                 ))}
               </ul>
               {values === null ? (
-                <button type="button" className={styles.values} onClick={() => setValues(SHOWN)}>
+                <button type="button" className={styles.values} onClick={() => setValues(VALUES_AT_ONCE)}>
                   {plural(fields.length, 'Show {count} value', 'Show all {count} values')}
                 </button>
               ) : (
@@ -61,7 +61,7 @@ export const AuditLine = memo(function AuditLine({ entry }: { entry: AuditEntry 
                 ))}
                 {fields.length > values && (
                   <li>
-                    <button type="button" className={styles.values} onClick={() => setValues(values + SHOWN)}>
+                    <button type="button" className={styles.values} onClick={() => setValues(values + VALUES_AT_ONCE)}>
                       {t('Show more')}
                     </button>
                   </li>

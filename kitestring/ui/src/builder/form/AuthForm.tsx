@@ -2,17 +2,19 @@
 import { Button, Card, Group, Select, Stack, Switch, Text } from '@mantine/core';
 
 import { plural, t } from '../../text';
-import { componentTitle } from '../document/language';
+import { componentTitle, type Language } from '../document/language';
 import { type Authentication, authenticated, authenticatedLike, authentications } from './authentications';
 import { ComponentFields, FormScope } from './ComponentForm';
 import { FLOW, hasPkce, REFRESH_TOKEN, updater, withConsent, withPkce } from './consent';
 import { type FormProps, useField, useForm } from './context';
-import { inputsOf, withInputs } from './inputs';
+import { inputsOf, inputsOnlyAt, withInputs } from './inputs';
 import { newComponent } from './kinds';
 import { Section } from './Section';
 
+/** OAuth without an account: the application itself gets the token. */
+const CLIENT_CREDENTIALS = 'OAuthAuthenticator client_credentials';
 /** The kinds in the order in which APIs have them. */
-const KINDS = ['BearerAuthenticator', 'ApiKeyAuthenticator', 'BasicHttpAuthenticator', 'OAuthAuthenticator', 'SessionTokenAuthenticator', 'JwtAuthenticator', 'SelectiveAuthenticator', 'RateLimitedMultipleTokenAuthenticator'];
+const KINDS = ['BearerAuthenticator', 'ApiKeyAuthenticator', 'BasicHttpAuthenticator', 'OAuthAuthenticator', CLIENT_CREDENTIALS, 'SessionTokenAuthenticator', 'JwtAuthenticator', 'SelectiveAuthenticator', 'RateLimitedMultipleTokenAuthenticator'];
 
 /** The whole connector, or one requester's `authenticator` with a `path`. */
 export function AuthForm({ path, ...form }: Omit<FormProps, 'path'> & { path?: FormProps['path'] }) {
@@ -71,9 +73,11 @@ function summary({ streams }: Authentication): string {
 function AuthFields({ path, shared }: { path: FormProps['path']; shared?: Authentication }) {
   const { doc } = useForm();
   const type = doc.get([...path, 'type']);
+  const isOwn = type === 'OAuthAuthenticator' && doc.get([...path, 'grant_type']) === 'client_credentials';
+  const kind = isOwn ? CLIENT_CREDENTIALS : typeof type === 'string' ? type : undefined;
   return (
     <Stack gap="sm">
-      <KindSelect value={typeof type === 'string' ? type : undefined} path={path} place={shared} />
+      <KindSelect value={kind} path={path} place={shared} />
       {typeof type === 'string' && type !== 'NoAuth' && <ComponentFields path={path} />}
     </Stack>
   );
@@ -90,16 +94,23 @@ function KindSelect({ value, path, place }: { value: string | undefined; path?: 
       disabled={field.disabled}
       error={path && field.error}
       allowDeselect={false}
-      data={[{ value: 'NoAuth', label: t('None') }, ...names.map((name) => ({ value: name, label: t(componentTitle(name, schema.component(name))) }))]}
+      data={[{ value: 'NoAuth', label: t('None') }, ...names.map((name) => ({ value: name, label: name === CLIENT_CREDENTIALS ? t('OAuth (client credentials)') : t(componentTitle(name, schema.component(name))) }))]}
       value={value ?? 'NoAuth'}
       onChange={(next) => {
         if (next === null || next === value || (next === 'NoAuth' && value === undefined)) return;
-        const authenticator = completed(newComponent(schema, next), doc.get(FLOW) !== undefined);
-        if (path) return edit([...doc.set(path, authenticator), ...withInputs(doc, inputsOf(authenticator))]);
+        const authenticator = authenticatorOf(schema, next, doc.get(FLOW) !== undefined);
+        if (path) return edit([...doc.set(path, authenticator), ...withInputs(doc, inputsOf(authenticator), true, inputsOnlyAt(doc, path))]);
         if (place) edit(authenticated(doc, place.requesters, authenticator));
       }}
     />
   );
+}
+
+/** An authenticator of a kind, with what it needs. */
+export function authenticatorOf(schema: Language, kind: string, consents: boolean): Record<string, unknown> {
+  if (kind !== CLIENT_CREDENTIALS) return completed(newComponent(schema, kind), consents);
+  const { refresh_token: _, refresh_token_updater: __, ...own } = completed(newComponent(schema, 'OAuthAuthenticator'), false);
+  return { ...own, grant_type: 'client_credentials' };
 }
 
 /** With templates for the inputs that such an authenticator has; `consents`: its tokens come from a consent. */

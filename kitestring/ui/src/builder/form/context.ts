@@ -2,7 +2,8 @@
 import { createContext, useContext } from 'react';
 
 import type { Doc, EditOptions, Path, Splice, Where } from '../document/document';
-import type { Language } from '../document/language';
+import { fieldTitle, type Language, type LanguageComponent } from '../document/language';
+import { t } from '../../text';
 import type { Defect } from '../editor/manifestStore';
 
 export interface FormProps {
@@ -43,8 +44,8 @@ export function useField(path: Path) {
   return {
     value: doc.get(path),
     disabled,
-    error: defectAt(defects, path),
-    set: (value: unknown) => edit(doc.set(path, value, options)),
+    error: inFormWords(defectAt(defects, path), schema.component(schema.place(doc, [...path, '']).component ?? component ?? '')),
+    set: (value: unknown) => edit([...doc.set(path, value, options), ...checkedAs(doc, path, value)]),
     remove: () => edit(doc.remove(path, options)),
     setSource: (text: string) => edit(doc.setSource(path, text, options)),
   };
@@ -57,6 +58,24 @@ export function defectAt(defects: readonly Defect[], path: Path): string | undef
   const place = pathText(path);
   const defect = defects.find((candidate) => candidate.path === place);
   return defect && (defect.hint ? `${defect.message}. ${defect.hint}` : defect.message);
+}
+
+/** The message of a defect for the form: it names fields by their labels, and the form is the place to correct it. */
+export function inFormWords(message: string | undefined, component: LanguageComponent | undefined): string | undefined {
+  return message
+    ?.replace(/ Correct the manifest at this place\.$/, '')
+    .replace(/`(\w+)`/g, (code, name: string) => (component && Object.hasOwn(component.fields, name) ? `“${t(fieldTitle(name, component.fields[name]))}”` : code));
+}
+
+/** Where a stream gets another name, the test of the connection that reads it follows. */
+export function checkedAs(doc: Doc, path: Path, value: unknown): Splice[] {
+  const [list, index, field, ...more] = path;
+  const former = doc.get(path);
+  if (list !== 'streams' || field !== 'name' || more.length > 0 || typeof former !== 'string' || typeof value !== 'string' || former === value) return [];
+  for (let other = 0; other < doc.count(['streams']); other++) if (other !== index && doc.get(['streams', other, 'name']) === former) return [];
+  const checked = doc.get(['check', 'stream_names']);
+  if (!Array.isArray(checked)) return [];
+  return checked.flatMap((name, at) => (name === former ? doc.set(['check', 'stream_names', at], value) : []));
 }
 
 /** Whether a defect is at a path or below it. */

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { type Doc, parse, type Splice, spliced } from '../document/document';
 import { authenticated, authenticatedLike, authentications } from './authentications';
 import { hasPkce, withConsent, withPkce } from './consent';
-import { inputNames, inputsOf, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
+import { checkedAs, inFormWords } from './context';
+import { inputNames, inputsOf, inputsOnlyAt, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
 import { paginationKind, PAGINATIONS } from './paginations';
 import { parentRouter, parents, withParent } from './PartitionFields';
 
@@ -209,4 +210,35 @@ it('another parent brings its key and the name of its value, unless these were c
 
 it('the title of an input writes the usual abbreviations in capitals', () => {
   expect(['api_key', 'base_url', 'account_id', 'paid_until'].map((name) => newInput(name, 0).title)).toEqual(['API key', 'Base URL', 'Account ID', 'Paid until']);
+});
+
+it('another kind of authentication takes the inputs away that only the former one read', () => {
+  const doc = parse(`streams:
+  - retriever: {requester: {path: "/{{ config['team'] }}", authenticator: {type: BearerAuthenticator, api_token: "{{ config['api_key'] }}"}}}
+spec:
+  connection_specification:
+    type: object
+    required: [api_key, team]
+    properties: {api_key: {type: string}, team: {type: string}}
+`);
+  const path = ['streams', 0, 'retriever', 'requester', 'authenticator'];
+  expect(inputsOnlyAt(doc, path)).toEqual(['api_key']);
+  const changed = after(doc, withInputs(doc, ['client_id'], true, inputsOnlyAt(doc, path)));
+  expect(changed.get(['spec', 'connection_specification', 'required'])).toEqual(['team', 'client_id']);
+  expect(Object.keys(changed.get(['spec', 'connection_specification', 'properties']) as object)).toEqual(['team', 'client_id']);
+});
+
+it('the test of the connection follows the new name of its stream', () => {
+  const doc = parse('check: {type: CheckStream, stream_names: [parcels, depots]}\nstreams:\n  - {name: parcels}\n  - {name: depots}\n');
+  expect(after(doc, checkedAs(doc, ['streams', 0, 'name'], 'boxes')).get(['check', 'stream_names'])).toEqual(['boxes', 'depots']);
+  expect(checkedAs(doc, ['streams', 0, 'retriever', 'name'], 'boxes')).toEqual([]);
+  const same = parse('check: {stream_names: [a]}\nstreams:\n  - {name: a}\n  - {name: a}\n');
+  expect(checkedAs(same, ['streams', 0, 'name'], 'b')).toEqual([]);
+});
+
+it('a defect names the fields as the form does', () => {
+  const component = { fields: { field_name: { type: 'text' }, field_path: { type: 'text', title: 'Path' } } } as never;
+  expect(inFormWords('needs either `field_name` or `field_path`. Correct the manifest at this place.', component)).toBe('needs either “Field name” or “Path”.');
+  expect(inFormWords('`other` is unknown', component)).toBe('`other` is unknown');
+  expect(inFormWords(undefined, component)).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 /** The inputs of a user: the properties of the spec, and the templates that read them. */
-import { type Doc, type Path, type Splice } from '../document/document';
+import { type Doc, parse, type Path, type Splice, spliced } from '../document/document';
 import { isObject } from '../document/layout';
 import { SCALAR } from '../document/tree';
 
@@ -59,6 +59,14 @@ export function unreadInputs(doc: Doc): string[] {
   return [...names];
 }
 
+/** The inputs that one place reads now, and nothing would read once it has another value. */
+export function inputsOnlyAt(doc: Doc, path: Path): string[] {
+  const read = inputsOf(doc.get(path));
+  if (read.length === 0) return [];
+  const without = unreadInputs(parse(spliced(doc.text, doc.set(path, { type: 'NoAuth' }))));
+  return read.filter((name) => without.includes(name));
+}
+
 /** The order of the inputs on the form: by `order`, the others behind, as they stand. */
 export function inputNames(doc: Doc): string[] {
   const names = doc.keys(PROPERTIES);
@@ -80,19 +88,23 @@ export function newInput(name: string, order: number): Record<string, unknown> {
   return { type: 'string', title, order, ...(SECRET.test(name) && { airbyte_secret: true }), ...(isDate && { format: 'date', pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' }) };
 }
 
-/** The splices that add the inputs which do not exist yet. */
-export function withInputs(doc: Doc, names: readonly string[], required = true): Splice[] {
+/** The splices that add the inputs which do not exist yet. `dropped`: inputs that nothing reads any more. */
+export function withInputs(doc: Doc, names: readonly string[], required = true, dropped: readonly string[] = []): Splice[] {
   const present = doc.keys(PROPERTIES);
   const missing = names.filter((name) => !present.includes(name));
-  if (missing.length === 0) return [];
+  const removed = dropped.filter((name) => present.includes(name) && !names.includes(name));
+  if (missing.length === 0 && removed.length === 0) return [];
   const specification = doc.get(SPECIFICATION);
   const properties = Object.fromEntries(missing.map((name, index) => [name, newInput(name, present.length + index)]));
   const before = isObject(specification) ? specification : { type: 'object' };
   const needed = required ? missing.filter((name) => !Object.hasOwn(RENEWED, name)) : [];
-  const next = {
+  const requiredBefore: unknown[] = Array.isArray(before.required) ? before.required : [];
+  const requiredNext = [...requiredBefore.filter((name) => !removed.includes(name as string)), ...needed];
+  const kept = Object.entries(isObject(before.properties) ? before.properties : {}).filter(([name]) => !removed.includes(name));
+  const next: Record<string, unknown> = {
     ...before,
-    ...(needed.length > 0 && { required: [...(Array.isArray(before.required) ? (before.required as unknown[]) : []), ...needed] }),
-    properties: { ...(isObject(before.properties) ? before.properties : {}), ...properties },
+    ...((requiredNext.length > 0 || requiredBefore.length > 0) && { required: requiredNext }),
+    properties: { ...Object.fromEntries(kept), ...properties },
   };
   return doc.has(['spec']) ? doc.set(SPECIFICATION, next, { where: 'shared' }) : doc.set(['spec'], { type: 'Spec', connection_specification: next });
 }

@@ -57,7 +57,7 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
   const visible = own.find(({ startedMs }) => startedMs === chosenMs) ?? own[own.length - 1];
   const reading = visible?.reading;
   const running = anyRuns && visible !== undefined && visible.endedMs === null;
-  const choosing = useReadingChoice(visible?.startedMs ?? 0);
+  const choosing = useReadingChoice(visible?.startedMs ?? 0, place);
   const [failure, setFailure] = useState<unknown>(null);
   // The text is saved before it is read.
   const [starting, setStarting] = useState(false);

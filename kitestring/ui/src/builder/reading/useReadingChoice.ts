@@ -18,21 +18,23 @@ export interface Choosing extends ReadingChoice {
   choose: (change: Partial<ReadingChoice>) => void;
 }
 
-const LASTING = { tab: null, recordsForm: 'table', answerForm: 'tree' } as const;
+const LASTING = { recordsForm: 'table', answerForm: 'tree' } as const;
 const PLACE = { slice: null, page: 0 };
 
-/** `startedMs`: when the read that is shown began; another read begins at its first slice and page. */
-export function useReadingChoice(startedMs: number): Choosing {
-  const [lasting, setLasting] = useState<Pick<ReadingChoice, 'tab' | 'recordsForm' | 'answerForm'>>(LASTING);
+/** `startedMs`: when the read that is shown began; another read begins at its first slice and page. `stream`: its stream; each has its own tab. */
+export function useReadingChoice(startedMs: number, stream: string | undefined): Choosing {
+  const [lasting, setLasting] = useState<Pick<ReadingChoice, 'recordsForm' | 'answerForm'>>(LASTING);
   const [place, setPlace] = useState({ ...PLACE, startedMs } as Pick<ReadingChoice, 'slice' | 'page'> & { startedMs: number });
+  const [tabs, setTabs] = useState<ReadonlyMap<string | undefined, string | null>>(new Map());
   const choose = useCallback(
-    ({ slice, page, ...change }: Partial<ReadingChoice>) => {
+    ({ slice, page, tab, ...change }: Partial<ReadingChoice>) => {
+      if (tab !== undefined) setTabs((before) => new Map(before).set(stream, tab));
       if (Object.keys(change).length > 0) setLasting((before) => ({ ...before, ...change }));
       if (slice !== undefined || page !== undefined)
         setPlace((before) => ({ ...(before.startedMs === startedMs ? before : PLACE), ...(slice !== undefined && { slice }), ...(page !== undefined && { page }), startedMs }));
     },
-    [startedMs],
+    [startedMs, stream],
   );
   const { slice, page } = place.startedMs === startedMs ? place : PLACE;
-  return { ...lasting, slice, page, choose };
+  return { ...lasting, tab: tabs.get(stream) ?? null, slice, page, choose };
 }
