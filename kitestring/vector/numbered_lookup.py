@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kitestring.vector.store import Ref, Stored
 
-MORE_CHUNKS = 4
-"""Chunks that are looked up beyond those a record has now: a longer text had more."""
+MORE_CHUNKS = 1
+"""Chunks that are looked up beyond those a record has now, since a longer text had more; if it is there, others too."""
 
 
 def numbered_chunks(
