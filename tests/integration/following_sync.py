@@ -14,7 +14,7 @@ from kitestring.engine import Continuous, Progress, Result, Selection, WindowEnd
 
 def wait_for(look: Callable[[], Any]) -> Any:
     """The first answer that is true."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (answer := look()):
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
@@ -55,6 +55,6 @@ class Running:
 
     def end(self) -> Result:
         self.stop.set()
-        self.thread.join(120)
+        self.thread.join(300)
         assert not self.thread.is_alive()
         return self.results[0]

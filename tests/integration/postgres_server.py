@@ -195,7 +195,7 @@ def captured(database: Database) -> Iterator[Database]:
 
 def wait_until_free(database: Database, slot: str) -> None:
     """Wait until no process reads a slot."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while database.run(f"SELECT 1 AS n FROM pg_replication_slots WHERE slot_name = '{slot}' AND active"):
         assert time.monotonic() < deadline, f"the slot {slot} is still read"
         time.sleep(0.02)

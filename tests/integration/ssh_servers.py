@@ -67,7 +67,7 @@ class SshServer:
     def running(self) -> Iterator[SshServer]:
         thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         thread.start()
-        listener = asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(30)
+        listener = asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(300)
         self.port = listener.get_port()
         try:
             yield self
@@ -75,7 +75,7 @@ class SshServer:
             self.cut()
             self.loop.call_soon_threadsafe(listener.close)
             self.loop.call_soon_threadsafe(self.loop.stop)
-            thread.join(30)
+            thread.join(300)
 
     async def _listen(self) -> Any:
         return await asyncssh.listen(
@@ -120,7 +120,7 @@ def openssh(folder: Path) -> Iterator[dict[str, Any]]:
         Path("/run/sshd").mkdir(exist_ok=True)
     server = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
                 break

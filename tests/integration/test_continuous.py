@@ -59,7 +59,7 @@ def test_each_window_is_reconciled_and_a_loss_at_the_destination_is_suspicious_w
 def test_it_ends_by_itself_after_its_time(captured: Any) -> None:
     captured.run("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     running = Running(Captured(captured), window_s=0.3, lasts_s=1.0)
-    running.thread.join(120)
+    running.thread.join(300)
     assert not running.thread.is_alive()
     assert running.results[0].status is Status.succeeded
     assert running.windows

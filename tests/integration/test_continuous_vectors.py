@@ -97,7 +97,7 @@ def follow_and_search(database: Any, openai: OpenAIStandIn, make: Callable[[], A
         wait_for(lambda: not found("a zebra in the garden"))
     finally:
         stop.set()
-        thread.join(120)
+        thread.join(300)
         reader.close()
     assert results[0].status is Status.succeeded, results[0].as_dict()
     return delays

@@ -139,7 +139,7 @@ def test_a_continuous_sync_ends_at_once_when_its_collection_is_dropped(world: Wo
     running = Running(world)
     wait_for(lambda: len(world.stored("orders")) == 1)
     world.database["orders"].drop()
-    running.thread.join(60)
+    running.thread.join(300)
     assert running.results, "it goes on"
     assert "was dropped" in str(running.results[0].streams[f"{world.database.name}.orders"].error)
 

@@ -107,7 +107,7 @@ def test_a_tunnel_that_was_cut_is_opened_again(database: Any, bastion: SshServer
         assert len(source.discover()) == 1
         connection = source._tunnel._connection
         bastion.cut()
-        asyncio.run_coroutine_threadsafe(connection.wait_closed(), source._tunnel._loop).result(60)
+        asyncio.run_coroutine_threadsafe(connection.wait_closed(), source._tunnel._loop).result(300)
         assert len(source.discover()) == 1
         assert source._tunnel._connection is not connection
     finally:

@@ -38,7 +38,7 @@ def server(
     place = f"{model.url}/v1" if request.param == "openai" else model.url
     settings = {"KITESTRING_ASSIST_URL": place, "KITESTRING_ASSIST_KEY": KEY, "KITESTRING_ASSIST_MODEL": "some-model"}
     running = Running(tmp_path_factory.mktemp("assist"), KITESTRING_ASSIST_KIND=request.param, **settings)
-    with httpx.Client(base_url=running.url, timeout=120) as client:
+    with httpx.Client(base_url=running.url, timeout=300) as client:
         yield client
     running.stop()
 
@@ -134,7 +134,7 @@ def test_a_wrong_key_of_the_operator_is_said_and_not_shown(
     settings = {"KITESTRING_ASSIST_URL": f"{model.url}/v1", "KITESTRING_ASSIST_MODEL": "some-model"}
     running = Running(tmp_path_factory.mktemp("wrong"), KITESTRING_ASSIST_KEY="wrong-key-0815", **settings)
     try:
-        with httpx.Client(base_url=running.url, timeout=120) as client:
+        with httpx.Client(base_url=running.url, timeout=300) as client:
             answer = client.post(f"{OWN}/assist", json={**begun(client, library), "stream": "books", "text": "docs"})
     finally:
         running.stop()
@@ -148,7 +148,7 @@ def test_without_a_model_names_and_answers_alone_are_tried(
 ) -> None:
     running = Running(tmp_path_factory.mktemp("none"), KITESTRING_ALLOW_PRIVATE_HOSTS="true")
     try:
-        with httpx.Client(base_url=running.url, timeout=120) as client:
+        with httpx.Client(base_url=running.url, timeout=300) as client:
             capabilities = client.get(f"{OWN}/capabilities").json()
             body = client.post(f"{OWN}/assist", json={**begun(client, library), "stream": "books"}).json()
     finally:

@@ -37,7 +37,7 @@ class Documents(StandIn):
 
 
 def client_of(running: Running) -> httpx.Client:
-    return httpx.Client(base_url=running.url, timeout=120)
+    return httpx.Client(base_url=running.url, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def test_a_daemon_that_begins_during_a_sync_finds_its_owner(project: Path) -> No
     home = project.parent / ".kitestring"
     with destination_of("milvus", CONFIG) as writer, warm_search.owner_of_place(home, writer.connector):
         put(writer.connector, 2)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while (hits := found(project)) != ["notes_1", "notes_2"] and time.monotonic() < deadline:
             assert hits["type"] == TransientError.__name__  # until the sync has seen the daemon
         assert hits == ["notes_1", "notes_2"]
@@ -156,7 +156,7 @@ def test_it_ends_after_a_while_without_a_search_and_refuses_what_is_no_request(
             with_hello = client.connect_ex("search.sock")
             if with_hello == 0:
                 client.sendall(garbage)
-    thread.join(20)
+    thread.join(300)
     assert not thread.is_alive()
     monkeypatch.setenv(search_channel.IDLE, "0")
     assert found(project) is None

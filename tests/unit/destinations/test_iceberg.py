@@ -227,14 +227,14 @@ def test_keys_that_aws_does_not_know_are_described(aws: dict[str, Any], tmp_path
     import requests
 
     control = f"{aws['s3_endpoint']}/moto-api/reset-auth"
-    requests.post(control, data="0", timeout=10)
+    requests.post(control, data="0", timeout=300)
     try:
         for options in (aws, in_database(aws, tmp_path)):
             with pytest.raises(AuthError, match="refuses the credentials") as caught:
                 Iceberg.load({**options, "secret_access_key": "hunter2"}).check()
             assert "hunter2" not in str(caught.value)
     finally:
-        requests.post(control, data="inf", timeout=10)
+        requests.post(control, data="inf", timeout=300)
 
 
 # -- options -----------------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_a_job_gets_the_files_that_a_search_has_open_and_the_next_search_finds_w
     number = enqueue(context, connection_id)
     job = ended(context, number)
     done.set()
-    searching.join(60)
+    searching.join(300)
     assert (job.status, job.attempts, job.failures) == ("succeeded", 1, 0), attempts_of(context, number)
     assert refusals <= {
         f"job {number} is writing to milvus.db, which one process at a time can open. Try again when the job has ended."
@@ -209,7 +209,7 @@ class Slow(StandIn):
     def embed(self, call: Call) -> Answer:
         texts = call.json()["input"]
         if "hang" in texts:
-            self.released.wait(60)
+            self.released.wait(300)
         vectors = [{"index": number, "embedding": [0.5] * 1536} for number in range(len(texts))]
         return Answer(200, {"data": vectors})
 
@@ -237,7 +237,7 @@ def test_a_search_that_hangs_delays_no_other_and_its_process_is_replaced(
         assert found(context, quick) == 3
         assert not errors
         assert context.searches.pids() == [pid]
-        hanging.join(60)
+        hanging.join(300)
         assert [error.message for error in errors] == ["search did not answer within 3 s"]
         # The next one has another process at once; the old one ends.
         assert found(context, quick) == 3
