@@ -223,6 +223,7 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         begin("openapi", text)
 
 
+@pytest.mark.slow
 def test_hostile_documents_end_soon() -> None:
     """References in circles, schemas that grow with each level, ten thousand operations, a name full of templates."""
     circle = {"a": {"$ref": "#/components/schemas/b"}, "b": {"$ref": "#/components/schemas/a"}}

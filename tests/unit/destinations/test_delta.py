@@ -19,6 +19,8 @@ from kitestring.lake.table_format import WriteId
 from kitestring.testing.memory import MemorySource
 from kitestring.types import Stream, Write
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "text": {"type": ["null", "string"]}}}
 
 

@@ -21,6 +21,8 @@ from kitestring.files import row_key as keys
 from kitestring.testing.memory import MemorySource
 from kitestring.types import DELETED_AT, Stream
 
+pytestmark = pytest.mark.slow
+
 KEYS: dict[str, list[Any]] = {
     "numbers and texts": [1, "1", 2, "x", "2.0"],
     "booleans": [True, "true", 1, "1", False],

@@ -15,6 +15,8 @@ from kitestring.destinations.files import Files
 from kitestring.engine import Status
 from kitestring.types import DELETED_AT, Stream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("mode", ["append_dedup", "soft_delete"])

@@ -22,6 +22,8 @@ from kitestring.testing.memory import MemorySource
 from kitestring.testing.stand_in import Faults
 from kitestring.types import Stream, Write
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "text": {"type": ["null", "string"]}}}
 
 

@@ -17,6 +17,8 @@ from kitestring.server.store import Store
 from kitestring.server.store.backup import BACKUP_LIMIT, backup
 from kitestring.server.store.upgrade import MIGRATIONS, newest_version, scripts_of, stored_version, upgrade, versions
 
+pytestmark = pytest.mark.slow
+
 STEP = '''"""A step."""
 
 import sqlalchemy as sa
