@@ -16,6 +16,7 @@ from kitestring.cli import (
     connector,
     connectors,
     demo,
+    evaluate,
     init,
     jobs,
     manifest,
@@ -160,6 +161,7 @@ app.command()(sync.sync)
 app.command()(search.search)
 app.command()(ask.ask)
 app.command()(similar.similar)
+app.command("eval")(evaluate.evaluate)
 app.command()(connector.discover)
 app.command()(connector.read)
 app.command()(connector.spec)
