@@ -5,7 +5,7 @@ import { IconAdjustmentsHorizontal, IconFileCode, IconForms, IconLock, IconPlus,
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useDeferredValue, useRef, useState } from 'react';
 
-import { t } from '../text';
+import { plural, t } from '../text';
 import classes from './builder.module.css';
 import { partKey, type Part } from './parts';
 
@@ -15,12 +15,14 @@ const ROW = 36;
 interface Props {
   part: Part;
   streams: { name: string; part: Part; defects: number }[];
+  /** The defects of the other parts, by their keys. */
+  defects: Readonly<Record<string, number>>;
   choose: (part: Part) => void;
   /** Add a stream; undefined for those who only read. */
   add?: () => void;
 }
 
-export function Outline({ part, streams, choose, add }: Props) {
+export function Outline({ part, streams, defects, choose, add }: Props) {
   const narrow = useMediaQuery('(max-width: 75em)', undefined, { getInitialValueInEffect: false });
   const places = [
     { part: { kind: 'settings' } as Part, label: t('Settings'), icon: IconAdjustmentsHorizontal },
@@ -56,6 +58,7 @@ export function Outline({ part, streams, choose, add }: Props) {
         <UnstyledButton key={place.label} className={classes.part} aria-current={partKey(place.part) === partKey(part)} onClick={() => choose(place.part)}>
           <place.icon size={17} stroke={1.7} aria-hidden />
           <span>{place.label}</span>
+          <DefectMark count={defects[partKey(place.part)] ?? 0} />
         </UnstyledButton>
       ))}
       <Group justify="space-between" mt="sm" mb={2} pl={10} wrap="nowrap">
@@ -72,6 +75,15 @@ export function Outline({ part, streams, choose, add }: Props) {
   );
 }
 
+function DefectMark({ count }: { count: number }) {
+  if (count === 0) return null;
+  return (
+    <Text component="span" size="xs" c="var(--mantine-color-error)" ml="auto" role="img" aria-label={plural(count, '{count} defect', '{count} defects')}>
+      ●
+    </Text>
+  );
+}
+
 function AddStream({ add }: { add: () => void }) {
   return (
     <ActionIcon variant="subtle" size="lg" aria-label={t('Add a stream')} onClick={add}>
@@ -81,7 +93,7 @@ function AddStream({ add }: { add: () => void }) {
 }
 
 /** Only the streams in sight are drawn: a connector may have hundreds. */
-function Streams({ part, streams, choose }: Omit<Props, 'add'>) {
+function Streams({ part, streams, choose }: Pick<Props, 'part' | 'streams' | 'choose'>) {
   const [text, setText] = useState('');
   const words = useDeferredValue(text).toLowerCase();
   const visible = streams.filter((stream) => stream.name.toLowerCase().includes(words));
@@ -106,11 +118,7 @@ function Streams({ part, streams, choose }: Omit<Props, 'add'>) {
               >
                 <IconTable size={16} stroke={1.6} aria-hidden />
                 <span>{stream.name}</span>
-                {stream.defects > 0 && (
-                  <Text component="span" size="xs" c="var(--mantine-color-error)" ml="auto" role="img" aria-label={t('{count} defects', { count: stream.defects })}>
-                    ●
-                  </Text>
-                )}
+                <DefectMark count={stream.defects} />
               </UnstyledButton>
             );
           })}

@@ -22,7 +22,7 @@ import { dropNotes, notesOf } from './beginningNotes';
 import { type Doc, parse, spliced } from './document/document';
 import { Outline } from './Outline';
 import { PartForm } from './PartForm';
-import { freeName, partKey, type Part, partOf } from './parts';
+import { defectsOfParts, freeName, partKey, type Part, partOf } from './parts';
 import { downloadYaml, type Project, projectQuery } from './projects';
 import { ProposalsPanel } from './ProposalsPanel';
 import { PublishDialog } from './PublishDialog';
@@ -65,6 +65,7 @@ function Workbench({ initial }: { initial: Project }) {
   const [notes, setNotes] = useState(() => notesOf(project.projectId));
 
   const streams = useMemo(() => streamsOf(doc, manifest.defects), [doc, manifest.defects]);
+  const partDefects = useMemo(() => defectsOfParts(manifest.defects), [manifest.defects]);
   const part = useMemo(() => shownPart(search.part, streams), [search.part, streams]);
   // The test keeps its stream while another part is open.
   const [last, setLast] = useState<string>();
@@ -111,7 +112,7 @@ function Workbench({ initial }: { initial: Project }) {
   const uses = (path: JsonPath, answer: unknown, value: unknown) => usesOf(answer, path, (pick) => set(settingsOf(pick, streamPath!, value, (at) => doc.get(at))));
   const declare = (schema: Values) => set([{ path: [...streamPath!, 'schema_loader'], value: { type: 'InlineSchemaLoader', schema } }]);
 
-  const outline = <Outline part={part} streams={streams} choose={choose} add={mayEdit ? addStream : undefined} />;
+  const outline = <Outline part={part} streams={streams} defects={partDefects} choose={choose} add={mayEdit ? addStream : undefined} />;
   const form = <PartForm key={partKey(part)} part={part} manifest={manifest} language={language} saving={saving} mayEdit={mayEdit} names={streams.map((each) => each.name)} choose={choose} showPlace={showPlace} />;
   const yaml = <YamlEditor manifest={manifest} language={language} readOnly={!mayEdit} />;
   return (

@@ -13,6 +13,18 @@ export function partOf(key: string | undefined): Part | null {
   return key === 'settings' || key === 'inputs' || key === 'authentication' || key === 'whole' ? { kind: key } : null;
 }
 
+/** How many defects the parts beside the streams have, by their keys; where no part shows a defect, all fields do. */
+export function defectsOfParts(defects: readonly { path: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { path } of defects) {
+    const [head] = path.split(/[.[]/, 1) as [string];
+    if (path === '' || head === 'streams' || head === 'dynamic_streams') continue;
+    const key = ['check', 'api_budget', 'concurrency_level'].includes(head) ? 'settings' : head === 'spec' ? 'inputs' : /\bauthenticator\b/.test(path) ? 'authentication' : 'whole';
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}
+
 /** A name that no stream has. */
 export function freeName(name: string, names: readonly string[]): string {
   if (!names.includes(name)) return name;

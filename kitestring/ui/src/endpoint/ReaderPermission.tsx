@@ -1,11 +1,12 @@
 /** The permission of readers of a destination: what everybody but admins may see of its data, and which programs read for others. */
-import { Alert, Button, Card, Code, Group, JsonInput, Stack, TagsInput, Text, Title } from '@mantine/core';
+import { Alert, Button, Card, Code, Group, JsonInput, Stack, Text, Title } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { api, OWN } from '../api/client';
 import { queryClient } from '../api/queries';
 import type { ReaderPermission as Permission } from '../api/schema.gen';
+import { Tags } from '../form/Tags';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
 import { t } from '../text';
@@ -65,7 +66,7 @@ function PermissionForm({ destinationId, stored }: { destinationId: string; stor
         error={conditions === undefined ? t('This is not a JSON object.') : undefined}
       />
       {conditions && (
-        <TagsInput
+        <Tags
           label={t('Applications that read for others')}
           description={t('Client ids. Such a program names its reader in each request, in the header {header}.', { header: 'Kitestring-On-Behalf-Of' })}
           value={applications}

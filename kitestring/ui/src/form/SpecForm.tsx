@@ -4,7 +4,7 @@
  * Written for Kitestring because JSON Schema validators compile code in the browser, which the pages'
  * Content-Security-Policy forbids, and because specs hold more than a schema: secrets, order, groups, hidden fields.
  */
-import { Box, Checkbox, Collapse, Group, NumberInput, Select, Stack, TagsInput, Text, Textarea, UnstyledButton } from '@mantine/core';
+import { Box, Checkbox, Collapse, Group, NumberInput, Select, Stack, Text, Textarea, UnstyledButton } from '@mantine/core';
 import { IconChevronRight } from '@tabler/icons-react';
 import { useContext, useMemo, useState } from 'react';
 
@@ -20,6 +20,7 @@ import { RichText } from './RichText';
 import { choices, fieldsOf, isOptionalSetting, kindOf, label, type Schema, type Values } from './schema';
 import { Secret } from './Secret';
 import { SuggestionsContext } from './suggestions';
+import { Tags } from './Tags';
 import { Meant, TextField } from './TextField';
 
 /** `schema` comes from `resolveSchema`; `errors` from `validate` and the server, `advice` from the server, by path. */
@@ -192,7 +193,7 @@ function Input(field: FieldProps) {
     }
     case 'texts':
       return (
-        <TagsInput
+        <Tags
           {...shared}
           data={schema.items?.enum?.map(String) ?? suggestion?.data}
           limit={60}

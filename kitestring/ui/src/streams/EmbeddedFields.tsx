@@ -1,11 +1,12 @@
 /** What a vector store embeds and keeps as metadata, in words; changed in place, with the source's own fields offered. */
-import { Alert, Button, Card, Group, Stack, TagsInput, Text } from '@mantine/core';
+import { Alert, Button, Card, Group, Stack, Text } from '@mantine/core';
 import { IconSparkles } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { queryClient } from '../api/queries';
 import { change, type Endpoint, endpointQuery } from '../endpoint/endpoints';
+import { Tags } from '../form/Tags';
 import { ErrorNote } from '../shell/ErrorNote';
 import { notifySuccess } from '../shell/notify';
 import { t } from '../text';
@@ -60,7 +61,7 @@ function Change({ sourceId, destination, onClose }: { sourceId: string; destinat
             destination: destination.name,
           })}
         </Text>
-        <TagsInput
+        <Tags
           label={t('Text fields to embed')}
           description={t('Used for semantic search. None: all fields.')}
           data={fields}
@@ -70,7 +71,7 @@ function Change({ sourceId, destination, onClose }: { sourceId: string; destinat
           splitChars={[',']}
           acceptValueOnBlur
         />
-        <TagsInput
+        <Tags
           label={t('Fields to store as metadata')}
           description={t('Shown with results and used in filters. None: all fields.')}
           data={fields}

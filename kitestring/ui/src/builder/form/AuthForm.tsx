@@ -10,6 +10,7 @@ import { type FormProps, useField, useForm } from './context';
 import { inputsOf, inputsOnlyAt, withInputs } from './inputs';
 import { newComponent } from './kinds';
 import { Section } from './Section';
+import { UnreadInputs } from './UnreadInputs';
 
 /** OAuth without an account: the application itself gets the token. */
 const CLIENT_CREDENTIALS = 'OAuthAuthenticator client_credentials';
@@ -61,6 +62,7 @@ function Authentications() {
         </Card>
       )}
       {used.some((place) => doc.get([...place.path!, 'type']) === 'OAuthAuthenticator') && <Consent />}
+      <UnreadInputs />
     </Stack>
   );
 }

@@ -25,7 +25,8 @@ function changedTo(schema: Language, name: string, value: unknown): Record<strin
   return next;
 }
 
-export function ComponentField({ path, label, name, field, option }: InputProps) {
+/** `focused`: its kind is chosen next. */
+export function ComponentField({ path, label, name, field, option, focused = false }: InputProps & { focused?: boolean }) {
   const { doc, schema, defects } = useForm();
   const { value, set, remove, error, disabled } = useField(path);
   const { component: current } = schema.place(doc, [...path, '']);
@@ -53,6 +54,7 @@ export function ComponentField({ path, label, name, field, option }: InputProps)
         {names.length > 1 && (
           <Select
             id={idOf(path)}
+            autoFocus={focused}
             size="xs"
             flex={1}
             maw={280}
@@ -223,12 +225,14 @@ export function ComponentTable(props: InputProps) {
   const { value } = useField(props.path);
   const names = isObject(value) ? Object.keys(value).filter((key) => key !== '$ref' && key !== '<<') : [];
   const field = { type: { any: props.option.names }, summary: '' };
+  // The first one was named in the table: its kind comes next.
+  const [wasEmpty] = useState(names.length === 0);
   if (names.length === 0) return <TableField {...props} />;
   return (
     <Input.Wrapper label={props.label} role="group" aria-label={props.name}>
       <Stack gap={6} mt={4}>
         {names.map((key) => (
-          <ComponentField key={key} path={[...props.path, key]} label={key} name={key} field={field} option={{ ...props.option, kind: 'component' }} />
+          <ComponentField key={key} focused={wasEmpty} path={[...props.path, key]} label={key} name={key} field={field} option={{ ...props.option, kind: 'component' }} />
         ))}
       </Stack>
     </Input.Wrapper>

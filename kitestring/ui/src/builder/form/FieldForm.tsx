@@ -14,6 +14,7 @@ import { useField, useForm } from './context';
 import { initialValue, type Option, optionFor, optionsOf } from './kinds';
 import { PathsField, TextsField } from './ListFields';
 import { type InputProps, ScalarField } from './ScalarField';
+import { isStreamName, StreamName } from './StreamName';
 import { TableField } from './TableField';
 import { YamlField } from './YamlField';
 
@@ -52,7 +53,7 @@ export function FieldForm({ path, name, field }: { path: Path; name: string; fie
     case 'yaml':
       return <YamlField {...props} />;
     default:
-      return <ScalarField {...props} />;
+      return isStreamName(path) ? <StreamName {...props} /> : <ScalarField {...props} />;
   }
 }
 

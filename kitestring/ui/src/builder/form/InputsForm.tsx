@@ -1,13 +1,14 @@
 /** The inputs that a user of the connector fills in: in order, secrets marked. */
 import { ActionIcon, Badge, Box, Button, Checkbox, Collapse, Group, Paper, Select, Stack, Text, TextInput, UnstyledButton } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconChevronRight, IconPlus, IconTrash } from '@tabler/icons-react';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 
 import { t } from '../../text';
 import { isObject } from '../document/layout';
 import { FormScope } from './ComponentForm';
 import { type FormProps, useField, useForm } from './context';
-import { inputNames, inputsOf, orderedInputs, PROPERTIES, removedInput, renamedInput, SPECIFICATION, unreadInputs, withInputs } from './inputs';
+import { inputNames, inputsOf, orderedInputs, PROPERTIES, removedInput, renamedInput, SPECIFICATION, withInputs } from './inputs';
+import { UnreadInputs } from './UnreadInputs';
 import { useTyped } from './useTyped';
 import { YamlField } from './YamlField';
 
@@ -26,8 +27,6 @@ function Inputs() {
   const names = inputNames(doc);
   // What templates read and nobody can enter.
   const unknown = inputsOf([doc.get(['streams']), doc.get(['definitions']), doc.get(['dynamic_streams'])]).filter((name) => !names.includes(name) && !name.startsWith('_'));
-  // What people must enter and nothing reads: left behind when the kind of authentication changed.
-  const unread = useMemo(() => unreadInputs(doc), [doc]);
   const add = (name: string) => {
     const trimmed = name.trim();
     if (trimmed === '' || names.includes(trimmed)) return;
@@ -79,18 +78,7 @@ function Inputs() {
           ))}
         </Group>
       )}
-      {unread.length > 0 && (
-        <Group gap={6} mt="xs">
-          <Text size="sm" c="dimmed">
-            {t('No template reads these inputs:')}
-          </Text>
-          {unread.slice(0, 8).map((name) => (
-            <Button key={name} size="compact-xs" variant="light" color="gray" disabled={disabled} leftSection={<IconTrash size={12} aria-hidden />} aria-label={t('Remove the input {name}', { name })} onClick={() => edit(removedInput(doc, name))}>
-              {name}
-            </Button>
-          ))}
-        </Group>
-      )}
+      <UnreadInputs />
     </Stack>
   );
 }

@@ -1,7 +1,8 @@
 /** Lists of texts, numbers and paths; a primary key. */
-import { ActionIcon, Button, Group, Input, Stack, TagsInput } from '@mantine/core';
+import { ActionIcon, Button, Group, Input, Stack } from '@mantine/core';
 import { IconPlus, IconTrash } from '@tabler/icons-react';
 
+import { Tags } from '../../form/Tags';
 import { t } from '../../text';
 import { idOf, useField } from './context';
 import type { InputProps } from './ScalarField';
@@ -18,7 +19,7 @@ export function TextsField({ path, label, name, field, option }: InputProps) {
     set(option.kind === 'key' && next.length === 1 && !Array.isArray(value) ? next[0] : next);
   };
   return (
-    <TagsInput
+    <Tags
       id={idOf(path)}
       label={label}
       aria-label={typeof label === 'string' ? undefined : name}
@@ -43,7 +44,7 @@ export function PathsField({ path, label, name }: InputProps) {
       <Stack gap={6} mt={4}>
         {rows.map((keys, index) => (
           <Group key={index} gap={6} wrap="nowrap" align="flex-start">
-            <TagsInput
+            <Tags
               flex={1}
               size="sm"
               aria-label={`${name} ${index + 1}`}

@@ -10,6 +10,7 @@ import { checkedAs, inFormWords } from './context';
 import { inputNames, inputsOf, inputsOnlyAt, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
 import { paginationKind, PAGINATIONS } from './paginations';
 import { parentRouter, parents, withParent } from './PartitionFields';
+import { renamedStream } from './streamNames';
 
 const after = (doc: Doc, splices: Splice[]) => parse(spliced(doc.text, splices));
 const BEARER = { type: 'BearerAuthenticator', api_token: "{{ config['api_key'] }}" };
@@ -206,6 +207,40 @@ it('another parent brings its key and the name of its value, unless these were c
   const proposed = { type: 'ParentStreamConfig', stream: { $ref: '#/streams/0' }, parent_key: 'id', partition_field: 'parcel_id' };
   expect(withParent(proposed, parcels, depots)).toEqual({ ...proposed, stream: { $ref: '#/streams/1' }, parent_key: 'code', partition_field: 'depot_code' });
   expect(withParent({ ...proposed, partition_field: 'mine' }, parcels, depots)).toMatchObject({ parent_key: 'code', partition_field: 'mine' });
+});
+
+describe('another name of a stream', () => {
+  const TEXT = `check: {type: CheckStream, stream_names: [parcels, other]} # first
+definitions:
+  checks:
+    stream_names:
+      - parcels # too
+    dynamic_streams_check_configs: [{dynamic_stream_name: lists, stream_count: 1}]
+streams:
+  - name: parcels
+    path: parcels
+  - name: lockers
+    parent: {stream: {$ref: "#/streams/0"}}
+dynamic_streams:
+  - name: lists
+metadata: {autoImportSchema: {parcels: true, lockers: false}}
+`;
+  const doc = parse(TEXT);
+
+  it('is that of the check, of notes of tools, and of nothing else', () => {
+    const next = after(doc, renamedStream(doc, ['streams', 0, 'name'], 'boxes'));
+    expect(next.text).toBe(TEXT.replace('[parcels,', '[boxes,').replace('- parcels #', '- boxes #').replace('name: parcels\n', 'name: boxes\n').replace('{parcels: true', '{boxes: true'));
+  });
+
+  it('of a template is that of its check', () => {
+    const next = after(doc, renamedStream(doc, ['dynamic_streams', 0, 'name'], 'tables'));
+    expect(next.text).toBe(TEXT.replaceAll(/name: lists/g, 'name: tables'));
+  });
+
+  it('changes the stream alone where two have the name before', () => {
+    const twice = parse(TEXT.replace('name: lockers', 'name: parcels'));
+    expect(after(twice, renamedStream(twice, ['streams', 0, 'name'], 'boxes')).text).toBe(twice.text.replace('name: parcels\n', 'name: boxes\n'));
+  });
 });
 
 it('the title of an input writes the usual abbreviations in capitals', () => {
