@@ -2,6 +2,7 @@
 import { Badge, List, Stack, Text } from '@mantine/core';
 
 import type { VersionChangeRead } from '../api/schema.gen';
+import { CodeText } from '../shell/CodeText';
 import { t } from '../text';
 
 const MOST = 100;
@@ -21,7 +22,7 @@ export function VersionChanges({ changes }: { changes: readonly VersionChangeRea
       <List size="sm" spacing={4}>
         {changes.slice(0, MOST).map((change, index) => (
           <List.Item key={`${index} ${change.sentence}`}>
-            {change.sentence}{' '}
+            <CodeText text={change.sentence} />{' '}
             {change.breaking && (
               <Badge size="sm" color="red" variant="light" tt="none" radius="sm" c="var(--mantine-color-text)">
                 {t('breaking')}

@@ -50,7 +50,7 @@ export function syncFigures(job: LastJob, brief = false): string {
   const running = ACTIVE.includes(job.status);
   const parts = [
     figures.read !== undefined ? recordsRead(figures.read, figures.superseded) : undefined,
-    !brief && figures.chunks_embedded !== undefined ? t('{number} chunks embedded', { number: short(figures.chunks_embedded) }) : undefined,
+    !brief && figures.chunks_embedded !== undefined ? plural(figures.chunks_embedded, '{number} chunk embedded', '{number} chunks embedded', { number: short(figures.chunks_embedded) }) : undefined,
     !brief && figures.chunks_reused ? t('{number} reused', { number: short(figures.chunks_reused) }) : undefined,
     !running && job.startedAtMs && job.endedAtMs ? duration(job.endedAtMs - job.startedAtMs) : undefined,
   ];

@@ -9,7 +9,7 @@ import { ErrorNote } from '../shell/ErrorNote';
 import { count } from '../shell/format';
 import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { useExistingPage } from '../shell/useExistingPage';
-import { t } from '../text';
+import { plural, t } from '../text';
 import { useWritingJob, WritingNote } from './busy';
 import { CopyCode } from './CopyCode';
 import { type DataParams, dataPath, keyOf, PAGE, type Row, rowsBody, rowsQuery } from './data';
@@ -77,9 +77,7 @@ function counted(answer: DataRows, page: number, chunks: boolean): string {
   if (answer.rows.length === 0) return t('0 rows');
   const range = { first: count(first), last: count(last) };
   if (answer.total === null) return t('{first}–{last}', range);
-  const [more, all] = chunks
-    ? (['{first}–{last} of more than {total} chunks', '{first}–{last} of {total} chunks'] as const)
-    : (['{first}–{last} of more than {total} rows', '{first}–{last} of {total} rows'] as const);
-  if (answer.countedTo !== null) return t(more, { ...range, total: count(answer.countedTo) });
-  return t(all, { ...range, total: count(answer.total) });
+  if (answer.countedTo !== null) return t(chunks ? '{first}–{last} of more than {total} chunks' : '{first}–{last} of more than {total} rows', { ...range, total: count(answer.countedTo) });
+  const [singular, several] = chunks ? (['{first}–{last} of {total} chunk', '{first}–{last} of {total} chunks'] as const) : (['{first}–{last} of {total} row', '{first}–{last} of {total} rows'] as const);
+  return plural(answer.total, singular, several, { ...range, total: count(answer.total) });
 }

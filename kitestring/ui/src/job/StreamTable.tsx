@@ -204,7 +204,7 @@ function Figures({ result, chunks, strong = false }: { result: StreamResult; chu
       )}
       {chunks && (
         <Figure label={t('Cost')} strong={strong} value={figures.cost_usd === undefined ? '–' : money(figures.cost_usd)}>
-          {[figures.tokens === undefined ? '' : t('{count} tokens', { count: figures.tokens })]}
+          {[figures.tokens === undefined ? '' : plural(figures.tokens, '{count} token', '{count} tokens')]}
         </Figure>
       )}
       <Figure label={t('Size, time')} strong={strong} value={result.bytes ? size(result.bytes) : '–'}>
