@@ -14,6 +14,8 @@ import { t } from '../text';
 const pathOf = (destinationId: string) => `${OWN}/destinations/${destinationId}/reader-permission`;
 const keyOf = (destinationId: string) => ['endpoints', 'destination', 'one', destinationId, 'reader-permission'];
 
+const EXAMPLE = '{"allowed_users": {"contains": "$user"}}';
+
 export function ReaderPermission({ destinationId, mayEdit }: { destinationId: string; mayEdit: boolean }) {
   const stored = useQuery({ queryKey: keyOf(destinationId), queryFn: () => api.get<Permission>(pathOf(destinationId)) });
   if (stored.error) return <ErrorNote error={stored.error} retry={() => void stored.refetch()} />;
@@ -56,7 +58,7 @@ function PermissionForm({ destinationId, stored }: { destinationId: string; stor
       </Text>
       <JsonInput
         label={t('Conditions')}
-        placeholder={'{"allowed_users": {"contains": "$user"}}'}
+        placeholder={EXAMPLE}
         autosize
         minRows={2}
         maxRows={14}

@@ -65,4 +65,5 @@ test('a large change says what came and what went, not how many values differ', 
   expect(changesOf(entry({ action: 'create', changes: created }))).toEqual(['the streams: a, b, c, d, e and 3 more added']);
   const modes = Object.fromEntries(names.map((_, at) => [`streams.${at}.syncMode`, ['a', 'b']]));
   expect(changesOf(entry({ changes: { ...modes, prefix: ['', 'x'], next_run_at_ms: [1, 2] } }))).toEqual(['the streams: syncMode changed', 'the prefix: – → x']);
+  expect(changesOf(entry({ changes: { draft: ['****', '*****'] } }))).toEqual(['the draft: changed; the values are hidden']);
 });

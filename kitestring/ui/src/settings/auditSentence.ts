@@ -101,6 +101,7 @@ export function changesOf(entry: AuditEntry): string[] {
 function groupChange(entry: AuditEntry, field: string, paths: string[]): string {
   const isNew = entry.action === 'create' || entry.action === 'run';
   if (paths.length === 1) {
+    if (isSecret(entry.changes[paths[0]!]!)) return isNew ? t('set; the value is hidden') : t('changed; the values are hidden');
     const [before, after] = entry.changes[paths[0]!]!.map((value) => clip(valueOf(value)));
     return isNew ? after! : `${before} → ${after}`;
   }
