@@ -112,17 +112,24 @@ class Client:
     ) -> list[dict[str, Any]]:
         """The nearest chunks, best first. `on_behalf_of`: the attributes of the reader, where the application reads for
         others: `{"user": "ann", "groups": ["support"]}`."""
-        headers = None if on_behalf_of is None else {"Kitestring-On-Behalf-Of": json.dumps(dict(on_behalf_of))}
-        path = f"{OWN}/destinations/{destination_id}/search"
-        return list(loads(self.http.request("POST", path, headers=headers, json=dict(question)).body)["data"])
+        return list(self._read(destination_id, "search", question, on_behalf_of)["data"])
 
-    def ask(self, destination_id: str, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole answer to a question, from what was synced."""
-        return dict(self.call("POST", f"{OWN}/destinations/{destination_id}/ask", dict(question)))
+    def ask(
+        self, destination_id: str, question: Mapping[str, Any], *, on_behalf_of: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The whole answer to a question, from what was synced. `on_behalf_of` as in `search`."""
+        return dict(self._read(destination_id, "ask", question, on_behalf_of))
 
-    def similar(self, destination_id: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The records that resemble a text or records, best first."""
-        return list(self.call("POST", f"{OWN}/destinations/{destination_id}/similar", dict(request))["data"])
+    def similar(
+        self, destination_id: str, request: Mapping[str, Any], *, on_behalf_of: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """The records that resemble a text or records, best first. `on_behalf_of` as in `search`."""
+        return list(self._read(destination_id, "similar", request, on_behalf_of)["data"])
+
+    def _read(self, destination_id: str, verb: str, body: Mapping[str, Any], reader: Mapping[str, Any] | None) -> Any:
+        headers = None if reader is None else {"Kitestring-On-Behalf-Of": json.dumps(dict(reader))}
+        path = f"{OWN}/destinations/{destination_id}/{verb}"
+        return loads(self.http.request("POST", path, headers=headers, json=dict(body)).body)
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 

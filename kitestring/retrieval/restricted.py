@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from kitestring.errors import ConfigError
-from kitestring.filters import And, Filter
+from kitestring.filters import And, Filter, matches
 from kitestring.retrieval.permission import permission_of
 from kitestring.stored_rows import RowPage, RowRequest, StoredRows, StoredStream
 from kitestring.vector.destination import VectorDestination
 from kitestring.vector.restricted_store import RestrictedChunks
+
+log = logging.getLogger("kitestring.retrieval")
 
 
 def restricted(destination: Any, permission: Mapping[str, Any]) -> RestrictedChunks | RestrictedRows:
@@ -29,7 +32,8 @@ def restricted(destination: Any, permission: Mapping[str, Any]) -> RestrictedChu
 
 
 class RestrictedRows(StoredRows):
-    """A destination of tables or files as one reader sees it."""
+    """A destination of tables or files as one reader sees it. What it returns is compared with the permission once more
+    here: a database whose comparison is wider shows too little, never too much."""
 
     def __init__(self, destination: Any, permission: Filter) -> None:
         self._destination = destination
@@ -42,7 +46,14 @@ class RestrictedRows(StoredRows):
         where = request.where
         assert not isinstance(where, str)  # `stored_rows` has refused it
         narrowed = self._permission if where is None else And((self._permission, where))
-        return self._destination.stored_page(replace(request, where=narrowed))  # type: ignore[no-any-return]
+        page: RowPage = self._destination.stored_page(replace(request, where=narrowed))
+        visible = [row for row in page.rows if matches(self._permission, row)]
+        if len(visible) < len(page.rows):
+            log.warning(
+                "rows were left out: the destination's filter lets them pass, and the reader's permission does not",
+                extra={"rows": len(page.rows) - len(visible)},
+            )
+        return replace(page, rows=visible)
 
     def stored_streams(self) -> list[StoredStream] | None:
         """Those with a row that the reader may see. `records` is None where rows are not counted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,7 +15,9 @@ from kitestring.errors import ConfigError
 from kitestring.filters import matches, parse
 from kitestring.retrieval.permission import attributes_in, check_template, permission_of, substituted
 from kitestring.retrieval.restricted import restricted
+from kitestring.stored_rows import RowPage, RowRequest, StoredRows, StoredStream
 from kitestring.testing.memory import MemorySource
+from kitestring.types import Record
 
 TEMPLATE: dict[str, Any] = {
     "or": [{"allowed": {"contains": "$user"}}, {"groups": {"contains_any": "$groups"}}, {"team": ["all", "$groups"]}]
@@ -138,3 +140,19 @@ def test_tables_and_files_have_only_the_rows_that_pass(tmp_path: Path) -> None:
 def test_a_destination_that_cannot_apply_a_permission_shows_nothing() -> None:
     with pytest.raises(ConfigError, match="cannot apply a permission"):
         restricted(object(), {"team": "a"})
+
+
+class IgnoresCase(StoredRows):
+    """A database whose comparison is wider than ours."""
+
+    rows: ClassVar[list[Record]] = [{"id": 1, "owner": "ann"}, {"id": 2, "owner": "ANN"}, {"id": 3, "owner": ["ann"]}]
+
+    def stored_page(self, request: RowRequest) -> RowPage:
+        return RowPage([row for row in self.rows if "ann" in str(row["owner"]).casefold()], 3)
+
+    def stored_streams(self) -> list[StoredStream] | None:
+        return None
+
+
+def test_a_row_that_only_the_database_lets_pass_is_left_out() -> None:
+    assert restricted(IgnoresCase(), {"owner": "ann"}).stored_rows("notes").rows == IgnoresCase.rows[:1]
