@@ -19,6 +19,7 @@ from kitestring.cli.search import (
     filter_of,
 )
 from kitestring.cli.search_destination import searchable_destination
+from kitestring.cli.terminal_text import printable
 
 
 def ask(
@@ -109,7 +110,7 @@ def converse(events_of: EventsOf, question: str, chat: bool, as_json: bool) -> N
                 if not isinstance(part, str):
                     answer = part
                 elif not as_json:
-                    typer.echo(part, nl=False)
+                    typer.echo(printable(part), nl=False)
         except BaseException:
             if not as_json:
                 typer.echo("")  # the error begins a line of its own
@@ -134,10 +135,11 @@ def sources(answer: Mapping[str, Any]) -> str:
     passages = {passage["number"]: passage for passage in answer["passages"]}
     for number in answer["citations"]:
         passage = passages[number]
-        title = typer.style(passage["title"] or passage["recordId"] or passage["chunkId"], bold=True)
-        lines.append(f"[{number}] {title}  {passage['stream']} {passage['recordId'] or ''}".rstrip())
+        title = typer.style(printable(passage["title"] or passage["recordId"] or passage["chunkId"]), bold=True)
+        record = printable(f"{passage['stream']} {passage['recordId'] or ''}")
+        lines.append(f"[{number}] {title}  {record}".rstrip())
         if passage["url"]:
-            lines.append("    " + typer.style(passage["url"], fg="blue"))
+            lines.append("    " + typer.style(printable(passage["url"]), fg="blue"))
     lines += [f"Note: {note}" for note in answer["notes"]]
     if answer["inputTokens"] is not None and answer["outputTokens"] is not None:
         cost = "" if answer["costUsd"] is None else f", {answer['costUsd']:.4f} USD"

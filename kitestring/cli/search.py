@@ -12,6 +12,7 @@ import typer
 from kitestring import home_folder
 from kitestring.cli.global_options import CONFIG_HELP, CliContext, cli_context
 from kitestring.cli.search_destination import searchable_destination
+from kitestring.cli.terminal_text import printable
 from kitestring.retrieval.record_label import link_of, title_of
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def search(
         typer.Option(min=1, help="At most so many chunks of one record.", show_default=False),
     ] = None,
     permission: Annotated[
-        str,
+        str | None,
         typer.Option(help="A mapping in JSON that every hit passes, whatever --where is.", show_default=False),
-    ] = "",
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search a collection semantically, with the embedder that filled it.
@@ -87,7 +88,7 @@ def search(
     }
     if per_record is not None:
         options["per_record"] = per_record
-    if permission:
+    if permission is not None:  # an empty one is no permission to read everything
         if cli.server:
             raise typer.BadParameter("a server has permissions of its own", param_hint="--permission")
         from kitestring.cli.global_options import as_object, from_json
@@ -170,12 +171,13 @@ def filter_of(where: list[str]) -> str | dict[str, Any] | None:
 
 def hit_lines(number: int, hit: Record) -> str:
     """A hit for people: distance, title, and the start of its text."""
-    text = " ".join(str(hit.get("text") or "").split())
+    text = printable(" ".join(str(hit.get("text") or "").split()))
     excerpt = text if len(text) <= 240 else text[:239].rstrip() + "…"
-    title, link = title_of(hit), link_of(hit)
+    title, link = printable(title_of(hit)), printable(link_of(hit))
     distance = hit.get("distance")
     near = f"{distance:.3f}" if isinstance(distance, float | int) else "     "
-    head = f"{number:>2}. {near}  {hit.get('stream', '')}  " + typer.style(title or str(hit.get("id", "")), bold=True)
+    stream, name = printable(str(hit.get("stream", ""))), title or printable(str(hit.get("id", "")))
+    head = f"{number:>2}. {near}  {stream}  " + typer.style(name, bold=True)
     lines = [head.rstrip()]
     if excerpt and excerpt != title:
         lines.append(f"           {excerpt}")

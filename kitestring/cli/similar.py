@@ -18,6 +18,7 @@ from kitestring.cli.search import (
     filter_of,
 )
 from kitestring.cli.search_destination import searchable_destination
+from kitestring.cli.terminal_text import printable
 
 
 def similar(
@@ -85,11 +86,11 @@ def similar(
 
 def record_lines(number: int, record: Mapping[str, Any]) -> str:
     """A similar record for people."""
-    text = " ".join(record["text"].split())
+    text = printable(" ".join(record["text"].split()))
     excerpt = text if len(text) <= 160 else text[:159].rstrip() + "…"
-    title = record["title"] or record["recordId"] or record["chunkId"]
-    head = f"{number:>2}. {record['score']:.2f}  {record['stream']}  " + typer.style(title, bold=True)
-    link = [f"          {typer.style(record['url'], fg='blue')}"] if record["url"] else []
+    title = printable(record["title"] or record["recordId"] or record["chunkId"])
+    head = f"{number:>2}. {record['score']:.2f}  {printable(record['stream'])}  " + typer.style(title, bold=True)
+    link = [f"          {typer.style(printable(record['url']), fg='blue')}"] if record["url"] else []
     return "\n".join([head, *([f"          {excerpt}"] if excerpt and excerpt != title else []), *link])
 
 

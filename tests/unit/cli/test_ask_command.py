@@ -35,6 +35,11 @@ def test_an_answer_is_printed_with_its_sources_and_notes(synced: Run, model: Lan
     assert "1,000 tokens read, 100 written" in rest
 
 
+def test_a_terminal_gets_no_control_characters_of_an_answer(synced: Run, model: LanguageModelStandIn) -> None:
+    model.answer_text = "Ana\x1b]0;root\x07 Abe [1]."
+    assert synced("ask", "shelf", "Ana").stdout.startswith("Ana\ufffd]0;root\ufffd Abe [1].")
+
+
 def test_a_whole_answer_as_json(synced: Run, model: LanguageModelStandIn) -> None:
     answer = json.loads(synced("ask", "Ana", "--json").stdout)
     assert (answer["text"], answer["citations"], answer["model"]) == ("Ana Abe [1], and nobody else.", [1], "small")

@@ -112,3 +112,17 @@ def test_a_hit_is_named_by_the_title_that_its_source_has(field: str) -> None:
     assert "Late parcel" in head
     assert "f3a9" not in head
     assert "https://x" in link
+
+
+@pytest.mark.parametrize("permission", ["", " ", "null", "{}"])
+def test_an_empty_permission_shows_nothing(synced: Run, permission: str) -> None:
+    result = synced("search", "shelf", "Ana", "--permission", permission)
+    assert result.exit_code == 2
+    assert "Ana Abe" not in result.stdout
+
+
+def test_a_terminal_gets_no_control_characters_of_a_record() -> None:
+    hostile = "pay\x1b]0;root\x07 here\x9b2J\ttab\u200d"
+    text = hit_lines(1, {"id": "1", "subject": hostile, "text": f"{hostile} now", "stream": hostile, "url": hostile})
+    assert not any(sign in text for sign in ("\x1b]", "\x07", "\x9b"))
+    assert "pay\ufffd]0;root\ufffd here" in text
