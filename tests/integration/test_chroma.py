@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from integration.chroma_server import running
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
-from kitestring.destinations.chroma import Chroma
+from kitestring.destinations.chroma import Chroma, connection
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Record, Stream
 
@@ -73,6 +74,7 @@ def test_a_distance_is_that_of_the_metric(folder: Path, metric: str, distances: 
             return [round(hit["distance"], 4) for hit in hits]
 
         assert nearest() == [round(distance, 4) for distance in distances]
+        assert destination.score()["metric"] == {"cosine": "COSINE", "l2": "L2", "ip": "IP"}[metric]
         assert len(nearest(sum(distances) / 2)) == 1
 
 
@@ -148,7 +150,9 @@ def test_chromas_default_model_is_the_local_one() -> None:
     assert Chroma.load({**config, "indexing": indexing}).embedding.mode == "local"
 
 
-def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
+def test_a_server_that_goes_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHROMA_SERVER_HOST", "elsewhere")  # for other programs of this machine
+    monkeypatch.setenv("CHROMA_CLIENT_AUTH_PROVIDER", "chromadb.auth.token_authn.TokenAuthClientProvider")
     with running(tmp_path) as port, opened(port, "all") as destination:
         put(destination, [{"id": 1, "text": "x"}])
         assert destination.exclusive_place() is None
@@ -156,3 +160,56 @@ def test_a_server_that_goes_away_is_waited_for(tmp_path: Path) -> None:
         assert lost.count(THINGS) == 1
     with opened(port, "all") as destination, pytest.raises(TransientError, match="does not answer"):
         destination.check()
+
+
+def test_a_server_that_accepts_and_never_answers_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_S", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        with opened(port, "all") as destination, pytest.raises(TransientError, match="does not answer"):
+            destination.check()
+
+
+def test_a_collection_that_is_refused_leaves_its_folder_unlocked_and_makes_nothing_it_names(tmp_path: Path) -> None:
+    import chromadb
+    from chromadb import EmbeddingFunction
+    from chromadb.config import Settings
+    from chromadb.utils.embedding_functions import register_embedding_function
+
+    made: list[str] = []
+
+    class Loading(EmbeddingFunction[Any]):
+        def __init__(self) -> None:
+            made.append("loading")
+
+        def __call__(self, input: Any) -> Any:
+            return [np.zeros(2, dtype=np.float32) for _ in input]
+
+        @staticmethod
+        def name() -> str:
+            return "loading"
+
+        @staticmethod
+        def build_from_config(config: Any) -> Any:
+            return Loading()
+
+        def get_config(self) -> Any:
+            return {}
+
+    register_embedding_function(Loading)
+    client = chromadb.PersistentClient(tmp_path, settings=Settings(anonymized_telemetry=False))
+    client.create_collection("plain", embedding_function=None)
+    metadata = {"kitestring_dimension": 2}
+    client.create_collection("ours", embedding_function=Loading(), metadata=metadata)  # type: ignore[arg-type]
+    made.clear()
+    with opened(tmp_path, "plain") as destination, pytest.raises(ConfigError, match="was not created by Kitestring"):
+        destination.check()
+    assert str(tmp_path) not in connection._locks
+    with opened(tmp_path, "ours") as destination, pytest.raises(ConfigError, match="2 dimensions"):
+        destination.check()
+    assert made == []
+    client.close()

@@ -62,6 +62,7 @@ def test_a_distance_is_that_of_the_metric(server: QdrantStandIn, metric: str, di
             return [round(hit["distance"], 4) for hit in hits]
 
         assert nearest() == [round(distance, 4) for distance in distances]
+        assert destination.score()["metric"] == {"cos": "COSINE", "euc": "L2", "dot": "IP"}[metric]
         assert len(nearest(sum(distances) / 2)) == 1
 
 
@@ -92,7 +93,8 @@ def test_an_unchanged_batch_writes_nothing(server: QdrantStandIn) -> None:
 def test_the_permission_of_a_reader_is_a_condition_of_the_query(server: QdrantStandIn) -> None:
     records: list[Record] = [
         {"id": 1, "text": "x", "allowed": ["ann", 'o"b'], "od'd \"n": 1}, {"id": 2, "text": "x"},
-        {"id": 3, "text": "x", "org": 7}, {"id": 4, "text": "x", "org": "7"}, {"id": 5, "text": "x", "org": [7]},
+        {"id": 3, "text": "x", "org": 7, "n": 2**60 + 1}, {"id": 4, "text": "x", "org": "7"},
+        {"id": 5, "text": "x", "org": [7]},
     ]  # fmt: skip
     with opened(server.url, "readers") as destination:
         put(destination, records)
@@ -109,6 +111,8 @@ def test_the_permission_of_a_reader_is_a_condition_of_the_query(server: QdrantSt
         assert found({"org": {"ne": 8}}) == ["3", "4", "5"]
         assert found({"nowhere": ["ann"]}) == []
         assert found({"org": []}) == []
+        assert found({"n": 2**60 + 1}) == found({"n": {"lte": 2**60 + 1}}) == ["3"]
+        assert found({"n": 2**60}) == found({"n": {"gt": 2**60 + 1}}) == []
         own = '{"must": [{"key": "org", "match": {"value": "7"}}]}'
         assert found(own) == ["4"]
         for text in ('{"must": [{"key": "org"', '{"filter": {}}', "[]", '{"must": [{"match": {"value": 1}}]}'):
@@ -125,8 +129,14 @@ def test_errors_of_the_server_are_told_without_the_key(server: QdrantStandIn) ->
     failing = QdrantStandIn(faults=Faults(server_error=1.0))
     with failing, opened(failing.url, "x") as destination, pytest.raises(TransientError, match="answered 5"):
         destination.check()
-    with pytest.raises(ConfigError, match="write http://localhost:6333"):
-        opened("localhost:6333", "x")
+    for url, message in (
+        ("localhost:6333", "write http://localhost:6333"),
+        ("grpc://localhost:6334", "begins with http:// or https://"),
+        (f"https://me:{SECRET}@localhost:6333", "write them in auth_method"),
+    ):
+        with pytest.raises(ConfigError, match=message) as error:
+            opened(url, "x")
+        assert SECRET not in str(error.value)
 
 
 def test_a_collection_of_another_program_is_refused(server: QdrantStandIn) -> None:
@@ -159,3 +169,16 @@ def test_a_folder_is_opened_by_one_process_at_a_time(tmp_path: Path) -> None:
         other.communicate(b"")
     with opened(folder, "all") as destination:
         assert destination.count(THINGS) == 1
+
+
+def test_a_collection_that_is_refused_leaves_its_folder_free(tmp_path: Path) -> None:
+    from qdrant_client import QdrantClient, models
+
+    folder = str(tmp_path / "x.qdrant")
+    with closing(QdrantClient(path=folder)) as client:
+        client.create_collection("named", vectors_config={"v": models.VectorParams(size=2, distance="Cosine")})
+    with opened(folder, "named") as destination:
+        with pytest.raises(ConfigError, match="named vectors"):
+            destination.check()
+        with closing(QdrantClient(path=folder)) as client:
+            assert client.collection_exists("named")

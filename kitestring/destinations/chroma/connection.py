@@ -21,6 +21,8 @@ LOCK_WAIT_S = 3.0
 SYNC_LOCK_WAIT_S = 10.0
 """How long a sync waits: on a server, who reads gives way."""
 LOCK_FILE = "kitestring.lock"
+ANSWER_S = 300.0
+"""How long an answer is waited for: Chroma's client would wait without end."""
 
 _locks: dict[str, tuple[IO[bytes], int]] = {}
 """The locks of folders that this process has open, and their users. Chroma itself has none, and is not made for several
@@ -55,16 +57,39 @@ def opened(mode: PersistentMode | HttpMode) -> ClientAPI:
     import chromadb
     from chromadb.config import Settings
 
-    settings = Settings(anonymized_telemetry=False)
+    # Without the file .env of this folder and the credentials of this machine, which would go to another's server.
+    settings = Settings(
+        _env_file=None,
+        anonymized_telemetry=False,
+        chroma_server_host=None,
+        chroma_server_http_port=None,
+        chroma_client_auth_provider=None,
+        chroma_client_auth_credentials=None,
+    )
     if isinstance(mode, PersistentMode):
         return chromadb.PersistentClient(str(mode.folder), settings=settings)
     headers = {"X-Chroma-Token": mode.token} if mode.token else {}
     if mode.username or mode.password:
         pair = base64.b64encode(f"{mode.username}:{mode.password}".encode()).decode()
         headers["Authorization"] = f"Basic {pair}"
+    limit_waits()
     return chromadb.HttpClient(
         mode.host, mode.port, mode.ssl, headers, settings, tenant=mode.tenant, database=mode.database
     )
+
+
+def limit_waits() -> None:
+    """Have the HTTP client of Chroma wait `ANSWER_S` for an answer. It has no option for that."""
+    from chromadb.api.fastapi import FastAPI
+
+    request: Any = FastAPI._make_request
+    if request.__module__ != FastAPI.__module__:
+        return
+
+    def limited(client: Any, method: str, path: str, **options: Any) -> Any:
+        return request(client, method, path, timeout=ANSWER_S, **options)
+
+    FastAPI._make_request = limited
 
 
 def lock(folder: str, wait_s: float) -> None:
@@ -141,7 +166,9 @@ def translate(error: Exception, indexing: Indexing) -> KitestringError:
         return AuthError(f"{where} refused the credentials: {text}", hint="Check indexing.auth_method.")
     if isinstance(error, errors.RateLimitError):
         return TransientError(f"{where} limits its calls: {text}")
-    if isinstance(error, httpx.TransportError) or "Could not connect" in text or (status or 0) >= 500:
+    causes = (error, error.__cause__, error.__context__)  # the client raises some again as ValueError
+    lost = any(isinstance(cause, httpx.TransportError) for cause in causes)
+    if lost or "Could not connect" in text or (status or 0) >= 500:
         return TransientError(
             f"{where} does not answer: {text}", hint="Check host and port in indexing.auth_method, and the server."
         )

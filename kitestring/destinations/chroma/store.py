@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROWS, PAGE = 1_000, 5_000
 NBYTES = 16 * 1024 * 1024
 """Of a request; a server takes 40 MB."""
+METRIC_NAMES = {"cosine": "COSINE", "l2": "L2", "ip": "IP"}
 
 
 class ChromaStore(Store):
@@ -42,9 +43,17 @@ class ChromaStore(Store):
         self._collection: Any = None
         self._dimension: int | None = None
         self._metric: str = indexing.metric
-        self._look()
+        try:
+            self._look()
+        except BaseException:
+            self.close()  # nobody gets this store, and its folder would stay locked
+            raise
 
     # -- the collection ------------------------------------------------------------------------------------------------
+
+    @property
+    def metric(self) -> str:
+        return METRIC_NAMES.get(self._metric, "")
 
     @property
     def connection(self) -> Connection:
@@ -82,7 +91,9 @@ class ChromaStore(Store):
                 hint="Name another one in indexing.collection_name.",
             )
         self._collection, self._dimension = collection, dimension
-        index = collection.configuration.get("hnsw") or collection.configuration.get("spann") or {}
+        # As JSON: `configuration` would make the embedding function that the server names, whatever that loads.
+        configuration = collection.configuration_json
+        index = configuration.get("hnsw") or configuration.get("spann") or {}
         self._metric = str(index.get("space", "l2"))
 
     def fit(self, dimension: int) -> None:

@@ -118,7 +118,7 @@ def nearest_float(value: Scalar) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, int(value))
+        return math.inf if int(value) > 0 else -math.inf
 
 
 def number(value: Scalar) -> str:

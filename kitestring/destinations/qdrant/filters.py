@@ -1,7 +1,8 @@
 """Filters as Qdrant's, in JSON: https://qdrant.tech/documentation/concepts/filtering/
 
-A condition of Qdrant on a list is true if it is true for any item, and one on a number compares floats. So what is
-found is compared once more, and the opposite of a condition is no condition.
+A condition of Qdrant on a list is true if it is true for any item, and one on a number compares with a float: a server
+makes a float of the number too, the client's own store does not. So what is found is compared once more, and the
+opposite of a condition is no condition.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ class Conditions(Language[Condition]):
             case Bound(_, order, bound):
                 if isinstance(bound, str):
                     return Narrowing(None, False)
-                limit = nearest_float(bound)
-                if math.isinf(limit):
+                low, high = floats_around(bound)
+                if not math.isfinite(low) or not math.isfinite(high):
                     return Narrowing(None, False)
+                limit = low if order in ("gt", "gte") else high
                 return Narrowing(condition_of(name, range={f"{order[:2]}e": limit}), False)
         return Narrowing(tests[0] if len(tests) == 1 else self.either(merged(name, tests)), False)
 
@@ -79,8 +81,10 @@ def equality(name: str, value: Scalar) -> Condition:
         return condition_of(name, match={"value": without_surrogates(value)})
     if isinstance(value, bool):
         return condition_of(name, match={"value": value})
-    number = nearest_float(value)
-    return condition_of(name, range={"gte": number, "lte": number}) if math.isfinite(number) else NOTHING
+    low, high = floats_around(value)
+    if not math.isfinite(low) or not math.isfinite(high):
+        return NOTHING
+    return condition_of(name, range={"gte": low, "lte": high})
 
 
 def merged(name: str, tests: Sequence[Condition]) -> list[Condition]:
@@ -90,11 +94,16 @@ def merged(name: str, tests: Sequence[Condition]) -> list[Condition]:
     return [*([condition_of(name, match={"any": texts})] if texts else []), *others]
 
 
-def nearest_float(value: Scalar) -> float:
+def floats_around(value: Scalar) -> tuple[float, float]:
+    """The floats between which a number is, whether it is compared exactly or as a float. Infinite for one that no
+    point has as a number."""
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
-        return math.inf
+        return math.inf, math.inf
+    if number == value:
+        return number, number
+    return math.nextafter(number, -math.inf), math.nextafter(number, math.inf)
 
 
 def own_filter(text: str) -> Condition:

@@ -76,6 +76,11 @@ class Indexing(Config):
     def _an_address_or_a_path(cls, url: str) -> str:
         if re.fullmatch(r"[\w.-]+:[0-9]+/?", url):
             raise ValueError(f"{url} is neither an address nor a path: write http://{url}")
+        scheme, colon, rest = url.partition("://")
+        if colon and scheme.lower() not in ("http", "https"):
+            raise ValueError(f"the address of a Qdrant server begins with http:// or https://, not {scheme}://")
+        if colon and "@" in rest.partition("/")[0]:
+            raise ValueError("the address has credentials in it, which errors would show: write them in auth_method")
         return url
 
     @field_validator("text_field")

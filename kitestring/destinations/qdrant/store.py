@@ -28,6 +28,7 @@ ROWS, IDS, PAGE = 1_000, 2_000, 2_000
 NBYTES = 8 * 1024 * 1024
 """Of a request; a server takes 32 MB."""
 METRICS = {"cos": "Cosine", "dot": "Dot", "euc": "Euclid"}
+METRIC_NAMES = {"Cosine": "COSINE", "Dot": "IP", "Euclid": "L2"}
 INDEXES = {"_ab_stream": "keyword", "_ab_record_id": "keyword", "chunk_number": "integer", DELETED: "bool"}
 MOST_STREAMS = 10_000
 LOCAL_NBYTES = 200 * 1024 * 1024
@@ -46,9 +47,17 @@ class QdrantStore(Store):
         self._dimension: int | None = None
         self._metric = METRICS[indexing.distance_metric]
         if not indexing.local or indexing.folder.exists():
-            self._look()
+            try:
+                self._look()
+            except BaseException:
+                self.close()  # nobody gets this store, and its folder would stay open
+                raise
 
     # -- the collection ------------------------------------------------------------------------------------------------
+
+    @property
+    def metric(self) -> str:
+        return METRIC_NAMES.get(self._metric, "")
 
     @property
     def connection(self) -> Connection:
@@ -187,10 +196,11 @@ class QdrantStore(Store):
             return []
         facets = self.call("facet", key="_ab_stream", limit=MOST_STREAMS, exact=True)
         counts = {str(facet.value): int(facet.count) for facet in facets.hits}
-        return [
-            StoredStream(name, self.sample(name)[0].namespace or None, self.count(name), counts[name])
-            for name in sorted(counts)
-        ]
+        streams = []
+        for name in sorted(counts):
+            for chunk in self.sample(name):  # none, if it was emptied meanwhile
+                streams.append(StoredStream(name, chunk.namespace or None, self.count(name), counts[name]))
+        return streams
 
     def page(
         self, stream: str, *, where: Filter | str | None, limit: int, offset: int, include_deleted: bool

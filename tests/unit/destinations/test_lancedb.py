@@ -115,6 +115,8 @@ def test_a_record_without_the_field_of_a_permission_is_not_found(tmp_path: Path)
         assert allowed({"org": {"ne": 8}}) == ["things_3", "things_4"]
         assert allowed({"nowhere": ["ann"]}) == []
         assert allowed({"org": []}) == []
+        assert allowed({"org": {"gt": -(10**400)}}) == ["things_3"]
+        assert allowed({"org": {"gt": 10**400}}) == allowed({"org": 10**400}) == []
 
 
 def test_a_folder_that_is_none_or_a_table_of_others_is_refused(tmp_path: Path) -> None:
