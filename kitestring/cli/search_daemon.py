@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 LOCK_S, LOOK_S, HELLO_S = 10.0, 0.5, 10.0
 REFRESH_S = 60.0
 """After so long a connection is opened again: others may change the collection. A model stays in memory."""
-EXCLUSIVE_IDLE_S = 5.0
-"""A place that one process at a time can open is closed after so long without a search, for other programs."""
+EXCLUSIVE_IDLE_S = 2.0
+"""A place that one process at a time can open is closed after so long without a search, for other programs: `kitestring
+ask` waits for it a little longer (`LOCK_WAIT_S`)."""
 MEMORY_MB, TRIES = 1024, 5
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 NUMBERS = r"\[\d{1,4}(?:\s*[,;]\s*\d{1,4})*\]"
-CITATION = re.compile(rf"\s*{NUMBERS}(?:\s*{NUMBERS})*")
-"""One, or several beside each other."""
-UNFINISHED = re.compile(rf"\s*(?:{NUMBERS}\s*)*(?:\[[\d\s,;]*)?\Z")
+CITATION = re.compile(rf"(?<!\s)\s*{NUMBERS}(?:\s*{NUMBERS})*")
+"""One, or several beside each other. Spaces are looked at from their first one only, since there may be many."""
+UNFINISHED = re.compile(rf"(?<!\s)\s*(?:{NUMBERS}\s*)*(?:\[[\d\s,;]*)?\Z")
 LONGEST = 200
 """Characters that are held back."""
 

@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 
 from kitestring.batch import Batch
-from kitestring.cli import search_channel, warm_search
+from kitestring.cli import search_channel, search_daemon, warm_search
 from kitestring.cli.search_daemon import SearchDaemon
+from kitestring.destinations.chroma import connection as chroma
+from kitestring.destinations.milvus import connection as milvus
+from kitestring.destinations.qdrant import connection as qdrant
 from kitestring.errors import TransientError
 from kitestring.library import destination as destination_of
 from kitestring.types import Stream
@@ -161,3 +164,8 @@ def test_it_ends_after_a_while_without_a_search_and_refuses_what_is_no_request(
     monkeypatch.setenv(search_channel.IDLE, "0")
     assert found(project) is None
     assert pid_of(project.parent / ".kitestring") == 0
+
+
+def test_a_place_is_closed_before_another_program_stops_waiting_for_it() -> None:
+    for store in (chroma, milvus, qdrant):
+        assert search_daemon.EXCLUSIVE_IDLE_S + search_daemon.LOOK_S < store.LOCK_WAIT_S
