@@ -102,6 +102,7 @@ COLOURS = {
     "iceberg": "277ABE",
     "instagram": "FF0069",
     "klaviyo": "232426",
+    "lancedb": "FF734A",
     "launchdarkly": "405BFF",
     "lever": "2D4A5E",
     "linkedin": "0A66C2",

@@ -51,7 +51,13 @@ class RestCatalog(Config):
     credential: str | None = secret(None, order=3, examples=["client_id:client_secret"])
     """The id and the secret of an OAuth client, for which the server gives tokens."""
 
-    oauth2_server_uri: str | None = option(None, order=4, title="Address of the tokens", pattern=ADDRESS)
+    oauth2_server_uri: str | None = option(
+        None,
+        order=4,
+        title="Address of the tokens",
+        pattern=ADDRESS,
+        examples=["https://catalog.example.com/oauth/tokens"],
+    )
     """Where tokens are given. Default: `/v1/oauth/tokens` of the catalog."""
 
     scope: str | None = option(None, order=5)
@@ -117,7 +123,9 @@ class GlueCatalog(Config):
     glue_id: str | None = option(None, order=1, title="AWS account ID")
     """The account of the catalog. Default: that of the keys."""
 
-    endpoint: str | None = option(None, order=2, title="Address of Glue", pattern=ADDRESS)
+    endpoint: str | None = option(
+        None, order=2, title="Address of Glue", pattern=ADDRESS, examples=["https://glue.eu-central-1.amazonaws.com"]
+    )
     """Another address for Glue. Default: that of AWS."""
 
     @model_validator(mode="before")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kitestring.filters import Bound, Contains, Exists, Leaf, OneOf, Scalar
 from kitestring.json_codec import without_surrogates
@@ -49,10 +49,12 @@ COLUMNS = {
 
 
 def value_of(field: str) -> Value:
+    if field in COLUMNS:
+        return COLUMNS[field]
     name = literal(without_surrogates(field))
-    return COLUMNS.get(field) or Value(
-        f"json_extract(json_get(metadata, {name}), '$')", f"json_get_string(metadata, {name})"
-    )
+    value = Value(f"json_extract(json_get(metadata, {name}), '$')", "")
+    # json_get_string fails for an object or a list, and AND may compute both sides: CASE computes it for texts alone.
+    return replace(value, text=f"CASE WHEN {value.is_text} THEN json_get_string(metadata, {name}) END")
 
 
 class Sql(Language[str]):

@@ -19,7 +19,7 @@ def indexing(folder: Path) -> dict[str, Any]:
 
 class TestLanceDB(DestinationContract):
     gaps: ClassVar[dict[str, str]] = {
-        "test_a_record_whose_text_is_empty_is_there": "a record stands as the chunks of its text, and this has none",
+        "test_a_record_whose_text_is_empty_is_there": "a record is stored as the chunks of its text, and this has none",
         "test_what_was_appended_before_has_one_version_once_it_comes_again": (
             "in append each chunk has an id of its own, by which no later version finds it"
         ),

@@ -199,18 +199,18 @@ def test_the_data_page_is_offered_the_destinations_that_can_be_read(
     context: Context, acme: Tenant, editor: Browser
 ) -> None:
     with context.store.write() as db:
-        foreign = definitions.of_type("destination", "chroma")
+        foreign = definitions.of_type("destination", "pinecone")
         insert_of = {"workspace_id": acme.workspace_id, "definition_id": foreign.id, "connector": foreign.connector}
         times = {"created_at_ms": 1, "updated_at_ms": 1}
         db.execute(
-            endpoints.TABLES["destination"].insert().values(id="c", name="Chroma", config={}, **insert_of, **times)
+            endpoints.TABLES["destination"].insert().values(id="c", name="Pinecone", config={}, **insert_of, **times)
         )
     files = editor.get(f"{OWN}/connectors/destination/files").json()["definitionId"]
     body = {"workspaceId": acme.workspace_id, "definitionId": files, "configuration": {"path": "out"}}
     assert editor.post("/v1/destinations", json={"name": "Lake", **body}).status_code == 200
     names = [row["name"] for row in editor.get(f"{OWN}/destinations").json()["data"]]
     readable = editor.get(f"{OWN}/destinations", params={"browsable": "true"}).json()
-    assert names == ["acme", "Chroma", "Lake"]
+    assert names == ["acme", "Lake", "Pinecone"]
     assert ([row["name"] for row in readable["data"]], readable["total"]) == (["Lake"], 1)
 
 

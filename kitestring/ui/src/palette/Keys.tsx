@@ -7,7 +7,7 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { loadModule } from '../lazyPage';
 import { useWorkspace } from '../session/session';
 import { t } from '../text';
-import { handleKey } from './keys';
+import { endText, handleKey } from './keys';
 
 const Palette = lazy(() => loadModule(async () => ({ default: (await import('./Palette')).Palette })));
 const KeyHelp = lazy(() => loadModule(async () => ({ default: (await import('./KeyHelp')).KeyHelp })));
@@ -27,7 +27,11 @@ export function Keys() {
         newConnection: () => mayCreate && void navigate({ to: '/connections/new' }),
       });
     document.addEventListener('keydown', listener);
-    return () => document.removeEventListener('keydown', listener);
+    document.addEventListener('pointerdown', endText);
+    return () => {
+      document.removeEventListener('keydown', listener);
+      document.removeEventListener('pointerdown', endText);
+    };
   }, [mayCreate, navigate, opened]);
   const open = () => setOpened('palette');
   return (

@@ -42,13 +42,18 @@ export function continuesText(key: string, sinceMs: number): boolean {
   return key.length === 1 && sinceMs < REST_OF_TEXT_MS;
 }
 
+/** Keys after a click are no rest of a text. */
+export function endText(): void {
+  typedMs = -Infinity;
+}
+
 export function handleKey(event: KeyboardEvent, actions: KeyActions): void {
   const inField = isTyping(event.target);
   const typing = inField || document.querySelector('[role=dialog], [role=menu]') !== null;
   const meaning = meaningOf(event, typing);
   const continued = !event.ctrlKey && !event.metaKey && continuesText(event.key, event.timeStamp - typedMs);
   // Who leaves the field by a key does not type into it any more.
-  if (event.key === 'Escape' || event.key === 'Tab') typedMs = -Infinity;
+  if (event.key === 'Escape' || event.key === 'Tab') endText();
   else if (continued || (inField && (event.key.length === 1 || event.key === 'Enter'))) typedMs = event.timeStamp;
   if (meaning === null || (continued && !inField)) return;
   const handled = {
