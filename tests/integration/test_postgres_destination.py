@@ -9,6 +9,7 @@ import pytest
 from postgres_place import LATEST, NEW_LATEST, Place, stream_of, written
 
 from kitestring.batch import Batch
+from kitestring.destinations.postgres.connection import PostgresConnection
 from kitestring.engine import Selection, Status, sync
 from kitestring.errors import RecordError
 from kitestring.testing.memory import MemorySource
@@ -253,12 +254,57 @@ def test_a_table_with_policies_for_rows_is_written(place, mode):
     assert [row["id"] for row in place.rows()] == [1, 2, 3]
 
 
-def test_a_record_behind_all_others_that_a_rule_of_the_user_refuses_is_rejected_alone(place):
-    place.sync([{"id": 1, "t": "a"}])
+@pytest.mark.parametrize("columns", [False, True])
+def test_a_record_behind_all_others_that_a_rule_of_the_user_refuses_is_rejected_alone(place, columns):
+    place.sync([{"id": 1, "t": "a"}], airbyte_columns=columns)
     place.run(f"CREATE UNIQUE INDEX ON {place.schema}.things (t)")
-    stream = place.sync([{"id": 2, "t": "b"}, {"id": 3, "t": "a"}, {"id": 4, "t": "d"}])
+    stream = place.sync([{"id": 2, "t": "b"}, {"id": 3, "t": "a"}, {"id": 4, "t": "d"}], airbyte_columns=columns)
     assert (stream.written, stream.rejected) == (2, 1)
-    assert [row["t"] for row in place.rows()] == ["a", "b", "d"]
+    assert [row["t"] for row in place.rows(columns="id, t")] == ["a", "b", "d"]
+
+
+def test_a_key_that_another_writer_adds_meanwhile_is_replaced(place, monkeypatch):
+    table = pa.table({"id": [1], "t": ["a"]})
+    destination = place.destination(airbyte_columns=True)
+    written(destination, stream_of(table, LATEST), table)
+    look = PostgresConnection._lowest_key
+
+    def others_write(connection, merge):
+        lowest = look(connection, merge)
+        monkeypatch.setattr(connection, "rows", counted(connection.rows))
+        return lowest
+
+    def counted(rows):
+        def run(statement):
+            found = rows(statement)
+            if statement.startswith("SELECT max("):
+                place.run(f"INSERT INTO {place.schema}.things (id, t) VALUES (2, 'theirs')")
+            return found
+
+        return run
+
+    monkeypatch.setattr(PostgresConnection, "_lowest_key", others_write)
+    later = pa.table({"id": [2, 3], "t": ["ours", "c"]})
+    receipt, _ = written(place.destination(airbyte_columns=True), stream_of(later, LATEST), later)
+    assert (receipt.written, receipt.replaced) == (2, 1)
+    assert [row["t"] for row in place.rows(columns="id, t")] == ["a", "ours", "c"]
+
+
+def test_new_rows_that_a_policy_hides_from_their_writer_are_added(place):
+    login = {"username": f"{place.schema}_writer", "password": "w"}
+    place.run(
+        f"CREATE ROLE {login['username']} LOGIN PASSWORD 'w'",
+        f"CREATE SCHEMA {place.schema} AUTHORIZATION {login['username']}",
+    )
+    tables = [pa.table({"id": [n]}) for n in (1, 2)]
+    written(place.destination(**login), stream_of(tables[0], LATEST), tables[0])
+    place.run(
+        f"ALTER TABLE {place.schema}.things ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {place.schema}.things FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY added ON {place.schema}.things FOR INSERT WITH CHECK (true)",
+    )
+    written(place.destination(**login), stream_of(tables[1], LATEST), tables[1])
+    assert [row["id"] for row in place.rows()] == [1, 2]
 
 
 def test_a_table_that_holds_a_key_twice_and_a_key_too_long_for_an_index_are_merged_all_the_same(place):
