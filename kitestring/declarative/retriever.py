@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kitestring.declarative.decoder import JsonDecoder, blank
@@ -25,7 +25,8 @@ from kitestring.declarative.window_splitting import RequestWindowSplitting, Wind
 from kitestring.errors import ConfigError, ConnectorError
 from kitestring.http import UnreadableError, vendor_message
 from kitestring.http.session import REREAD_S
-from kitestring.types import Reject
+from kitestring.paths import value_at
+from kitestring.types import Path, Reject
 
 log = logging.getLogger("kitestring.declarative")
 
@@ -49,11 +50,13 @@ class SimpleRetriever:
         schema: Any = None,
         cached: bool = False,
         keys: Collection[str] = (),
+        primary_key: Sequence[Path] = (),
         template_values: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
         self.node, self.name, self.cursor = node, name, cursor
         self._keys, self._had_records, self._confirmed = keys, False, 0
+        self._primary_key = primary_key
         self.router: Any = router(node)
         self._decoder: Any = node.child("decoder") or JsonDecoder()
         self._selector = node.needed_child(
@@ -144,7 +147,7 @@ class SimpleRetriever:
         self, part: Slice, cursor_filter: CursorFilter | None, feed_filter: CursorFilter | None
     ) -> Iterator[Page]:
         token: Token | None = self._paginator.first()
-        whole, count, latest, loops, starts = part, 0, None, LoopDetector(self.name, bool(self._keys)), 0
+        whole, count, latest, loops, starts = part, 0, None, LoopDetector(self.name, self._primary_key), 0
         inside = "child_response" in part.extra_fields
         sizes = self._reduction.begin() if self._reduction is not None else None
         while True:
@@ -184,7 +187,7 @@ class SimpleRetriever:
                         f"stream {self.name}: the pages were restarted {starts} times and never read to the end",
                         hint="The API requests a restart each time: the manifest's paginator does not fit it.",
                     )
-                part, loops = narrowed, LoopDetector(self.name, bool(self._keys))
+                part, loops = narrowed, LoopDetector(self.name, self._primary_key)
                 token, count = self._paginator.first(), 0
                 continue
             if feed_filter is not None and info.last is not None and not feed_filter(info.last):
@@ -381,27 +384,30 @@ class LoopDetector:
     """Detects loops of pages of any length, by comparing with one page, marked after 1, 2, 4, 8, … pages.
 
     A page number or an offset that the API ignores gives the same records with ever new tokens: many such pages in a
-    row are a loop too."""
+    row are a loop too. A primary key that a template takes from the token tells equal pages apart."""
 
-    def __init__(self, name: str, keyed: bool) -> None:
+    def __init__(self, name: str, primary_key: Sequence[Path]) -> None:
         self._name = name
+        self._primary_key = primary_key
         self._mark: Any = None
         self._body = 0
         self._count, self._next = 0, 1
-        self._latest, self._equal = 0, 0
-        self._most_equal = MOST_EQUAL_PAGES if keyed else MOST_EQUAL_PAGES_WITHOUT_KEY
+        self._latest: Any = None
+        self._equal = 0
+        self._most_equal = MOST_EQUAL_PAGES if primary_key else MOST_EQUAL_PAGES_WITHOUT_KEY
 
     def page(self, token: Any, info: PageInfo) -> None:
         """Check a page and its next token. Raises if it equals the marked page, byte by byte."""
-        if self._count and token == self._mark and hash(info.response.body) == self._body:
+        body = hash(info.response.body)
+        if self._count and token == self._mark and body == self._body:
             what = "page" if info.extracted else "empty page"
             raise ConnectorError(
                 f"stream {self._name}: the same {what} repeats with the token {token!r}",
                 hint="The manifest's paginator needs a stop condition, or another cursor.",
             )
-        body = hash(info.response.body)
-        self._equal = self._equal + 1 if info.extracted and body == self._latest else 0
-        self._latest = body
+        content = body, [value_at(info.last, path) for path in self._primary_key]
+        self._equal = self._equal + 1 if info.extracted and content == self._latest else 0
+        self._latest = content
         if self._equal >= self._most_equal:
             raise ConnectorError(
                 f"stream {self._name}: {self._equal + 1:,} pages in a row have the same records, the last with the "
@@ -410,7 +416,7 @@ class LoopDetector:
             )
         self._count += 1
         if self._count == self._next:
-            self._mark, self._body, self._next = token, hash(info.response.body), self._next * 2
+            self._mark, self._body, self._next = token, body, self._next * 2
 
 
 class EmbeddedResponse:

@@ -75,6 +75,7 @@ class DeclarativeStream:
             schema=self.schema,
             cached=cached,
             keys=keys_of(node, self.cursor),
+            primary_key=primary_key(node),
             template_values=finder(node.children("lookups", "Lookup")),
         )
         self.router = self.retriever.router

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kitestring.http import Auth, Request, Response
 
 FORM = "application/x-www-form-urlencoded"
+NOT_SHOWN = "(a stream, not shown)"
+"""The response of an exchange whose body is read in chunks."""
 NOT_IN_CURL = frozenset({"accept-encoding", "content-length", "host", "user-agent"})
 """Headers that cURL sets itself, or that would make its output unreadable."""
 
@@ -129,7 +131,7 @@ class ExchangeRecorder:
             exchange.status, exchange.ms = response.status, round(response.elapsed_s * 1000, 1)
             exchange.response_headers = self._mask.headers(dict(response.headers))
             if response._body is None:
-                exchange.response = "(a stream, not shown)"
+                exchange.response = NOT_SHOWN
             else:
                 self.bytes += len(response.body)
                 exchange.response = self.excerpt.body(response.body, not main)

@@ -1,10 +1,12 @@
-"""Says which parameter of the pagination an API ignores, where two pages of a test read have the same answer."""
+"""Says which parameter of the pagination an API may ignore, where two pages of a test read have the same answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+from kitestring.declarative.builder.exchange import NOT_SHOWN
 
 if TYPE_CHECKING:
     from kitestring.declarative.builder.exchange import Exchange
@@ -14,7 +16,9 @@ OF_EVERY_BODY = frozenset({"content-length", "content-type"})
 
 def repeated_page(before: Exchange | None, exchange: Exchange | None, page: int) -> str:
     """Why the answer of a page, counted from 0, is doubtful; empty where it differs from that of the page before."""
-    if before is None or exchange is None or not exchange.response or before.response != exchange.response:
+    if before is None or exchange is None or not exchange.response or exchange.response == NOT_SHOWN:
+        return ""
+    if before.response != exchange.response:
         return ""
     former, current = dict(sent_values(before)), dict(sent_values(exchange))
     changed = [f"“{name}”" for name in current if former.get(name) != current[name]]
@@ -24,8 +28,8 @@ def repeated_page(before: Exchange | None, exchange: Exchange | None, page: int)
             "offset or token into the request. Set where it goes."
         )
     return (
-        f"the answers of pages {page} and {page + 1} are the same, so the API ignores {' and '.join(changed)}. "
-        "A sync would read the same page again and again. Check this name and place in the pagination."
+        f"the answers of pages {page} and {page + 1} are the same: the API ignores {' and '.join(changed)}, or its "
+        "pages have other numbers. Check the name, the place and the first value in the pagination."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from loopback import Api, Call, Open, stream, sync
+from loopback import Api, Call, Open, cursor, stream, sync
 
 from kitestring.declarative.paginator import Headers, links
 from kitestring.errors import ConfigError, ConnectorError
@@ -155,10 +155,22 @@ def test_a_page_number_that_the_api_ignores_ends_with_an_error(api: Api, open_so
     assert len(api.calls) == 21
 
 
-def test_equal_pages_without_a_key_may_be_distinct_records(api: Api, open_source: Open) -> None:
-    api.answers["/things"] = [*[rows(1)] * 25, rows()]
+@pytest.mark.parametrize("more", [{}, {"incremental_sync": cursor()}])
+def test_equal_pages_without_a_key_may_be_distinct_records(api: Api, open_source: Open, more: Any) -> None:
+    page = {"data": [{"id": 1, "updated_at": "2024-02-01T00:00:00Z"}]}
+    api.answers["/things"] = [*[page] * 25, rows()]
     counted = {"type": "PageIncrement", "start_from_page": 1}
-    assert ids(sync(open_source(stream(url=api.url, primary_key=None, retriever=paginator(counted))))) == [1] * 25
+    paged = stream(url=api.url, primary_key=None, retriever=paginator(counted), **more)
+    assert ids(sync(open_source(paged))) == [1] * 25
+
+
+def test_equal_pages_whose_key_comes_from_the_page_number_are_distinct_records(api: Api, open_source: Open) -> None:
+    api.answers["/things"] = [*[{"data": [{"count": 0}]}] * 25, rows()]
+    counted = {"type": "PageIncrement", "start_from_page": 1, "inject_on_first_request": True}
+    number = {"path": ["id"], "value": "{{ next_page_token['next_page_token'] }}", "value_type": "integer"}
+    added = [{"type": "AddFields", "fields": [{"type": "AddedFieldDefinition", **number}]}]
+    paged = stream(url=api.url, primary_key="id", retriever=paginator(counted), transformations=added)
+    assert ids(sync(open_source(paged))) == list(range(1, 26))
 
 
 def test_the_same_cursor_with_other_records_goes_on(api: Api, open_source: Open) -> None:
