@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 import json
 import math
+import os
 import re
 import time
 import uuid
@@ -95,22 +96,23 @@ def test_a_batch_whose_connection_broke_is_written_once(place: Place, write: Wri
     assert len(place.rows("id", final=0)) == 21  # not even beside each other
 
 
-def test_a_table_of_a_killed_process_is_dropped_and_the_listing_of_a_long_sync_is_not(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "FORGOTTEN_S", 1)
+def test_a_table_of_a_killed_process_is_dropped_and_the_listing_of_a_long_sync_is_not(place: Place) -> None:
     place.sync([{"id": 1}])
     prefixes = [connection.INCOMING, *connection.LISTING]
     names = [f"{prefix}{age}" for prefix in prefixes for age in ("old", "long")]
     for name in [*names, "others"]:
         place.server.run(f"CREATE TABLE {place.database}.{name} (c0 Int64) ENGINE = MergeTree ORDER BY tuple()")
-    time.sleep(2.1)
+    tables = f"FROM system.tables WHERE database = '{place.database}'"
+    before = time.time() - 2 * connection.FORGOTTEN_S
+    for row in place.server.run(f"SELECT metadata_path {tables}"):
+        os.utime(place.server.folder / row["metadata_path"], (before, before))
+    assert place.server.run(f"SELECT max(metadata_modification_time) < now() - 90000 AS old {tables}") == [{"old": 1}]
     for name in names:
         if name.endswith("long"):
             place.server.run(f"INSERT INTO {place.database}.{name} VALUES (1)")
     place.sync([{"id": 2}])
-    tables = {row["name"] for row in place.server.run(f"SHOW TABLES FROM {place.database}")}
-    assert tables & {*names, "others"} == {*(name for name in names if name.endswith("long")), "others"}
+    remaining = {row["name"] for row in place.server.run(f"SHOW TABLES FROM {place.database}")}
+    assert remaining & {*names, "others"} == {*(name for name in names if name.endswith("long")), "others"}
 
 
 def test_a_sync_after_one_that_ended_with_a_lost_answer_writes_its_own_batch(place: Place) -> None:
