@@ -14,7 +14,7 @@ def numbered_chunks(
     refs: Sequence[Ref], fetch: Callable[[list[tuple[str, int]]], Iterable[Stored]]
 ) -> dict[str, list[Stored]]:
     """The chunks by key. `fetch` gives those of the wanted keys and numbers that are there. The numbers of a record
-    have no gap, since a store deletes in the order of `last_first`."""
+    have no gap, since a store deletes what `tails` gives, in this order."""
     by_key: dict[str, list[Stored]] = {}
     wanted = {ref.key: (0, ref.count + MORE_CHUNKS) for ref in refs if not ref.former}
     while wanted:
@@ -25,6 +25,16 @@ def numbered_chunks(
     return by_key
 
 
-def last_first(chunks: Sequence[Stored]) -> list[Stored]:
-    """The last chunks of each record first: what is left after a crash has no gap, and is found again."""
-    return sorted(chunks, key=lambda chunk: -(chunk.number or 0))
+def tails(chunks: Sequence[Stored], find: Callable[[Sequence[Ref]], dict[str, list[Stored]]]) -> list[Stored]:
+    """These chunks and all that follow them in their records, the last first: what is left after a crash has no gap,
+    and is found again. A page of a scan may hold a part of a record; what follows an obsolete chunk is obsolete too."""
+    first: dict[str, int] = {}
+    count: dict[str, int] = {}
+    for chunk in chunks:
+        number = chunk.number or 0
+        first[chunk.key] = min(number, first.get(chunk.key, number))
+        count[chunk.key] = max(number + 1, count.get(chunk.key, 0))
+    rows = {chunk.row: chunk for chunk in chunks}
+    for key, group in find([Ref(key, "", "", count[key]) for key in first]).items():
+        rows |= {chunk.row: chunk for chunk in group if (chunk.number or 0) >= first[key]}
+    return sorted(rows.values(), key=lambda chunk: -(chunk.number or 0))

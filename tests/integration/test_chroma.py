@@ -16,7 +16,7 @@ from integration.chroma_server import running
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
-from kitestring.destinations.chroma import Chroma, connection
+from kitestring.destinations.chroma import Chroma, connection, store
 from kitestring.errors import ConfigError, TransientError
 from kitestring.types import Record, Stream
 
@@ -213,3 +213,19 @@ def test_a_collection_that_is_refused_leaves_its_folder_unlocked_and_makes_nothi
         destination.check()
     assert made == []
     client.close()
+
+
+def test_a_removal_that_breaks_off_leaves_no_text_behind_that_nobody_finds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PAGE", 4)
+    with opened(folder, "removal") as destination:
+        destination.processing.chunk_size = 3
+        put(destination, [{"id": 1, "text": " ".join(f"word{n}" for n in range(40))}])
+        pages = destination.store.scan("things")
+        destination.store.delete(next(pages))  # of several, and here the sync is killed
+        pages.close()
+        put(destination, [{"id": 1, "text": "new"}])
+        assert [hit["text"] for hit in destination.search("word7", limit=100)] == ["new"]
+        destination.delete(THINGS, [(1,)])
+        assert destination.search("new", limit=100) == []

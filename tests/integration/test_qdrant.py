@@ -15,7 +15,7 @@ from stand_ins.qdrant import QdrantStandIn
 
 from kitestring.airbyte.modes import WRITES
 from kitestring.batch import Batch
-from kitestring.destinations.qdrant import Qdrant
+from kitestring.destinations.qdrant import Qdrant, store
 from kitestring.errors import AuthError, ConfigError, TransientError
 from kitestring.testing.stand_in import Faults
 from kitestring.types import Record, Stream
@@ -182,3 +182,19 @@ def test_a_collection_that_is_refused_leaves_its_folder_free(tmp_path: Path) -> 
             destination.check()
         with closing(QdrantClient(path=folder)) as client:
             assert client.collection_exists("named")
+
+
+def test_a_removal_that_breaks_off_leaves_no_text_behind_that_nobody_finds(
+    server: QdrantStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PAGE", 4)
+    with opened(server.url, "removal") as destination:
+        destination.processing.chunk_size = 3
+        put(destination, [{"id": 1, "text": " ".join(f"word{n}" for n in range(40))}])
+        pages = destination.store.scan("things")
+        destination.store.delete(next(pages))  # of several, and here the sync is killed
+        pages.close()
+        put(destination, [{"id": 1, "text": "new"}])
+        assert [hit["text"] for hit in destination.search("word7", limit=100)] == ["new"]
+        destination.delete(THINGS, [(1,)])
+        assert destination.search("new", limit=100) == []

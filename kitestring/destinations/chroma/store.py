@@ -17,7 +17,7 @@ from kitestring.filters import Filter, matches
 from kitestring.json_codec import without_surrogates
 from kitestring.stored_rows import MOST_COUNTED, StoredStream
 from kitestring.vector.destination import writable
-from kitestring.vector.numbered_lookup import last_first, numbered_chunks
+from kitestring.vector.numbered_lookup import numbered_chunks, tails
 from kitestring.vector.refinement import refined
 from kitestring.vector.store import Chunk, Ref, Store, Stored
 
@@ -270,7 +270,7 @@ class ChromaStore(Store):
         )
 
     def delete(self, chunks: Sequence[Stored]) -> None:
-        rows = [str(chunk.row) for chunk in last_first(chunks)]
+        rows = [str(chunk.row) for chunk in tails(chunks, self.find)]
         for start in range(0, len(rows), ROWS):
             self.call("delete", ids=rows[start : start + ROWS])
 

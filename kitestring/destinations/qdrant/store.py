@@ -17,7 +17,7 @@ from kitestring.json_codec import dumps, without_surrogates
 from kitestring.stored_rows import MOST_COUNTED, StoredStream
 from kitestring.types import DELETED_AT
 from kitestring.vector.destination import writable
-from kitestring.vector.numbered_lookup import last_first, numbered_chunks
+from kitestring.vector.numbered_lookup import numbered_chunks, tails
 from kitestring.vector.refinement import refined
 from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
 
@@ -275,7 +275,7 @@ class QdrantStore(Store):
     def delete(self, chunks: Sequence[Stored]) -> None:
         from qdrant_client import models
 
-        rows = [chunk.row for chunk in last_first(chunks)]
+        rows = [chunk.row for chunk in tails(chunks, self.find)]
         for start in range(0, len(rows), IDS):
             self.call("delete", points_selector=models.PointIdsList(points=rows[start : start + IDS]), wait=True)
 
