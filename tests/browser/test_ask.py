@@ -69,6 +69,10 @@ def test_a_question_is_answered_with_sources_that_open(
     sources = page.get_by_role("list", name="Sources").get_by_role("listitem")
     sources.nth(1).wait_for()
     assert sources.count() == 2
+    others = page.get_by_role("list", name="Other passages")
+    assert others.count() == 0, "what is not shown is not reached by the Tab key"
+    page.get_by_text("The passages that were found but not cited").click()
+    others.wait_for()
     page.get_by_text("1,000 tokens read").wait_for()
     accessible(page)
     fits(page)

@@ -1,11 +1,12 @@
 /** A question, its answer with citations, and the passages it comes from. */
-import { Alert, Anchor, Badge, Button, Card, Group, Loader, Mark, Spoiler, Stack, Text, UnstyledButton } from '@mantine/core';
+import { Alert, Anchor, Badge, Button, Card, Group, Loader, Mark, Stack, Text, UnstyledButton } from '@mantine/core';
 import { IconAlertTriangle, IconInfoCircle } from '@tabler/icons-react';
 
 import type { AnswerPassage } from '../api/schema.gen';
+import { highlighted } from '../data/data';
 import { ErrorNote } from '../shell/ErrorNote';
 import { t } from '../text';
-import { markedParts, partsOf, type Turn } from './answer';
+import { partsOf, type Turn } from './answer';
 
 interface Props {
   turn: Turn;
@@ -69,13 +70,17 @@ export function AnswerView({ turn, open }: Props) {
         </Stack>
       )}
       {rest.length > 0 && (
-        <Spoiler maxHeight={0} showLabel={t('Show the passages that were found but not cited')} hideLabel={t('Show less')} styles={{ control: { fontSize: 'var(--mantine-font-size-sm)' } }}>
-          <Stack component="ol" gap="xs" p={0} m={0} mb="xs" style={{ listStyle: 'none' }} aria-label={t('Other passages')}>
+        // A closed spoiler would keep its buttons in the order of the Tab key.
+        <details>
+          <Text component="summary" size="sm" style={{ cursor: 'pointer' }}>
+            {t('The passages that were found but not cited')}
+          </Text>
+          <Stack component="ol" gap="xs" p={0} m={0} mt="xs" style={{ listStyle: 'none' }} aria-label={t('Other passages')}>
             {rest.map((passage) => (
               <Source key={passage.number} passage={passage} open={open} />
             ))}
           </Stack>
-        </Spoiler>
+        </details>
       )}
       {answer && (
         <Stack gap={4}>
@@ -113,7 +118,7 @@ function Source({ passage, open }: { passage: AnswerPassage; open: (passage: Ans
         </Badge>
       </Group>
       <Text size="sm" c="dimmed" lineClamp={3} style={{ overflowWrap: 'anywhere' }}>
-        {markedParts(passage.text, passage.highlights).map((part, index) => (part.marked ? <Mark key={index}>{part.text}</Mark> : part.text))}
+        {highlighted(passage.text, passage.highlights, 0).map((part, index) => (index % 2 ? <Mark key={index}>{part}</Mark> : part))}
       </Text>
       {passage.url && (
         <Group mt={6}>

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { AnswerPassage, AnswerRead } from '../api/schema.gen';
-import { historyOf, markedParts, newTurn, partsOf, withEvent } from './answer';
+import { historyOf, newTurn, partsOf, withEvent } from './answer';
 
 const passage: AnswerPassage = { number: 1, text: 'x', stream: 's', recordId: 'r', chunkId: 'c', title: '', url: '', distance: null, score: 1, highlights: [] };
 const answer: AnswerRead = { question: 'q', text: 'a [1]', answered: true, passages: [passage], citations: [1], notes: [], model: 'm', inputTokens: 1, outputTokens: 1, costUsd: null };
@@ -18,12 +18,4 @@ test('an answer grows with its events, and is whole only with the last', () => {
 
 test('citations are the numbers of passages, and nothing else', () => {
   expect(partsOf('It is [1][2], not [9] or [x].', 2)).toEqual(['It is ', 1, 2, ', not ', '[9]', ' or [x].']);
-});
-
-test('places of words are counted in characters', () => {
-  expect(markedParts('😀 late parcel', [[2, 6]])).toEqual([
-    { text: '😀 ', marked: false },
-    { text: 'late', marked: true },
-    { text: ' parcel', marked: false },
-  ]);
 });

@@ -48,18 +48,3 @@ export function partsOf(text: string, count: number): (string | number)[] {
       return number !== undefined && Number(number) >= 1 && Number(number) <= count ? Number(number) : part;
     });
 }
-
-/** A text in parts, those at the spans marked. */
-export function markedParts(text: string, spans: readonly (readonly number[])[]): { text: string; marked: boolean }[] {
-  // The server counts characters; a string here counts UTF-16 units.
-  const characters = Array.from(text);
-  const parts: { text: string; marked: boolean }[] = [];
-  let end = 0;
-  for (const [start = 0, stop = 0] of spans) {
-    if (start > end) parts.push({ text: characters.slice(end, start).join(''), marked: false });
-    parts.push({ text: characters.slice(start, stop).join(''), marked: true });
-    end = stop;
-  }
-  if (end < characters.length) parts.push({ text: characters.slice(end).join(''), marked: false });
-  return parts;
-}

@@ -232,7 +232,7 @@ function Workbench({ initial }: { initial: Project }) {
                 recordsPath={streamPath && doc.get([...streamPath, 'retriever', 'record_selector', 'extractor', 'field_path'])}
                 useRecords={streamPath && ((path) => set(settingsOf({ kind: 'records', path }, streamPath, undefined, (at) => doc.get(at))))}
                 declare={streamPath && declare}
-                unpaged={streamPath !== undefined && isUnpaged(doc.get([...streamPath, 'retriever', 'paginator', 'type']))}
+                unpaged={streamPath !== undefined && isUnpaged((...path) => doc.get([...streamPath, 'retriever', ...path, 'type']))}
               />
             </div>
           )}
@@ -255,8 +255,9 @@ function Workbench({ initial }: { initial: Project }) {
   );
 }
 
-function isUnpaged(paginator: unknown): boolean {
-  return paginator === undefined || paginator === null || paginator === 'NoPagination';
+/** Whether a retriever that has pages has no pagination. A job that is polled has none to set. */
+function isUnpaged(typeOf: (...path: string[]) => unknown): boolean {
+  return (typeOf() ?? 'SimpleRetriever') === 'SimpleRetriever' && (typeOf('paginator') ?? 'NoPagination') === 'NoPagination';
 }
 
 /** What the server does not have yet, and why. */

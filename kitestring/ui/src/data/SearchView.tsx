@@ -7,6 +7,7 @@ import { type FormEvent, useEffect, useState } from 'react';
 import { OWN } from '../api/client';
 import type { DataChunk, SearchHit } from '../api/schema.gen';
 import { ErrorNote } from '../shell/ErrorNote';
+import { exact } from '../shell/format';
 import { RowsSkeleton } from '../shell/OutlineSkeleton';
 import { plural, t } from '../text';
 import { useWritingJob, WritingNote } from './busy';
@@ -78,7 +79,7 @@ export function SearchView({ destinationId, params, ask, open }: Props) {
                 results.data.data.length === 0 ? nothing(params.where) : plural(results.data.data.length, 'The nearest chunk.', 'The {count} nearest chunks, best first.'),
                 measureNote(measure),
                 results.data.hybrid ? t('Words are compared too.') : '',
-                results.data.lastSyncAtMs === null ? '' : t('Last sync: {time}.', { time: new Date(results.data.lastSyncAtMs).toLocaleString() }),
+                results.data.lastSyncAtMs === null ? '' : t('Last sync: {time}.', { time: exact(results.data.lastSyncAtMs) }),
               ].filter(Boolean).join(' ')}
             </Text>
             <CopyCode path={`${OWN}/destinations/${destinationId}/search`} body={searchBody(params)} list="data" />

@@ -121,12 +121,19 @@ export function PartitionFields({ path, stream }: { path: Path; stream: Path }) 
   );
 }
 
+/** Whether a request uses the value of its partition: a template reads it, as `stream_slice` too, or the router puts it there. */
+export function usesPartition(requester: unknown, router: unknown, field: string): boolean {
+  const text = JSON.stringify(requester ?? {});
+  const name = field.replace(/\W/g, '\\$&');
+  return text.includes('stream_partition') || new RegExp(`stream_slice\\W+${name}\\b`).test(text) || JSON.stringify(router ?? {}).includes('request_option');
+}
+
 /** How a request gets the value of its partition. Without that, each partition would send the same request. */
 function ValueOfPartition({ field, requester }: { field: string; requester: Path }) {
   const { doc, edit, disabled, where } = useForm();
   const template = `{{ stream_partition['${field}'] }}`;
   const path = doc.get([...requester, 'path']);
-  const used = JSON.stringify(doc.get(requester) ?? {}).includes('stream_partition') || JSON.stringify(doc.get([...requester.slice(0, -1), 'partition_router']) ?? {}).includes('request_option');
+  const used = usesPartition(doc.get(requester), doc.get([...requester.slice(0, -1), 'partition_router']), field);
   const [before, after] = t('Write {template} into the path or a parameter of the request: it becomes the value.', { template: '\0' }).split('\0');
   const text = (
     <Text size="sm" c={used ? 'dimmed' : undefined}>

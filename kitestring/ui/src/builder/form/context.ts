@@ -45,7 +45,7 @@ export function useField(path: Path) {
     value: doc.get(path),
     disabled,
     error: inFormWords(defectAt(defects, path), schema.component(schema.place(doc, [...path, '']).component ?? component ?? '')),
-    set: (value: unknown) => edit([...doc.set(path, value, options), ...checkedAs(doc, path, value)]),
+    set: (value: unknown) => edit(doc.set(path, value, options)),
     remove: () => edit(doc.remove(path, options)),
     setSource: (text: string) => edit(doc.setSource(path, text, options)),
   };
@@ -65,17 +65,6 @@ export function inFormWords(message: string | undefined, component: LanguageComp
   return message
     ?.replace(/ Correct the manifest at this place\.$/, '')
     .replace(/`(\w+)`/g, (code, name: string) => (component && Object.hasOwn(component.fields, name) ? `“${t(fieldTitle(name, component.fields[name]))}”` : code));
-}
-
-/** Where a stream gets another name, the test of the connection that reads it follows. */
-export function checkedAs(doc: Doc, path: Path, value: unknown): Splice[] {
-  const [list, index, field, ...more] = path;
-  const former = doc.get(path);
-  if (list !== 'streams' || field !== 'name' || more.length > 0 || typeof former !== 'string' || typeof value !== 'string' || former === value) return [];
-  for (let other = 0; other < doc.count(['streams']); other++) if (other !== index && doc.get(['streams', other, 'name']) === former) return [];
-  const checked = doc.get(['check', 'stream_names']);
-  if (!Array.isArray(checked)) return [];
-  return checked.flatMap((name, at) => (name === former ? doc.set(['check', 'stream_names', at], value) : []));
 }
 
 /** Whether a defect is at a path or below it. */

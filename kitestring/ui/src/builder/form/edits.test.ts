@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { type Doc, parse, type Splice, spliced } from '../document/document';
 import { authenticated, authenticatedLike, authentications } from './authentications';
 import { hasPkce, withConsent, withPkce } from './consent';
-import { checkedAs, inFormWords } from './context';
+import { inFormWords } from './context';
 import { inputNames, inputsOf, inputsOnlyAt, newInput, orderedInputs, removedInput, renamedInput, unreadInputs, withInputs } from './inputs';
 import { paginationKind, PAGINATIONS } from './paginations';
-import { parentRouter, parents, withParent } from './PartitionFields';
+import { parentRouter, parents, usesPartition, withParent } from './PartitionFields';
 import { renamedStream } from './streamNames';
 
 const after = (doc: Doc, splices: Splice[]) => parse(spliced(doc.text, splices));
@@ -209,6 +209,15 @@ it('another parent brings its key and the name of its value, unless these were c
   expect(withParent({ ...proposed, partition_field: 'mine' }, parcels, depots)).toMatchObject({ parent_key: 'code', partition_field: 'mine' });
 });
 
+it('the value of a partition is used by a template with either name of its mapping, or put there by the router', () => {
+  expect(usesPartition("/tasks/{{ stream_partition['task_id'] }}", undefined, 'task_id')).toBe(true);
+  expect(usesPartition({ path: '{{ stream_slice["task_id"] }}/notes' }, undefined, 'task_id')).toBe(true);
+  expect(usesPartition({ path: '{{ stream_slice.task_id }}' }, undefined, 'task_id')).toBe(true);
+  expect(usesPartition({ path: '{{ stream_slice.start_time }}' }, undefined, 'task_id')).toBe(false);
+  expect(usesPartition({ path: '/notes' }, { request_option: { field_name: 'task' } }, 'task_id')).toBe(true);
+  expect(usesPartition(undefined, undefined, 'task_id')).toBe(false);
+});
+
 describe('another name of a stream', () => {
   const TEXT = `check: {type: CheckStream, stream_names: [parcels, other]} # first
 definitions:
@@ -261,14 +270,6 @@ spec:
   const changed = after(doc, withInputs(doc, ['client_id'], true, inputsOnlyAt(doc, path)));
   expect(changed.get(['spec', 'connection_specification', 'required'])).toEqual(['team', 'client_id']);
   expect(Object.keys(changed.get(['spec', 'connection_specification', 'properties']) as object)).toEqual(['team', 'client_id']);
-});
-
-it('the test of the connection follows the new name of its stream', () => {
-  const doc = parse('check: {type: CheckStream, stream_names: [parcels, depots]}\nstreams:\n  - {name: parcels}\n  - {name: depots}\n');
-  expect(after(doc, checkedAs(doc, ['streams', 0, 'name'], 'boxes')).get(['check', 'stream_names'])).toEqual(['boxes', 'depots']);
-  expect(checkedAs(doc, ['streams', 0, 'retriever', 'name'], 'boxes')).toEqual([]);
-  const same = parse('check: {stream_names: [a]}\nstreams:\n  - {name: a}\n  - {name: a}\n');
-  expect(checkedAs(same, ['streams', 0, 'name'], 'b')).toEqual([]);
 });
 
 it('a defect names the fields as the form does', () => {
