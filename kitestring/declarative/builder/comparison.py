@@ -27,6 +27,15 @@ PARTS: Mapping[str, tuple[str, str]] = {
 REQUEST: Mapping[str, tuple[str, str]] = {
     "authenticator": ("authentication", "how its requests sign in"),
     "error_handler": ("errors", "how its errors are handled"),
+    "url": ("request", "the address of the requests"),
+    "url_base": ("request", "the base URL of the requests"),
+    "path": ("request", "the path of the requests"),
+    "http_method": ("request", "the method of the requests"),
+    "request_parameters": ("request", "the query parameters of the requests"),
+    "request_headers": ("request", "the headers of the requests"),
+    "request_body": ("request", "the body of the requests"),
+    "request_body_data": ("request", "the body of the requests"),
+    "request_body_json": ("request", "the JSON body of the requests"),
 }
 """Kinds of change by the field of a requester; every other field is of the request."""
 TOP_LEVEL: Mapping[str, tuple[str, str]] = {

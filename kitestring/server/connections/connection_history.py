@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Text, cast, func, or_, select
 
 from kitestring.server.clock import now_ms
 from kitestring.server.connections import condition, schedule
@@ -71,15 +71,30 @@ def interval_ms(timing: Mapping[str, Any]) -> int | None:
 
 
 def changes(db: Connection, connection_id: str) -> list[dict[str, Any]]:
-    """The newest changes of the connection, its states and tags by people, and decisions on its schema."""
-    rows = db.execute(
-        select(audit)
-        .where(audit.c.resource_id == connection_id, audit.c.kind.in_(KINDS))
-        .order_by(audit.c.id.desc())
-        .limit(MOST_CHANGES)
-    )
+    """The newest changes of the connection, its states and tags by people, and decisions on its schema.
+
+    Another version of the source's connector is a change of the connection: its next sync reads with it.
+    """
+    own = (audit.c.resource_id == connection_id) & audit.c.kind.in_(KINDS)
+    source = select(connections.c.source_id, connections.c.created_at_ms).where(connections.c.id == connection_id)
+    upgraded = [
+        (audit.c.resource_id == row.source_id)
+        & (audit.c.kind == "source")
+        & (audit.c.at_ms >= row.created_at_ms)
+        & cast(audit.c.changes, Text).like('%"connector_version"%')
+        for row in db.execute(source)
+    ]
+    rows = db.execute(select(audit).where(or_(own, *upgraded)).order_by(audit.c.id.desc()).limit(MOST_CHANGES))
     entries = []
     for row in rows:
+        if row.kind == "source":
+            before, after = (row.changes or {}).get("connector_version", (None, None))
+            # A source that followed the newest version until then is only pinned to it.
+            if before is not None and after is not None:
+                field = {"name": "connector_version", "before": before, "after": after}
+                entry = {"atMs": row.at_ms, "actor": row.actor, "action": "update", "kind": "connection"}
+                entries.append({**entry, "fields": [field], "sentence": ""})
+            continue
         fields = changed_fields(row.changes or {})
         if row.kind == "connection" and row.action == "update" and not fields:
             continue

@@ -175,6 +175,22 @@ def test_a_definition_that_streams_refer_to_changes_each_of_them(edit: Edit, kin
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("path", "/v2/things", "the path"),
+        ("http_method", "POST", "the method"),
+        ("request_headers", {"X-Acme": "2"}, "the headers"),
+        ("request_parameters", {"limit": "10"}, "the query parameters"),
+        ("request_body_json", {"limit": "10"}, "the JSON body"),
+        ("use_cache", True, "`use_cache`"),
+    ],
+)
+def test_a_change_of_a_request_is_named_as_the_form_names_its_field(field: str, value: object, words: str) -> None:
+    [change, _] = compare(MANIFEST, edited(lambda m: retriever(m)["requester"].update({field: value})))
+    assert change.sentence == f"Changes {words} of the requests of things."
+
+
 def test_other_partitions_break_a_stream_that_has_a_state_by_partition_and_no_other() -> None:
     changes = compare(MANIFEST, edited(lambda m: retriever(m)["partition_router"].update(cursor_field="area")))
     assert [(change.stream, change.kind, change.breaking) for change in changes] == [

@@ -162,6 +162,10 @@ def test_a_breaking_upgrade_pauses_the_connections_that_it_concerns_with_the_rea
     assert "The primary key of things is uid, it was id." in row.status_reason
     assert "activate the connection again" in row.status_reason
     assert shop.row(tables.connections, other).status == "active"
+    for connection_id in (concerned, other):
+        history = shop.editor.get(f"{OWN}/connections/{connection_id}/history").json()["changes"]
+        upgrades = [change["fields"] for change in history if change["fields"][:1] and change["kind"] == "connection"]
+        assert [{"name": "connector_version", "before": 1, "after": 2}] in upgrades
     assert shop.editor.patch(f"/v1/connections/{concerned}", json={"status": "active"}).status_code == 200
 
 

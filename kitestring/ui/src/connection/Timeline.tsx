@@ -129,6 +129,7 @@ function settingName(field: ChangedSetting): string {
     namespace_definition: t('the namespace'),
     namespace_format: t('the namespace'),
     options: t('the options'),
+    connector_version: t('the version of the connector of the source'),
   };
   return names[field.name] ?? field.name.replaceAll('_', ' ');
 }

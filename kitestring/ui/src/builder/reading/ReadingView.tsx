@@ -33,6 +33,8 @@ export function ReadingView({ reading, running, choosing, uses, useRecords, reco
   // An answer without records is what one has to look at.
   const looked = page && page.records.length === 0 && !page.likely ? 'response' : 'records';
   const current = tab ?? looked;
+  // Before its first request: what the vendor answered to the one for a token, or for a parent.
+  const refused = reading.error === '' ? undefined : reading.other.at(-1);
   const different = reading.schemaDifference.filter((difference) => difference.kind !== 'unseen').length;
   return (
     <Stack gap="sm">
@@ -83,7 +85,7 @@ export function ReadingView({ reading, running, choosing, uses, useRecords, reco
           {page?.exchange ? (
             // The key: what is open in the tree is of one answer.
             <ResponseView key={`${sliceIndex} ${pageIndex}`} exchange={page.exchange} uses={uses} form={choosing.answerForm} changeForm={(answerForm) => choose({ answerForm })} />
-          ) : <Cached page={page} />}
+          ) : !page && refused ? <Attempt exchange={refused} /> : <Cached page={page} />}
         </Tabs.Panel>
         <Tabs.Panel value="request" pt="sm">
           <Stack gap="sm">

@@ -13,6 +13,7 @@ import type { Saving } from '../useSaving';
 import type { UsesOf } from './JsonTree';
 import type { Reading } from './reading';
 import { ReadingView } from './ReadingView';
+import { hintOf, refusesCredentials } from './refusal';
 import { DraftConsent } from './DraftConsent';
 import { type StreamRead, useReading } from './useReading';
 import { useReadingChoice } from './useReadingChoice';
@@ -185,6 +186,8 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
               void read(undefined, more);
             }}
             unpaged={unpaged}
+            failed={error !== null && visible === reads[reads.length - 1]}
+            openInputs={fields > 0 && !expanded ? () => setOpened(true) : undefined}
           />
         )}
         {reading && (reading.slices.length > 0 || reading.other.length > 0 || reading.logs.length > 0) && (
@@ -222,15 +225,16 @@ function useInputs(schema: Schema, saving: Saving) {
   const stored = saving.project.testConfiguration;
   const base = JSON.stringify(stored);
   const [draft, setDraft] = useState<{ base: string; value: Values } | null>(null);
-  const [touched, setTouched] = useState(false);
+  // Only what was missing when a read was wanted: an input that the manifest gets later is not wrong before anybody types.
+  const [touched, setTouched] = useState<readonly string[]>([]);
   const value = draft && draft.base === base ? draft.value : { ...((initialValue(schema) ?? {}) as Values), ...stored };
   const problems = useMemo(() => validate(schema, value), [schema, value]);
   const cleaned = cleanValue(schema, value) as Values;
   return {
     value,
     missing: Object.keys(problems).length,
-    errors: touched ? problems : {},
-    touch: () => setTouched(true),
+    errors: Object.fromEntries(Object.entries(problems).filter(([path]) => touched.includes(path))),
+    touch: () => setTouched(Object.keys(problems)),
     set: (next: Values) => setDraft({ base, value: next }),
     /** What has to be saved, if anything. */
     change: () => (JSON.stringify(cleaned) === JSON.stringify(cleanValue(schema, stored)) ? undefined : { testConfiguration: cleaned }),
@@ -238,7 +242,8 @@ function useInputs(schema: Schema, saving: Saving) {
 }
 
 /** What happens while it runs, and how it ended. */
-function Progress({ read, running, raise, unpaged }: { read: StreamRead; running: boolean; raise: () => void; unpaged: boolean }) {
+/** `failed`: the read did not begin, as with a text that is none. */
+function Progress({ read, running, raise, unpaged, failed, openInputs }: { read: StreamRead; running: boolean; raise: () => void; unpaged: boolean; failed: boolean; openInputs?: () => void }) {
   const { reading, startedMs, endedMs } = read;
   const runningMs = useElapsed(running, startedMs);
   const elapsedMs = endedMs === null ? runningMs : endedMs - startedMs;
@@ -251,7 +256,7 @@ function Progress({ read, running, raise, unpaged }: { read: StreamRead; running
       <Group gap={8} role="status">
         {running && <Loader size={14} aria-hidden />}
         <Text size="sm" fw={600}>
-          {running ? t('Reading…') : reading.error ? t('Ended with an error') : reading.limited.includes('stopped') ? t('Stopped') : limits.length > 0 ? t('Read as far as the limits') : t('Read to its end')}
+          {running ? t('Reading…') : failed || reading.error ? t('Ended with an error') : reading.limited.includes('stopped') ? t('Stopped') : limits.length > 0 ? t('Read as far as the limits') : t('Read to its end')}
         </Text>
         <Text size="sm" c="dimmed">
           {figures}
@@ -275,10 +280,15 @@ function Progress({ read, running, raise, unpaged }: { read: StreamRead; running
       {!running && <Warnings reading={reading} />}
       {reading.error && (
         <Alert color="red" variant="light" role="alert" icon={<IconAlertTriangle aria-hidden />} title={sentence(reading.error)}>
-          {reading.hint && (
+          {hintOf(reading) && (
             <Text size="sm" c="var(--mantine-color-text)">
-              {reading.hint}
+              {hintOf(reading)}
             </Text>
+          )}
+          {openInputs && refusesCredentials(reading) && (
+            <Button size="xs" variant="default" mt="xs" onClick={openInputs}>
+              {t('Open the inputs of the test')}
+            </Button>
           )}
         </Alert>
       )}
