@@ -72,10 +72,10 @@ class Walk:
         self.click("button", "Suggest settings")
         panel = self.page.get_by_role("dialog", name="Suggest settings")
         self.click("button", "Try on the API", panel)
-        panel.get_by_text(re.compile(r"requests? was|were sent")).wait_for()
+        panel.get_by_text(re.compile(r"(was|were) sent")).wait_for()
         titles = panel.get_by_role("heading", level=3).all_inner_texts()
         if len(titles) > 1:
-            self.click("button", "Take all", panel)
+            self.click("button", re.compile("^Take (all|the)"), panel)
         elif titles:
             self.click("button", "Take it", panel)
         self.click("button", "Close", panel)

@@ -40,18 +40,20 @@ def assist(
     built: Callable[[DeclarativeSource], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     secrets: Collection[str] = (),
+    documentation: str = "",
+    most: int = MOST_REQUESTS,
 ) -> Proposals:
     """The suggestions that the API confirms, as proposals. `stream`: the one to work on; empty for new streams.
 
-    What the suggestions leave open for the stream is tried by names and answers. Raises `ConfigError` for a manifest
-    that cannot be read.
+    What the suggestions leave open for the stream is tried by answers, usual names and names in `documentation`.
+    Raises `ConfigError` for a manifest that cannot be read.
     """
-    result = Proposals()
+    result = Proposals(most=most)
     if suggestions.dropped:
         result.notes.append(f"{suggestions.dropped} suggestions of the model were not usable and are left out.")
     if stream:
-        draft = Draft(manifest, stream)
-        prober = Prober(config, stream, built, cancelled, MOST_REQUESTS, secrets)
+        draft = Draft(manifest, stream, documentation)
+        prober = Prober(config, stream, built, cancelled, most, secrets)
         suggestion = matching(draft, suggestions.streams)
         prove_for_stream(draft, prober, suggestions.auth, suggestion, result)
         proven = {proposal.what for proposal in result.proposals}
@@ -216,7 +218,7 @@ def new_streams(
     known = [item for item in resolved.get("streams") or [] if isinstance(item, Mapping)]
     names = [str(item.get("name")) for item in known]
     paths = {str(((item.get("retriever") or {}).get("requester") or {}).get("path")).strip("/") for item in known}
-    remaining, auth = MOST_REQUESTS, suggestions.auth
+    remaining, auth = result.most, suggestions.auth
     for suggestion in suggestions.streams:
         if suggestion.path.strip("/") in paths or remaining <= 0:
             continue

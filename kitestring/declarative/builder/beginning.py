@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from kitestring.declarative.builder.bundle import bundled_with
 from kitestring.declarative.builder.curl import parse_curl
 from kitestring.declarative.builder.har import har_plan
-from kitestring.declarative.builder.http_call import CallReader, HttpCall, origin_of
+from kitestring.declarative.builder.http_call import UNNAMED, CallReader, HttpCall, name_of, origin_of
 from kitestring.declarative.builder.manifest_plan import ManifestPlan, StreamPlan
 from kitestring.declarative.builder.openapi import OpenApiPlanner
 from kitestring.declarative.builder.openapi_document import OpenApiDocument
@@ -118,8 +118,8 @@ def page_error(text: str, url: str) -> ConfigError:
 def from_call(call: HttpCall, notes: list[str]) -> Beginning:
     """The beginning of one call."""
     origin = origin_of(call.url)
-    plan = ManifestPlan(str(urlsplit(origin).hostname), origin)
-    plan.heading = [f"{plan.name}, from the address of a list.", "A test read shows where its records are."]
+    plan, host = ManifestPlan(name_of(origin), origin), urlsplit(origin).hostname
+    plan.heading = [f"{host}, from the address of a list.", "A test read shows where its records are."]
     reader = CallReader(plan)
     stream: StreamPlan = reader.stream(call)
     plan.streams = [stream]
@@ -129,7 +129,7 @@ def from_call(call: HttpCall, notes: list[str]) -> Beginning:
 
 def from_nothing(name: str) -> Beginning:
     """One stream of an API that is yet to be named."""
-    plan = ManifestPlan(name or "New connector", "https://api.example.com")
+    plan = ManifestPlan(name or UNNAMED, "https://api.example.com")
     reader = CallReader(plan)
     stream = reader.stream(HttpCall("GET", "https://api.example.com/v1/records"))
     stream.primary_key = ["id"]

@@ -1,4 +1,5 @@
-"""The cursor of a stream: its field, its format, and the parameter by which the real API returns only what changed."""
+"""The cursor of a stream: its field, its format, and the parameter, or the field of the JSON body, by which the real
+API returns only what changed."""
 
 from __future__ import annotations
 
@@ -6,17 +7,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from kitestring.declarative.builder import paging
 from kitestring.declarative.builder.manifest_plan import snake
+from kitestring.declarative.builder.pagination_proposals import leaves
 from kitestring.declarative.builder.probe import ProbedRead, Prober
 from kitestring.declarative.builder.stream_proposal import Draft, Edit, Proposal, count_of
 from kitestring.declarative.datetime_format import DateFormat
 from kitestring.declarative.manifest import connection_specification
 
 CURSOR = ("incremental_sync",)
-PARAMETERS = ("retriever", "requester", "request_parameters")
+REQUESTER = ("retriever", "requester")
+PARAMETERS = (*REQUESTER, "request_parameters")
+BODY = (*REQUESTER, "request_body_json")
 CHANGED = re.compile(r"(?:^|_)(?:updated|modified|changed|edited|last_update|lastmodified|lastupdated|touched)")
 CREATED = re.compile(r"(?:^|_)(?:created|date|time|timestamp|at|on|occurred|started|sent|published)(?:$|_)")
 FORMATS = (
@@ -27,7 +32,15 @@ SINCE_PARAMETERS = (
     *("updated_since", "since", "updated_after", "modified_since", "modified_after", "updated_at_min", "start_time"),
     *("updated_at[gte]", "updated[gte]", "start_date", "from"),
 )
+SINCE = re.compile(r"since|after|from|start|min|gte")
+DOCUMENTED = re.compile(r"(?<![\w.])[A-Za-z]\w{0,40}(?:[_.\[][\w.$\]]{1,40}|[A-Z]\w{0,40})", re.ASCII)
+"""A name in a documentation that is no word of its sentences: `changed_after`, `filter.since`, `updatedAfter`."""
+FILTERS = re.compile(r"filter|query|where|search|criteria|condition")
+NO_FILTERS = re.compile(r"pag(?:e|ing|ination)$|sort|order|cursor|fields|include")
 MOST_TRIES = 12
+MOST_TRIES_BESIDE_BODY = 4
+"""Parameters of the query that are tried where the request has a JSON body: the body is the likelier place."""
+MOST_DOCUMENTED = 4
 FIRST_DAY = "2010-01-01T00:00:00Z"
 INPUT = {
     "type": "string",
@@ -47,6 +60,22 @@ class CursorField:
     changes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a request says since when: the place inside the requester, and the format that is sent."""
+
+    path: tuple[str, ...]
+    sent: str
+
+    @property
+    def name(self) -> str:
+        name = ".".join(self.path[1:])
+        return f"{name} of the body" if self.path[0] == BODY[-1] else name
+
+    def option(self) -> dict[str, Any]:
+        return paging.body_option(list(self.path[1:])) if self.path[0] == BODY[-1] else paging.option(self.path[1])
+
+
 def propose_cursor(draft: Draft, prober: Prober, notes: list[str]) -> list[Proposal]:
     """The best cursor, proven where a parameter was seen to narrow the list; else one that filters what was read."""
     base = prober.read(draft.changed((CURSOR, None)))
@@ -58,15 +87,16 @@ def propose_cursor(draft: Draft, prober: Prober, notes: list[str]) -> list[Propo
         notes.append(f"Cursor: no field of the {count_of(rows)} has times in a known format. {base.error}".strip())
         return []
     field = fields[0]
-    warning = "" if field.changes else f" {field.name} does not move when a record changes: changes would be missed."
+    warning = "" if field.changes else f"{field.name} does not move when a record changes: changes would be missed."
     before = min(field.moments) < max(field.moments)
     if before and (proven := by_parameter(draft, prober, field)) is not None:
-        parameter, value, excluded = proven
+        way, value, excluded = proven
         evidence = (
-            f"With {parameter} the API returned only records whose {field.name} is not before it; {excluded} of the "
-            f"first page were left out.{warning}"
+            f"With {way.name} the API returned only records whose {field.name} is not before it; {excluded} of the "
+            "first page were left out."
         )
-        proposal = new_proposal(draft, f"Cursor {field.name}, asked for by {parameter}", evidence, value, "proven")
+        title = f"Cursor {field.name}, asked for by {way.name}"
+        proposal = new_proposal(draft, title, evidence, value, "proven", way, warning)
         return [] if draft.get(*CURSOR) == value else [proposal]
     newest_first = field.moments == sorted(field.moments, reverse=True)
     feed = len(field.moments) >= 5 and before and newest_first
@@ -77,11 +107,13 @@ def propose_cursor(draft: Draft, prober: Prober, notes: list[str]) -> list[Propo
         else "Each sync reads the whole list and passes on what changed."
     )
     tried = (
-        "No usual parameter narrows the list." if before else "All records have the same time, so none could be tried."
+        f"No usual {'field of the body' if isinstance(draft.get(*BODY), Mapping) else 'parameter'} narrows the list."
+        if before
+        else "All records have the same time, so none could be tried."
     )
-    evidence = f"{field.name} is a time in all {count_of(field.moments)}. {tried} {how}{warning}"
-    title = f"Cursor {field.name}, {'newest first' if feed else 'filtered here'}"
-    return [] if draft.get(*CURSOR) else [new_proposal(draft, title, evidence, value, "likely")]
+    evidence = f"{field.name} is a time in all {count_of(field.moments)}. {tried} {how}"
+    title = f"Cursor {field.name}, {'newest first' if feed else 'filtered by Kitestring'}"
+    return [] if draft.get(*CURSOR) else [new_proposal(draft, title, evidence, value, "likely", None, warning)]
 
 
 def prove_cursor(draft: Draft, prober: Prober, name: str, parameter: str, sent: str) -> Proposal | None:
@@ -94,29 +126,37 @@ def prove_cursor(draft: Draft, prober: Prober, name: str, parameter: str, sent: 
         return None
     moments = [moment for row in rows if (moment := moment_of(row.get(name), formats)) is not None]
     field = CursorField(name, formats, moments, True)
-    ways = [(parameter, text) for text in dict.fromkeys((sent, formats[0], "%s")) if text]
+    paths: list[tuple[str, ...]] = [(PARAMETERS[-1], parameter)]
+    if isinstance(draft.get(*BODY), Mapping):
+        paths.insert(0, (BODY[-1], *parameter.split(".")))
+    ways = [Way(path, text) for path in paths for text in dict.fromkeys((sent, formats[0], "%s")) if text]
     proven = by_parameter(draft, prober, field, ways)
     if proven is None or draft.get(*CURSOR) == proven[1]:
         return None
-    evidence = (
-        f"with {parameter} the API returned only records whose {name} is not before it; {proven[2]} were left out."
-    )
-    return new_proposal(draft, f"Cursor {name}, asked for by {parameter}", evidence, proven[1], "proven")
+    way, value, excluded = proven
+    evidence = f"with {way.name} the API returned only records whose {name} is not before it; {excluded} were left out."
+    return new_proposal(draft, f"Cursor {name}, asked for by {way.name}", evidence, value, "proven", way)
 
 
-def new_proposal(draft: Draft, title: str, evidence: str, value: dict[str, Any], confidence: Any) -> Proposal:
+def new_proposal(
+    draft: Draft,
+    title: str,
+    evidence: str,
+    value: dict[str, Any],
+    confidence: Any,
+    way: Way | None = None,
+    warning: str = "",
+) -> Proposal:
     also = []
     properties = connection_specification(draft.resolved).get("properties")
     if isinstance(properties, Mapping) and "start_date" not in properties:
         also.append(Edit(["spec", "connection_specification", "properties", "start_date"], dict(INPUT)))
-    parameters = draft.get(*PARAMETERS)
-    name = value.get("start_time_option", {}).get("field_name")
-    if isinstance(parameters, Mapping) and name in parameters:
-        also.append(Edit(draft.place(*PARAMETERS, str(name)), None))
-    return Proposal("cursor", title, evidence, draft.place(*CURSOR), value, confidence, also)
+    if way is not None and draft.get(*REQUESTER, *way.path) is not None:
+        also.append(Edit(draft.place(*REQUESTER, *way.path), None))
+    return Proposal("cursor", title, evidence, draft.place(*CURSOR), value, confidence, also, warning)
 
 
-def cursor(field: CursorField, sent: str, parameter: str = "") -> dict[str, Any]:
+def cursor(field: CursorField, sent: str, way: Way | None = None) -> dict[str, Any]:
     values: dict[str, Any] = {
         "type": "DatetimeBasedCursor",
         "cursor_field": field.name,
@@ -128,33 +168,31 @@ def cursor(field: CursorField, sent: str, parameter: str = "") -> dict[str, Any]
             "datetime_format": "%Y-%m-%dT%H:%M:%SZ",
         },
     }
-    if parameter:
-        values["start_time_option"] = paging.option(parameter)
+    if way is not None:
+        values["start_time_option"] = way.option()
     return values
 
 
 def by_parameter(
-    draft: Draft, prober: Prober, field: CursorField, ways: Iterable[tuple[str, str]] | None = None
-) -> tuple[str, dict[str, Any], int] | None:
-    """The parameter that narrows the list, the cursor with it, and how many records it excluded. `ways`: parameters
-    with formats to try, the usual ones without."""
+    draft: Draft, prober: Prober, field: CursorField, ways: Iterable[Way] | None = None
+) -> tuple[Way, dict[str, Any], int] | None:
+    """The way that narrows the list, the cursor with it, and how many records it excluded. `ways`: those to try, the
+    usual ones without."""
     moments = sorted(field.moments)
     middle = next(moment for moment in moments[len(moments) // 2 :] if moment > moments[0]) if moments else None
     if middle is None:
         return None
     excluded = sum(moment < middle for moment in moments)
-    for tries, (parameter, sent) in enumerate(ways if ways is not None else parameters(draft, field)):
-        if tries == MOST_TRIES:
-            return None
-        value = cursor(field, sent, parameter)
-        narrowed = prober.read(with_cursor(draft, value, middle, parameter))
+    for way in ways if ways is not None else usual_ways(draft, field):
+        value = cursor(field, way.sent, way)
+        narrowed = prober.read(with_cursor(draft, value, middle, way))
         later = moments_in(narrowed, field)
-        if narrowed.error or not later or any(moment < floor(middle, sent) for moment in later):
+        if narrowed.error or not later or any(moment < floor(middle, way.sent) for moment in later):
             continue
-        whole = prober.read(with_cursor(draft, value, None, parameter))
+        whole = prober.read(with_cursor(draft, value, None, way))
         if whole.error or not moments_in(whole, field):
             continue  # the usual start is refused, or leaves nothing
-        return parameter, value, excluded
+        return way, value, excluded
     return None
 
 
@@ -164,22 +202,89 @@ def floor(moment: datetime, sent: str) -> datetime:
     return form.parse(form.format(moment))
 
 
-def parameters(draft: Draft, field: CursorField) -> Iterator[tuple[str, str]]:
-    """Parameters with the formats in which they may be sent, the likely ones first."""
+def usual_ways(draft: Draft, field: CursorField) -> Iterator[Way]:
+    """Where the time may be sent, with its formats, the likely places first."""
+    named = documented_names(draft.documentation, field)
+    body = draft.get(*BODY)
+    if isinstance(body, Mapping):
+        yield from islice(in_body(body, field, named), MOST_TRIES)
+        yield from islice(in_query(draft, field, named), MOST_TRIES_BESIDE_BODY)
+    else:
+        yield from islice(in_query(draft, field, named), MOST_TRIES)
+
+
+def in_query(draft: Draft, field: CursorField, named: list[str]) -> Iterator[Way]:
+    """Parameters of the query: those that are sent, those of the documentation, usual ones."""
     own = draft.get(*PARAMETERS)
     sent = [str(name) for name in own] if isinstance(own, Mapping) else []
     plain = snake(field.name)
-    related = [name for name in sent if re.search(r"since|after|from|start|min|gte", snake(name))]
+    related = [name for name in sent if SINCE.search(snake(name))]
     names = dict.fromkeys(
-        [*related, *SINCE_PARAMETERS[:5], f"{field.name}_after", f"{plain}_since", *SINCE_PARAMETERS[5:]]
+        [*related, *named, *SINCE_PARAMETERS[:5], f"{field.name}_after", f"{plain}_since", *SINCE_PARAMETERS[5:]]
     )
     for name in names:
-        yield name, field.formats[0]
+        path = (PARAMETERS[-1], name)
+        yield Way(path, field.formats[0])
         if name in ("start_time", *related) and field.formats[0] != "%s":
-            yield name, "%s"
+            yield Way(path, "%s")
 
 
-def with_cursor(draft: Draft, value: dict[str, Any], start: datetime | None, parameter: str) -> dict[str, Any]:
+def in_body(body: Mapping[str, Any], field: CursorField, named: list[str]) -> Iterator[Way]:
+    """Fields of the JSON body: those that are sent, those of the documentation, usual ones; in the object that filters,
+    if there is one."""
+    related = [tuple(path) for path in leaves(body) if SINCE.search(snake(path[-1]))]
+    inside = [path for path in objects(body) if not NO_FILTERS.search(snake(path[-1]))]
+    place: tuple[str, ...] = next((path for path in inside if FILTERS.search(snake(path[-1]))), ())
+    stem = re.sub(r"_(?:at|on|date|time)$", "", snake(field.name))
+    names = [f"{stem}_after", f"{stem}_since", f"{snake(field.name)}_after"]
+    if snake(field.name) != field.name:  # the API writes its names without underscores
+        names = [camel(name) for name in names]
+    usual = [*names, *("updated_after", "updated_since", "modified_since", "since", "from")]
+    paths = [
+        *related,
+        *(tuple(name.split(".")) for name in named if "." in name),
+        *((*place, name) for name in (*(name for name in named if "." not in name), *usual)),
+        *((*place, field.name, operator) for operator in ("gte", "$gte")),
+    ]
+    for path in dict.fromkeys(paths):
+        if reaches(body, path):
+            yield Way((BODY[-1], *path), field.formats[0])
+
+
+def objects(values: Mapping[str, Any], parents: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of the objects in a body."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield (*parents, str(name))
+            yield from objects(value, (*parents, str(name)))
+
+
+def reaches(body: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether a field can be set at a path: nothing on its way is another value than an object."""
+    inside: Any = body
+    for name in path[:-1]:
+        inside = inside.get(name)
+        if inside is None:
+            return True
+        if not isinstance(inside, Mapping):
+            return False
+    return not isinstance(inside.get(path[-1]), Mapping)
+
+
+def camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def documented_names(documentation: str, field: CursorField) -> list[str]:
+    """The names in a documentation that speak of a beginning in time; those that speak of the field first."""
+    stem = re.sub(r"_(?:at|on|date|time)$", "", snake(field.name))
+    found = dict.fromkeys(match.group().rstrip(".") for match in DOCUMENTED.finditer(documentation))
+    names = [name for name in found if SINCE.search(snake(name.rpartition(".")[2])) and len(name) <= 60]
+    return sorted(names, key=lambda name: stem not in snake(name))[:MOST_DOCUMENTED]
+
+
+def with_cursor(draft: Draft, value: dict[str, Any], start: datetime | None, way: Way) -> dict[str, Any]:
     values = dict(value)
     if start is not None:
         text = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -188,9 +293,8 @@ def with_cursor(draft: Draft, value: dict[str, Any], start: datetime | None, par
             "datetime": text,
             "datetime_format": "%Y-%m-%dT%H:%M:%S.%fZ",
         }
-    own = draft.get(*PARAMETERS)
-    kept = {name: item for name, item in own.items() if name != parameter} if isinstance(own, Mapping) else None
-    return draft.changed((CURSOR, values), *([(PARAMETERS, kept)] if kept is not None else []))
+    path = (*REQUESTER, *way.path)
+    return draft.changed((CURSOR, values), *([(path, None)] if draft.get(*path) is not None else []))
 
 
 def moments_in(read: ProbedRead, field: CursorField) -> list[datetime]:

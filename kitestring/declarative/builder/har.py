@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kitestring import json_codec
 from kitestring.declarative.builder import paging
-from kitestring.declarative.builder.http_call import CallReader, HttpCall, is_identifier, origin_of
+from kitestring.declarative.builder.http_call import CallReader, HttpCall, is_identifier, name_of, origin_of
 from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.builder.list_answer import (
     end_flag,
@@ -155,8 +155,8 @@ def har_plan(
     calls = [entry for entry in calls if origin_of(entry.call.url) == main]
     if others := [origin for origin in origins if origin != main]:
         notes.append(f"The streams are those of {main}; calls to {', '.join(sorted(others)[:5])} are left out.")
-    plan = ManifestPlan(str(urlsplit(main).hostname), main)
-    plan.heading = [f"{plan.name}, from the calls of a HAR file."]
+    plan = ManifestPlan(name_of(main), main)
+    plan.heading = [f"{urlsplit(main).hostname}, from the calls of a HAR file."]
     reader = CallReader(plan)
     streams: list[StreamPlan] = []
     for entry in calls:

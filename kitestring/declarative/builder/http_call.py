@@ -27,6 +27,7 @@ from kitestring.errors import ConfigError
 from kitestring.http.message import is_form
 from kitestring.redact import is_credential
 
+UNNAMED = "New connector"
 BROWSER_HEADERS = frozenset(
     {
         *("host", "connection", "content-length", "accept-encoding", "accept-language", "user-agent", "origin"),
@@ -76,6 +77,13 @@ def origin_of(url: str) -> str:
         raise not_an_address(url)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme.lower()}://{host}" + (f":{port}" if port is not None else "")
+
+
+def name_of(origin: str) -> str:
+    """What a connector of an address is called at first: the host. A number is no name, nor is this machine."""
+    host = str(urlsplit(origin).hostname)
+    is_number = ":" in host or re.fullmatch(r"[\d.]+", host) is not None
+    return UNNAMED if is_number or host == "localhost" or host.endswith(".localhost") else host
 
 
 def not_an_address(url: str) -> ConfigError:

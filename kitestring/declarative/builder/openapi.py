@@ -64,6 +64,7 @@ class OpenApiPlanner:
 
     def __init__(self, document: OpenApiDocument) -> None:
         self.document, self.notes = document, list[str]()
+        self.since: dict[str, list[str]] = {}
         self.lists = self._list_operations()
         if not self.lists:
             raise ConfigError(
@@ -97,12 +98,18 @@ class OpenApiPlanner:
         for operation in self.lists:
             if operation.name in wanted_lists:
                 plan.streams.append(self._stream(plan, operation, wanted_lists))
+        for since, streams in self.since.items():
+            more = f" and {len(streams) - 3} more" if len(streams) > 3 else ""
+            self.notes.append(
+                f"With {since} the API may return only what changed ({', '.join(streams[:3])}{more}): Suggest "
+                "settings, beside the test of a stream, tries it."
+            )
         title = f"{plan.name} {info.get('version') or ''}".strip()
         plan.heading = [f"{' '.join(title.split())}, from its OpenAPI document."]
         if len(wanted_lists) < len(self.lists):
             self.notes.append(
                 f"The document has {len(self.lists)} lists; {len(wanted_lists)} of them are in the manifest. "
-                "Choose others by name."
+                "To have others, begin again from the document."
             )
         if self.document.external:
             self.notes.append(
@@ -264,9 +271,7 @@ class OpenApiPlanner:
             (stream.parameters if place == "query" else stream.headers)[name] = value
         since = next((name for name in query if SINCE.match(snake(name))), None)
         if since:
-            self.notes.append(
-                f"{stream.name}: the parameter {since} may read only what changed; propose a cursor with a test read."
-            )
+            self.since.setdefault(since, []).append(stream.name)
         if not keys:
             self.notes.append(f"{stream.name}: no field identifies a record by its name; choose the primary key.")
         return stream

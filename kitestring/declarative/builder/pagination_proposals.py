@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from kitestring.declarative.builder.list_answer import (
     next_cursors,
     scalars_in,
 )
-from kitestring.declarative.builder.probe import ProbedPage, Prober, other_records
+from kitestring.declarative.builder.probe import ProbedPage, ProbedRead, Prober, other_records
 from kitestring.declarative.builder.stream_proposal import Draft, Edit, Proposal, count_of
 from kitestring.declarative.paginator import links
 
@@ -83,6 +84,12 @@ def propose_pagination(draft: Draft, prober: Prober, notes: list[str]) -> list[P
         notes.append(f"Pagination: the first page has no records. {plain.error}".strip())
         return []
     page = plain.pages[-1]
+    current = draft.get(*PAGINATOR)
+    written = described(current)
+    if written and brings_more(prober.read(draft.changed(), pages=2, slices=3)):
+        confirmed(notes, written)
+        larger = larger_pages(draft, prober, current, written, len(page.records))
+        return [larger] if larger is not None and larger.value != current else []
     for tries, candidate in enumerate(candidates(draft, page)):
         if tries == MOST_TRIES:
             break
@@ -92,8 +99,43 @@ def propose_pagination(draft: Draft, prober: Prober, notes: list[str]) -> list[P
         proposals = [proven]
         if candidate.first and (larger := with_size(draft, prober, candidate, len(page.records))) is not None:
             proposals.insert(0, larger)
-        return [item for item in proposals if item.value != draft.get(*PAGINATOR)] or confirmed(notes, candidate)
-    return likely(draft, page, notes)
+        others = [item for item in proposals if item.value != current]
+        if not others:
+            confirmed(notes, candidate.title)
+        return others
+    return likely(draft, page, notes, written)
+
+
+def described(paginator: Any) -> str:
+    """The pagination of a manifest in words; empty where there is none."""
+    strategy = paginator.get("pagination_strategy") if isinstance(paginator, Mapping) else None
+    if not isinstance(strategy, Mapping):
+        return ""
+    option = paginator.get("page_token_option") or {}
+    if option.get("type") == "RequestPath":
+        return "the address of the next page"
+    name = ".".join(str(part) for part in option.get("field_path") or [option.get("field_name", "")])
+    place = f" in {name}" + (" of the body" if option.get("inject_into") == "body_json" else "") if name else ""
+    words = {"PageIncrement": "number", "OffsetIncrement": "offset", "CursorPagination": "cursor"}
+    return f"{words.get(str(strategy.get('type')), 'a way of its own')}{place}"
+
+
+def brings_more(read: ProbedRead) -> bool:
+    """Whether a second page of a slice came with other records."""
+    pages = [page for page in read.pages if page.status < 400]
+    pairs = [(page, following) for page, following in pairwise(pages) if page.slice == following.slice]
+    return any(other_records(page.records, following.records) for page, following in pairs)
+
+
+def larger_pages(draft: Draft, prober: Prober, current: Any, title: str, usual: int) -> Proposal | None:
+    """The pagination that the manifest has, with the size of a page, where it counts pages of an unknown size."""
+    strategy, option = current.get("pagination_strategy"), current.get("page_token_option") or {}
+    if strategy.get("type") not in ("PageIncrement", "OffsetIncrement") or strategy.get("page_size"):
+        return None
+    in_body = option.get("inject_into") == "body_json"
+    if not in_body and option.get("inject_into") != "request_parameter":
+        return None
+    return with_size(draft, prober, Candidate(title, current, "", first=True, in_body=in_body), usual)
 
 
 def prove(draft: Draft, prober: Prober, candidate: Candidate, page: ProbedPage) -> Proposal | None:
@@ -111,29 +153,29 @@ def prove(draft: Draft, prober: Prober, candidate: Candidate, page: ProbedPage) 
     return proposal(draft, candidate, evidence.strip(), "proven")
 
 
-def confirmed(notes: list[str], candidate: Candidate) -> list[Proposal]:
-    notes.append(f"Pagination: the manifest pages by {candidate.title}, and page 2 came with other records.")
-    return []
+def confirmed(notes: list[str], title: str) -> None:
+    notes.append(f"Pagination: it is set already, by {title}, and page 2 came with other records.")
 
 
 def proposal(draft: Draft, candidate: Candidate, evidence: str, confidence: Any) -> Proposal:
-    # What the paginator sends leaves the request.
-    also = [
-        Edit(draft.place("retriever", "requester", *path), None)
-        for path in candidate.sends()
-        if draft.get("retriever", "requester", *path) is not None
-    ]
+    also = [Edit(draft.place("retriever", "requester", *path), None) for path in replaced(draft, candidate)]
     title = f"Pages by {candidate.title}"
     return Proposal("pagination", title, evidence, draft.place(*PAGINATOR), candidate.paginator, confidence, also)
 
 
 def with_paginator(draft: Draft, candidate: Candidate) -> dict[str, Any]:
-    taken = [
-        (("retriever", "requester", *path), None)
-        for path in candidate.sends()
-        if draft.get("retriever", "requester", *path) is not None
-    ]
+    taken = [(("retriever", "requester", *path), None) for path in replaced(draft, candidate)]
     return draft.changed((PAGINATOR, candidate.paginator), *taken)
+
+
+def replaced(draft: Draft, candidate: Candidate) -> list[tuple[str, ...]]:
+    """What leaves the request because the paginator sends it; an object of the body that this empties leaves too."""
+    paths = [path for path in candidate.sends() if draft.get("retriever", "requester", *path) is not None]
+    for parent in {path[:-1] for path in paths if len(path) > 2}:
+        inside = draft.get("retriever", "requester", *parent)
+        if all((*parent, str(name)) in paths for name in inside):
+            paths = [*(path for path in paths if path[:-1] != parent), parent]
+    return paths
 
 
 def candidates(draft: Draft, page: ProbedPage) -> Iterator[Candidate]:
@@ -260,28 +302,44 @@ def counted(answer: Any, sent: list[str]) -> Iterator[Candidate]:
 
 
 def with_size(draft: Draft, prober: Prober, candidate: Candidate, usual: int) -> Proposal | None:
-    """The same kind with pages of `SIZE` records, where a parameter for the size is proven: it is asked for fewer
-    records than usual, and then for full pages."""
-    if usual >= SIZE or usual < 2:
+    """The same kind with pages of `SIZE` records, or the most that the API gives, where a parameter for the size is
+    proven: it is asked for fewer records than usual, and then for full pages. With the size, the pages end with the
+    first that is not full, without a request for an empty one."""
+    if usual < 2:
         return None
     sent = draft.get(*(BODY if candidate.in_body else PARAMETERS))
     fields = {".".join(path): path for path in leaves(sent)} if isinstance(sent, Mapping) else {}
     own = paging.parameter(fields, paging.SIZE_NAMES)
+    if usual >= SIZE and not own:
+        return None
     for name in dict.fromkeys([*([own] if own else []), *(() if candidate.in_body and own else TRIED_SIZES[:4])]):
         option = paging.body_option(fields.get(name, [name])) if candidate.in_body else paging.option(name)
         few = prober.read(with_paginator(draft, sized(candidate, option, usual - 1)))
         if not few.pages or len(few.pages[-1].records) != usual - 1:
             continue
-        full = prober.read(with_paginator(draft, sized(candidate, option, SIZE)), pages=2)
+        wanted = max(SIZE, usual)
+        full = prober.read(with_paginator(draft, sized(candidate, option, wanted)), pages=2)
         pages = [page for page in full.pages if page.status < 400]
-        if not pages or len(pages[0].records) != SIZE:
-            return None  # a smaller page may be the last one or a limit of the API: only full pages tell
-        better = sized(candidate, option, SIZE)
-        better.title = f"{candidate.title}, {SIZE} records each"
-        return proposal(
-            draft, better, f"{candidate.reason} {name}={SIZE} brought {SIZE} records in one page.", "proven"
-        )
+        count = len(pages[0].records) if pages else 0
+        if count == SIZE:
+            return with_this_size(
+                draft, candidate, option, count, f"{name}={count} brought {count} records in one page."
+            )
+        # Fewer: all that there is, or the limit of the API. A second page behind one of this size tells.
+        for size in dict.fromkeys([count, *([usual] if own else [])]):
+            if usual <= size <= wanted:
+                read = prober.read(with_paginator(draft, sized(candidate, option, size)), pages=2)
+                if brings_more(read) and len(read.pages[0].records) == size:
+                    reason = f"Page 2 came with other records, behind {size} on page 1 at {name}={size}."
+                    return with_this_size(draft, candidate, option, size, reason)
+        return None
     return None
+
+
+def with_this_size(draft: Draft, candidate: Candidate, option: dict[str, Any], size: int, reason: str) -> Proposal:
+    better = sized(candidate, option, size)
+    better.title = f"{candidate.title}, {size} records each"
+    return proposal(draft, better, f"{candidate.reason} {reason}".strip(), "proven")
 
 
 def sized(candidate: Candidate, option: dict[str, Any], size: int) -> Candidate:
@@ -290,9 +348,15 @@ def sized(candidate: Candidate, option: dict[str, Any], size: int) -> Candidate:
     return replace(candidate, paginator=paginator)
 
 
-def likely(draft: Draft, page: ProbedPage, notes: list[str]) -> list[Proposal]:
-    """The pagination that the names suggest, if no second page came."""
+def likely(draft: Draft, page: ProbedPage, notes: list[str], written: str) -> list[Proposal]:
+    """The pagination that the names suggest, if no second page came. `written`: the one that is set already."""
     count = count_of(page.records)
+    if written:
+        notes.append(
+            f"Pagination: it is set already, by {written}. It brought no second page with other records, and no usual "
+            f"kind did. The first page has {count}; these may be all."
+        )
+        return []
     parameters = draft.get(*PARAMETERS)
     sent = [str(name) for name in parameters] if isinstance(parameters, Mapping) else []
     names: list[Path] = [

@@ -146,15 +146,14 @@ class Watch:
         main = self._reading and (self._requester is None or auth is self._requester.auth)
         if main and self.complete:
             raise EnoughError("enough pages")
-        if self._prober.requests > self._prober.most:
+        if main and response is not None and error is None:
+            if response.status < 400:
+                self._pages += 1
+            page = ProbedPage(request.target(), response.status, dict(response.headers), answer_of(response))
+            page.slice = self._slice
+            self._result.pages.append(page)
+        if self._prober.requests >= self._prober.most and not (main and self.complete):
             raise BudgetSpentError(f"{self._prober.most} requests were made")
-        if not main or response is None or error is not None:
-            return
-        if response.status < 400:
-            self._pages += 1
-        page = ProbedPage(request.target(), response.status, dict(response.headers), answer_of(response))
-        page.slice = self._slice
-        self._result.pages.append(page)
 
 
 def answer_of(response: Response) -> Any:

@@ -11,7 +11,7 @@ from kitestring.declarative.builder.cursor_proposals import propose_cursor
 from kitestring.declarative.builder.inference import infer_schema
 from kitestring.declarative.builder.list_answer import key_of, ranked_lists, rows_at
 from kitestring.declarative.builder.pagination_proposals import propose_pagination
-from kitestring.declarative.builder.probe import BudgetSpentError, Prober
+from kitestring.declarative.builder.probe import MOST_REQUESTS, BudgetSpentError, Prober
 from kitestring.declarative.builder.schema_difference import schema_difference
 from kitestring.declarative.builder.stream_proposal import Draft, Proposal, count_of
 from kitestring.declarative.source import DeclarativeSource
@@ -26,11 +26,12 @@ FILTER = ("retriever", "record_selector", "record_filter")
 
 @dataclass(slots=True)
 class Proposals:
-    """Proposals, notes on what was seen besides, and how many requests were made."""
+    """Proposals, notes on what was seen besides, and how many requests were made, of how many at most."""
 
     proposals: list[Proposal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     requests: int = 0
+    most: int = 0
 
     def values(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -41,6 +42,7 @@ class Proposals:
         self.notes = [mask.text(note) for note in self.notes]
         for proposal in self.proposals:
             proposal.title, proposal.evidence = mask.text(proposal.title), mask.text(proposal.evidence)
+            proposal.warning = mask.text(proposal.warning)
             proposal.value = mask.value(proposal.value)
 
 
@@ -50,19 +52,20 @@ def propose(
     stream: str,
     what: Collection[str] = ORDER,
     *,
+    most: int = MOST_REQUESTS,
     built: Callable[[DeclarativeSource], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     secrets: Collection[str] = (),
 ) -> Proposals:
-    """Proposals for a stream. Requests are made within a budget; what is already right is a note.
+    """Proposals for a stream. At most `most` requests are sent; what is already right is a note.
 
     Raises `ConfigError` for a manifest that cannot be read as far as this stream. `built` is called with each source
     before its first request. `secrets` are masked, whatever the manifest says of them.
     """
     draft, result = Draft(manifest, stream), Proposals()
-    prober = Prober(config, stream, built, cancelled, secrets=secrets)
+    prober = Prober(config, stream, built, cancelled, most, secrets)
     propose_with(draft, prober, what, result)
-    result.requests = prober.requests
+    result.requests, result.most = prober.requests, prober.most
     result.mask(prober.mask)
     return result
 
@@ -77,16 +80,17 @@ def propose_with(draft: Draft, prober: Prober, what: Collection[str], result: Pr
         "cursor": propose_cursor,
         "schema": propose_schema,
     }
+    wanted = [name for name in ORDER if name in what]
     try:
-        for name in ORDER:
-            if name not in what:
-                continue
+        for name in list(wanted):
             proposals = makers[name](draft, prober, result.notes)
             result.proposals += proposals
             if proposals and proposals[0].confidence == "proven":
                 adopt(draft, proposals[0])
+            wanted.remove(name)
     except BudgetSpentError as spent:
-        result.notes.append(f"{spent.message}; nothing more was tried.")
+        rest = ", ".join(wanted)
+        result.notes.append(f"{spent.message}, as many as are allowed. Not tried to the end: {rest}.")
 
 
 INSIDE: dict[str, tuple[str, ...]] = {

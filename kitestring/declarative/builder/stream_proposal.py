@@ -26,6 +26,7 @@ class Proposal:
     """`value` is set at `path`, plain JSON; `also` are edits that belong to it.
 
     `proven`: requests to the real API have shown it. `likely`: names and values look like it. `evidence` is a sentence.
+    `warning`: why one should look twice before it is taken.
     """
 
     what: What
@@ -35,17 +36,21 @@ class Proposal:
     value: Any
     confidence: Literal["proven", "likely"]
     also: list[Edit] = field(default_factory=list)
+    warning: str = ""
 
 
 class Draft:
     """A manifest that is worked on: its values as they are written, and with references resolved."""
 
-    def __init__(self, manifest: str | Mapping[str, Any], stream: str) -> None:
-        """`ConfigError` for a manifest that cannot be resolved, or that has no such stream of its own."""
+    def __init__(self, manifest: str | Mapping[str, Any], stream: str, documentation: str = "") -> None:
+        """`ConfigError` for a manifest that cannot be resolved, or that has no such stream of its own.
+
+        `documentation`: the text of the API's documentation, for the names in it.
+        """
         raw = parse(manifest) if isinstance(manifest, str) else manifest
         self.resolved = resolve(raw)
         self.raw: Mapping[str, Any] = raw
-        self.stream = stream
+        self.stream, self.documentation = stream, documentation
         streams = self.resolved.get("streams")
         names = [item.get("name") if isinstance(item, Mapping) else None for item in streams or ()]
         if stream not in names:

@@ -152,6 +152,7 @@ def builder_propose(call: ActionCall) -> Any:
         dict(request.get("config") or {}),
         str(request["stream"]),
         [str(name) for name in request["what"]],
+        most=int(request["most_requests"]),
         built=preparation(call),
         cancelled=call.cancel.is_set,
         secrets=secrets,
@@ -190,6 +191,8 @@ def builder_assist(call: ActionCall) -> Any:
         built=preparation(call),
         cancelled=call.cancel.is_set,
         secrets=secrets,
+        documentation=str(request.get("documentation") or ""),
+        most=int(request["most_requests"]),
     )
     proposals.notes[:0] = notes
     return proposals.values()

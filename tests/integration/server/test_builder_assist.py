@@ -156,6 +156,9 @@ def test_without_a_model_names_and_answers_alone_are_tried(
     assert capabilities == {
         "assist": False,
         "limits": {"slices": 1000, "pages": 1000, "records": 100_000, "bytes": 50_000_000, "seconds": 300},
+        "proposalRequests": {"propose": 60, "assist": 120},
     }
+    assert body["most"] == 120
+    assert body["requests"] <= 120
     assert "no model" in body["notes"][0]
     assert "pagination" in {item["what"] for item in body["proposals"]}

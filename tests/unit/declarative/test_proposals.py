@@ -14,10 +14,12 @@ from stand_ins.harbour import HarbourStandIn
 from stand_ins.library import BOOKS, LibraryStandIn
 
 from kitestring.declarative.builder import read, validate
+from kitestring.declarative.builder.assistance import assist
 from kitestring.declarative.builder.beginning import Beginning, begin
-from kitestring.declarative.builder.probe import MOST_REQUESTS
+from kitestring.declarative.builder.cursor_proposals import CursorField, documented_names
 from kitestring.declarative.builder.proposals import Proposals, propose
 from kitestring.declarative.builder.stream_proposal import Draft
+from kitestring.declarative.builder.suggestion import Suggestions
 from kitestring.errors import ConfigError
 from kitestring.testing.zendesk import API_TOKEN, EMAIL, ZendeskStandIn
 
@@ -71,7 +73,7 @@ def test_a_connector_from_one_address_reads_everything_after_its_proposals(path:
         begun = curl(library.url, f"v1/{path}", f"-H 'X-Library-Key: {library.key}'")
         result = propose(begun.manifest, begun.test_configuration, begun.streams[0].name)
         assert result.requests == len(library.requests)
-        (pagination,) = [proposal for proposal in result.proposals if proposal.what == "pagination"]
+        pagination = next(proposal for proposal in result.proposals if proposal.what == "pagination")
         assert title in pagination.title
         assert (pagination.confidence, "Page 2" in pagination.evidence) == ("proven", True)
         values = applied(begun.manifest, result)
@@ -164,10 +166,46 @@ def test_a_larger_page_is_proposed_only_where_full_pages_came(api: Api) -> None:
     assert larger.value["pagination_strategy"]["page_size"] == 100
     assert "page_size" not in usual.value["pagination_strategy"]
     assert len(read(applied(text, result, "pagination"), {}, "things", most_pages=50).records) == 450
-    # A limit of the API below the size that is asked for would end the read after one page.
+    # A limit of the API below the size that is asked for would end the read after one page: it is found.
     api.answers["/things"] = numbered(450, 10, most=50)
-    (only,) = propose(text, {}, "things", ["pagination"]).proposals
-    assert "page_size_option" not in only.value
+    result = propose(text, {}, "things", ["pagination"])
+    assert result.proposals[0].value["pagination_strategy"]["page_size"] == 50
+    assert len(read(applied(text, result, "pagination"), {}, "things", most_pages=50).records) == 450
+
+
+def test_the_pagination_that_is_set_is_tried_first_and_said(api: Api) -> None:
+    api.answers["/things"] = numbered(450, 10)
+    values = applied(things(api), propose(things(api), {}, "things", ["pagination"]), "pagination")
+    before = len(api.calls)
+    result = propose(values, {}, "things", ["pagination"])
+    assert (result.proposals, len(api.calls) - before) == ([], 3)
+    assert result.notes == ["Pagination: it is set already, by number in page, and page 2 came with other records."]
+    # One short page: nothing to prove it on.
+    api.answers["/things"] = numbered(4, 10)
+    result = propose(values, {}, "things", ["pagination"])
+    assert result.proposals == []
+    assert "set already, by number in page. It brought no second page" in result.notes[0]
+
+
+def test_the_size_of_a_page_is_proposed_for_a_pagination_without_it(api: Api) -> None:
+    api.answers["/things"] = numbered(45, 10)
+    values = yaml.safe_load(things(api))
+    retriever = values["streams"][0]["retriever"]
+    option = {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "page"}
+    strategy = {"type": "PageIncrement", "start_from_page": 1, "inject_on_first_request": True}
+    retriever["paginator"] = {
+        "type": "DefaultPaginator",
+        "page_token_option": option,
+        "pagination_strategy": strategy,
+    }
+    retriever["requester"]["request_parameters"] = {"limit": "20"}
+    (proposal,) = propose(values, {}, "things", ["pagination"]).proposals
+    assert proposal.value["pagination_strategy"] == {**strategy, "page_size": 20}
+    assert [edit.path[-1] for edit in proposal.also] == ["limit"]
+    values = applied(yaml.safe_dump(values), Proposals([proposal]))
+    before = len(api.calls)
+    assert len(read(values, {}, "things", most_pages=50).records) == 45
+    assert len(api.calls) - before == 3  # the third page has five: no request for an empty one
 
 
 def test_an_api_that_ignores_every_parameter_gets_no_paging(api: Api) -> None:
@@ -213,14 +251,78 @@ def test_the_page_in_a_json_body_is_proposed_and_leaves_the_body() -> None:
         )
         pagination = next(proposal for proposal in result.proposals if proposal.what == "pagination")
         assert (pagination.title, pagination.confidence) == (
-            "Pages by number in page.number of the body, from 1",
+            "Pages by number in page.number of the body, from 1, 50 records each",
             "proven",
         )
         values = applied(begun.manifest, result, "records", "pagination", "key")
         requester = values["streams"][0]["retriever"]["requester"]
-        assert requester["request_body_json"] == {"filter": {"state": "any"}, "page": {"size": 20}}
+        assert requester["request_body_json"] == {"filter": {"state": "any"}}
+        before = len(harbour.requests)
         reading = read(values, begun.test_configuration, begun.streams[0].name, most_pages=20)
         assert [record["id"] for record in reading.records] == [parcel["id"] for parcel in harbour.parcels]
+        assert len(harbour.requests) - before == 3
+
+
+def test_a_time_in_the_json_body_is_proposed_beside_what_it_sends() -> None:
+    with HarbourStandIn() as harbour:
+        body = '{"filter": {"state": "any"}, "page": {"number": 1, "size": 20}}'
+        begun = curl(harbour.url, "v2/parcels/search", f"-H 'X-Harbour-Key: {HARBOUR_KEY}' --json '{body}'")
+        name, config = begun.streams[0].name, begun.test_configuration
+        result = propose(begun.manifest, config, name)
+        cursor = next(proposal for proposal in result.proposals if proposal.what == "cursor")
+        assert cursor.title == "Cursor changed_at, asked for by filter.changed_after of the body"
+        assert (cursor.confidence, cursor.warning) == ("proven", "")
+        values = applied(begun.manifest, result, "records", "pagination", "key", "cursor")
+        state = read(values, config, name, most_pages=20).state
+        before = len(harbour.requests)
+        assert [row["id"] for row in read(values, config, name, state=state).records] == [harbour.parcels[-1]["id"]]
+        assert len(harbour.requests) - before == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "accepted", "documentation"),
+    [
+        ({"filter": {"state": "any"}}, ("filter", "touched_since"), "Set <code>filter.touched_since</code> to a time."),
+        ({"query": {"state": "any"}}, ("query", "not_before_from"), "Give `not_before_from` for the rest."),
+        ({"updated": {"since": ""}}, ("updated", "since"), ""),
+        ({"limit": 50}, ("updated_since",), ""),
+        ({"where": {}}, ("where", "modified_at", "gte"), ""),
+    ],
+)
+def test_the_place_of_a_time_in_a_body_comes_from_the_body_the_documentation_or_usual_names(
+    api: Api, sent: Any, accepted: tuple[str, ...], documentation: str
+) -> None:
+    rows = [{"id": n, "modified_at": f"2024-01-{n:02}T00:00:00Z"} for n in range(1, 20)]
+
+    def answer(call: Call) -> Any:
+        since: Any = json.loads(call.body)
+        for part in accepted:
+            since = (since.get(part) if isinstance(since, dict) else None) or ""
+        return {"data": [row for row in rows if str(row["modified_at"]) >= since]}
+
+    api.answers["/things"] = answer
+    begun = curl(api.url, "things", f"--json '{json.dumps(sent)}'")
+    text = begun.manifest.replace("field_path: []", "field_path: [data]")
+    result = assist(text, {}, "things", Suggestions(), documentation=documentation)
+    (cursor,) = [proposal for proposal in result.proposals if proposal.what == "cursor"]
+    assert cursor.confidence == "proven"
+    option = cursor.value["start_time_option"]
+    assert (option["inject_into"], option.get("field_path") or [option["field_name"]]) == ("body_json", list(accepted))
+    values = applied(text, result, "cursor")
+    state = read(values, {}, "things").state
+    assert [row["id"] for row in read(values, {}, "things", state=state).records] == [19]
+
+
+def test_a_long_word_in_a_documentation_costs_no_time() -> None:
+    field = CursorField("changed_at", ["%Y-%m-%d"], [], True)
+    assert documented_names("a" * 60_000 + " filter.changed_after " + "_" * 60_000, field)[0] == "filter.changed_after"
+
+
+def test_a_cursor_that_misses_changes_has_a_warning(api: Api) -> None:
+    api.answers["/things"] = {"data": [{"code": f"D{n}", "opened_on": f"20{n + 10}-04-01"} for n in range(1, 7)]}
+    (proposal,) = propose(things(api), {}, "things", ["cursor"]).proposals
+    assert proposal.warning == "opened_on does not move when a record changes: changes would be missed."
+    assert "missed" not in proposal.evidence
 
 
 def test_a_cursor_of_the_answer_is_tried_in_the_json_body(api: Api) -> None:
@@ -242,9 +344,10 @@ def test_endless_tries_end_with_the_budget(api: Api) -> None:
         return {"data": [{"id": number, "updated_at": f"2024-01-01T00:00:{number % 60:02}Z"} for _ in range(2)]}
 
     api.answers["/things"] = answer
-    result = propose(things(api), {}, "things")
-    assert len(api.calls) <= MOST_REQUESTS + 1
-    assert result.requests <= MOST_REQUESTS + 1
+    result = propose(things(api), {}, "things", most=20)
+    assert (len(api.calls), result.requests, result.most) == (20, 20, 20)
+    assert result.notes[-1].startswith("20 requests were made, as many as are allowed. Not tried to the end: ")
+    assert result.notes[-1].endswith("cursor, schema.")
 
 
 # -- records, keys, cursors, schemas

@@ -35,6 +35,8 @@ router = APIRouter(prefix="/builder", tags=["builder"])
 BEGIN_LIMIT_S = 60.0
 READ_LIMIT_S = 120.0
 PROPOSE_LIMIT_S = 180.0
+PROPOSE_REQUESTS, ASSIST_REQUESTS = 60, 120
+"""The most requests to the API that one call for proposals sends."""
 EVENTS_LIMIT_S = 300.0
 READ_EVENTS = ("slice", "page", "records", "state", "other", "log", "end")
 """The events of a test read."""
@@ -154,11 +156,19 @@ class ReadLimitsRead(ResponseModel):
     seconds: int
 
 
+class ProposalRequests(ResponseModel):
+    """The most requests that a call for proposals sends to the API."""
+
+    propose: int
+    assist: int
+
+
 class BuilderCapabilities(ResponseModel):
     """The abilities of the builder on this server. `assist`: the operator has set a model."""
 
     assist: bool
     limits: ReadLimitsRead
+    proposalRequests: ProposalRequests
 
 
 def draft_of(context: Context, body: ManifestDraft) -> DraftRead:
@@ -184,6 +194,7 @@ async def draft_events(
 def propose_for_draft(caller: Principal, context: Context, draft: DraftRead, body: StreamPropose) -> Any:
     """Proposals for a stream of a draft."""
     request = {**draft.request(context, trusted=caller.instance_admin), "stream": body.stream, "what": body.what}
+    request["most_requests"] = PROPOSE_REQUESTS
     return context.runner.run("builder_propose", request, limit_s=PROPOSE_LIMIT_S, updater=draft.updater)
 
 
@@ -194,7 +205,11 @@ def get_capabilities(caller: AnyUser, context: ServerContext) -> Any:
         name: next(rule.le for rule in field.metadata if hasattr(rule, "le"))
         for name, field in ReadLimits.model_fields.items()
     }
-    return {"assist": is_configured(context.settings), "limits": {**most, "seconds": int(EVENTS_LIMIT_S)}}
+    return {
+        "assist": is_configured(context.settings),
+        "limits": {**most, "seconds": int(EVENTS_LIMIT_S)},
+        "proposalRequests": {"propose": PROPOSE_REQUESTS, "assist": ASSIST_REQUESTS},
+    }
 
 
 @router.post("/resolve", operation_id="resolveManifest", dependencies=ASKS, responses=responses_for(ResolvedManifest))

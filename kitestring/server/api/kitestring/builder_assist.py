@@ -11,6 +11,7 @@ from pydantic import Field
 from kitestring.errors import KitestringError
 from kitestring.server.api.kitestring.body import Body
 from kitestring.server.api.kitestring.builder import (
+    ASSIST_REQUESTS,
     PROPOSE_LIMIT_S,
     ManifestDraft,
     draft_of,
@@ -50,8 +51,8 @@ class ProjectAssist(AssistRequest, ProjectDraft):
 def assist_with_connector(caller: Editor, context: ServerContext, body: ManifestAssist) -> Any:
     """Suggest settings of a stream, or new streams, from a documentation, each proven by requests to the API.
 
-    A model of the operator suggests; without one, names and answers alone are tried. The model gets the documentation
-    and the manifest, no value of the configuration.
+    A model of the operator suggests; without one, answers and the names in the documentation are tried. The model gets
+    the documentation and the manifest, no value of the configuration. At most 120 requests.
     """
     return assisted(context, draft_of(context, body), body, trusted=caller.instance_admin)
 
@@ -84,8 +85,13 @@ def assisted(context: Context, draft: DraftRead, body: AssistRequest, *, trusted
         except KitestringError as error:
             notes.append(f"Assistant: {error.message}. Names and answers alone were tried.")
     else:
-        notes.append("Assistant: this server has no model. Names and answers alone were tried.")
-    values = {**request, "answer": answer}
+        notes.append("Assistant: this server has no model. Answers and the names in the documentation were tried.")
+    values = {
+        **request,
+        "answer": answer,
+        "documentation": documentation[:MOST_DOCUMENTATION],
+        "most_requests": ASSIST_REQUESTS,
+    }
     proposals: dict[str, Any] = context.runner.run(
         "builder_assist", values, limit_s=PROPOSE_LIMIT_S, updater=draft.updater
     )

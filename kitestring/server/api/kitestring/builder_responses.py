@@ -146,7 +146,8 @@ class ManifestEdit(ResponseModel):
 class ManifestProposal(ManifestEdit):
     """A proposal: `value` is set at `path`, and the edits of `also` belong to it.
 
-    `proven`: requests to the API have shown it. `likely`: names and values look like it.
+    `proven`: requests to the API have shown it. `likely`: names and values look like it. `warning`: why one should look
+    twice before it is taken; empty where there is no reason.
     """
 
     what: Literal["records", "pagination", "cursor", "key", "schema", "auth", "stream"]
@@ -154,14 +155,17 @@ class ManifestProposal(ManifestEdit):
     evidence: str
     confidence: Literal["proven", "likely"]
     also: list[ManifestEdit]
+    warning: str
 
 
 class ManifestProposals(ResponseModel):
-    """Proposals, the best of each kind first. `notes`: what was seen besides, such as what is right already."""
+    """Proposals, the best of each kind first. `notes`: what was seen besides, such as what is right already. `requests`
+    of at most `most` were sent."""
 
     proposals: list[ManifestProposal]
     notes: list[str]
     requests: int
+    most: int
 
 
 class InferredSchema(ResponseModel):

@@ -3,7 +3,7 @@ import { Anchor, Breadcrumbs, Button, Card, FileButton, Group, Stack, Text, Text
 import { IconApi, IconFile, IconFileCode, IconFileUpload, IconLink, IconPuzzle, IconTerminal2, IconWorldWww } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { type KeyboardEvent, type ReactNode, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, useRef, useState } from 'react';
 
 import { api } from '../api/client';
 import { ConnectorChoice } from '../endpoint/ConnectorChoice';
@@ -43,13 +43,15 @@ export function BeginPage() {
   const navigate = useNavigate();
   const [kind, setKind] = useState<Kind>('url');
   const [text, setText] = useState('');
+  const [name, setName] = useState('');
+  const below = useRef<HTMLDivElement>(null);
   const [files, setFiles] = useState<Files>({});
   const [beginning, setBeginning] = useState<Beginning>();
 
   const create = useMutation({
     mutationFn: async (begun: Beginning) => {
-      const { name, manifest, testConfiguration } = begun;
-      const project = await createProject({ workspaceId: workspaceId!, name, manifest, origin: { kind }, testConfiguration });
+      const { manifest, testConfiguration } = begun;
+      const project = await createProject({ workspaceId: workspaceId!, name: name.trim() || begun.name, manifest, origin: { kind }, testConfiguration });
       keepNotes(project.projectId, begun.notes);
       return project;
     },
@@ -95,6 +97,7 @@ export function BeginPage() {
         <Stack gap="lg">
           <Kinds
             kind={kind}
+            clicked={() => window.requestAnimationFrame(() => below.current?.scrollIntoView({ block: 'nearest' }))}
             choose={(next) => {
               setKind(next);
               setText('');
@@ -104,6 +107,7 @@ export function BeginPage() {
               copy.reset();
             }}
           />
+          <div ref={below} className={classes.material}>
           {kind === 'connector' ? (
             <>
               {error && <ErrorNote error={error} />}
@@ -112,6 +116,16 @@ export function BeginPage() {
           ) : (
             <Card withBorder padding="lg" component="form" onSubmit={(event: React.FormEvent) => (event.preventDefault(), begin.mutate(undefined))}>
               <Stack>
+                {kind !== 'empty' && (
+                  <TextInput
+                    label={t('Name of the connector')}
+                    description={t('As lists show it, such as the name of the vendor. If it stays empty, the host or the document gives the name.')}
+                    value={name}
+                    onChange={(event) => setName(event.currentTarget.value)}
+                    maxLength={200}
+                    autoComplete="off"
+                  />
+                )}
                 <Material key={kind} kind={kind} text={text} change={setText} files={files} changeFiles={setFiles} />
                 {error && <ErrorNote error={error} />}
                 <Group>
@@ -122,6 +136,7 @@ export function BeginPage() {
               </Stack>
             </Card>
           )}
+          </div>
         </Stack>
       )}
     </>
@@ -129,7 +144,7 @@ export function BeginPage() {
 }
 
 /** Cards to choose from, with the keys of a radio group. */
-function Kinds({ kind, choose }: { kind: Kind; choose: (kind: Kind) => void }) {
+function Kinds({ kind, choose, clicked }: { kind: Kind; choose: (kind: Kind) => void; clicked: () => void }) {
   const all = kinds();
   function key(event: KeyboardEvent<HTMLDivElement>) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -149,7 +164,11 @@ function Kinds({ kind, choose }: { kind: Kind; choose: (kind: Kind) => void }) {
           tabIndex={option.kind === kind ? 0 : -1}
           data-kind={option.kind}
           className={classes.kind}
-          onClick={() => choose(option.kind)}
+          onClick={() => {
+            choose(option.kind);
+            // On a phone its field is below the cards.
+            clicked();
+          }}
         >
           <option.icon size={22} stroke={1.7} aria-hidden />
           <span>

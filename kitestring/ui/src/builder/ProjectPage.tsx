@@ -62,6 +62,8 @@ function Workbench({ initial }: { initial: Project }) {
   // A narrow window shows one of both.
   const [pane, setPane] = useState<'edit' | 'test'>('edit');
   const [dialog, setDialog] = useState<'publish' | 'versions' | 'proposals' | null>(null);
+  /** How often another part of the page asked for a test read. */
+  const [reads, setReads] = useState(0);
   const [notes, setNotes] = useState(() => notesOf(project.projectId));
 
   const streams = useMemo(() => streamsOf(doc, manifest.defects), [doc, manifest.defects]);
@@ -118,6 +120,7 @@ function Workbench({ initial }: { initial: Project }) {
   return (
     <>
       <PageHeader
+        sticky
         title={project.name}
         above={
           <Breadcrumbs>
@@ -182,7 +185,7 @@ function Workbench({ initial }: { initial: Project }) {
       <Stack gap="md">
         {saving.conflict && <Conflict saving={saving} text={text} replace={manifest.replace} />}
         <Notes
-          notes={notes}
+          notes={project.publishedVersion === null ? notes : []}
           drop={() => {
             dropNotes(project.projectId);
             setNotes([]);
@@ -227,6 +230,7 @@ function Workbench({ initial }: { initial: Project }) {
                   if (next) choose(next.part);
                 }}
                 saving={saving}
+                asked={reads}
                 propose={streamPath ? () => setDialog('proposals') : undefined}
                 uses={streamPath && uses}
                 recordsPath={streamPath && doc.get([...streamPath, 'retriever', 'record_selector', 'extractor', 'field_path'])}
@@ -239,7 +243,7 @@ function Workbench({ initial }: { initial: Project }) {
         </div>
       </Stack>
       {streamPath && (
-        <ProposalsPanel opened={dialog === 'proposals'} close={() => setDialog(null)} stream={stream?.name} text={text} saving={saving} preview={(proposal) => textWith(settingsOfProposal(proposal))} take={(proposals) => set(proposals.flatMap(settingsOfProposal))} />
+        <ProposalsPanel opened={dialog === 'proposals'} close={() => setDialog(null)} stream={stream?.name} text={text} saving={saving} preview={(proposal) => textWith(settingsOfProposal(proposal))} take={(proposals) => set(proposals.flatMap(settingsOfProposal))} read={() => setReads(reads + 1)} />
       )}
       <PublishDialog
         opened={dialog === 'publish'}

@@ -69,7 +69,7 @@ function Version({ project, version, text, restore, close }: Omit<Props, 'opened
             )}
           </Group>
           <Button size="compact-sm" variant="default" aria-expanded={opened} onClick={() => setOpened(!opened)}>
-            {opened ? t('Close') : t('Compare with now')}
+            {opened ? t('Close') : t('Compare and bring back')}
           </Button>
         </Group>
         <Text size="sm" c="dimmed">
@@ -99,7 +99,7 @@ function Version({ project, version, text, restore, close }: Omit<Props, 'opened
                     close();
                   }}
                 >
-                  {t('Use this text')}
+                  {t('Bring this text back')}
                 </Button>
               )}
             </Group>

@@ -45,6 +45,7 @@ test('a proposal is set with the edits that belong to it, and a new stream goes 
     title: '',
     evidence: '',
     confidence: 'proven',
+    warning: '',
     path: [...place, 'paginator'],
     value: { type: 'DefaultPaginator' },
     also: [

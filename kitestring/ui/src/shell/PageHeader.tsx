@@ -8,18 +8,21 @@ export function PageHeader({
   title,
   note,
   above,
+  sticky = false,
   children,
 }: {
   title: string;
   note?: ReactNode;
   above?: ReactNode;
+  /** Stays in view while a long page is scrolled. */
+  sticky?: boolean;
   children?: ReactNode;
 }) {
   useEffect(() => {
     document.title = `${title} · Kitestring`;
   }, [title]);
   return (
-    <div className={classes.header}>
+    <div className={classes.header} data-sticky={sticky || undefined}>
       <Stack gap={2} miw={0}>
         {above && <Box>{above}</Box>}
         <Title order={1} size="h2" style={{ overflowWrap: 'anywhere' }}>

@@ -4,7 +4,7 @@ import { IconAlertCircle, IconChevronRight } from '@tabler/icons-react';
 import { memo, type ReactNode, useId } from 'react';
 
 import type { LastStreamResult, StreamProperty } from '../api/schema.gen';
-import { isIncremental, modeLabel, needsKey } from '../modes';
+import { isIncremental, modeLabel } from '../modes';
 import { duration, figureName, short, size } from '../shell/format';
 import { StatusBadge } from '../shell/StatusBadge';
 import { Time } from '../shell/Time';
@@ -165,7 +165,7 @@ function summary(stream: StreamProperty, chosen: StreamConfig | undefined): stri
   const key = chosen?.primaryKey ?? stream.sourceDefinedPrimaryKey;
   const tops = new Set(stream.propertyFields.map((field) => field[0]));
   const parts = [];
-  if (key.length && (!chosen || needsKey(mode))) parts.push(t('key {fields}', { fields: key.map(pathText).join(', ') }));
+  if (key.length) parts.push(t('key {fields}', { fields: key.map(pathText).join(', ') }));
   if (cursor.length && (!chosen || isIncremental(mode))) parts.push(t('cursor {field}', { field: pathText(cursor) }));
   if (chosen?.selectedFields) {
     const taken = new Set(chosen.selectedFields.map((field) => field.fieldPath[0])).size;

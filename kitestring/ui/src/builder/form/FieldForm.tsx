@@ -1,6 +1,6 @@
 /** A field of a component: its label and help, and the input for what it is. */
 import { Box, Group, Menu, Text, UnstyledButton } from '@mantine/core';
-import { IconArrowBackUp, IconHelpCircle } from '@tabler/icons-react';
+import { IconArrowBackUp, IconChevronDown, IconHelpCircle } from '@tabler/icons-react';
 
 import { useState } from 'react';
 
@@ -86,8 +86,9 @@ function KindMenu({ path, name, options, option }: { path: Path; name: string; o
     text: t('Text'), template: t('Text'), number: t('Number'), integer: t('Number'), boolean: t('Yes or no'), enum: t('One of a list'), texts: t('List'), numbers: t('List'), paths: t('List of paths'), table: t('Pairs of name and value'), component: t('Group of fields'), components: t('List of groups'), componentTable: t('Groups with names'), yaml: t('YAML'), key: t('Field names'),
   }; // prettier-ignore
   const button = (
-    <UnstyledButton fz="xs" mih={24} c="dimmed" td="underline" disabled={disabled} title={t('How this value is written. Choose another way here.')} aria-haspopup="menu" aria-label={t('Kind of {field}: {kind}', { field: name, kind: words[option.kind] ?? '' })} onClick={used ? undefined : () => setUsed(true)}>
+    <UnstyledButton fz="xs" mih={24} c="dimmed" display="inline-flex" style={{ alignItems: 'center', gap: 2 }} disabled={disabled} title={t('How this value is written. Choose another way here.')} aria-haspopup="menu" aria-label={t('Kind of {field}: {kind}', { field: name, kind: words[option.kind] ?? '' })} onClick={used ? undefined : () => setUsed(true)}>
       {words[option.kind]}
+      <IconChevronDown size={12} aria-hidden />
     </UnstyledButton>
   );
   if (!used) return button;

@@ -34,7 +34,7 @@ export function Inherited({ path, children }: { path: Path; children: React.Reac
         <Alert variant="light" color="gray" icon={<IconLink size={16} aria-hidden />} py={6} px="sm" mb="xs" role="note">
           <Group justify="space-between" gap="xs">
             <Text size="sm">
-              {plural(users.length, 'From {place}, used in {count} place.', 'From {place}, shared by {count} places.', { place: target.join('.') })}
+              {plural(users.length, 'What follows is used in {count} place ({place}).', 'What follows is shared by {count} places ({place}). An edit is for:', { place: target.join('.') })}
             </Text>
             <SegmentedControl
               size="xs"
@@ -44,8 +44,8 @@ export function Inherited({ path, children }: { path: Path; children: React.Reac
               value={where}
               onChange={(next) => setChoice(next as Where)}
               data={[
-                { value: 'local', label: t('Change it in this place') },
-                { value: 'shared', label: t('Change it for all') },
+                { value: 'local', label: t('This place only') },
+                { value: 'shared', label: t('All {count} places', { count: users.length }) },
               ]}
             />
           </Group>

@@ -91,7 +91,7 @@ function StreamFields({ path }: { path: Path }) {
         <Section title={t('Incremental sync')} gist={doc.get([...path, 'incremental_sync']) ? `${title([...path, 'incremental_sync'])} · ${String(doc.get([...path, 'incremental_sync', 'cursor_field']) ?? '')}` : t('Each sync reads everything')} wrong={wrong([...path, 'incremental_sync'])}>
           <IncrementalFields path={[...path, 'incremental_sync']} />
         </Section>
-        <Section title={t('Partitions')} gist={Array.isArray(doc.get([...retriever, 'partition_router'])) ? t('Several') : gist([...retriever, 'partition_router'])} wrong={wrong([...retriever, 'partition_router'])}>
+        <Section title={t('Partitions')} gist={Array.isArray(doc.get([...retriever, 'partition_router'])) ? t('Several') : doc.get([...retriever, 'partition_router']) ? gist([...retriever, 'partition_router']) : t('None: the list is read once, not for each parent or value')} wrong={wrong([...retriever, 'partition_router'])}>
           <PartitionFields path={[...retriever, 'partition_router']} stream={path} />
         </Section>
         <Section title={t('Errors and waits')} gist={doc.get([...requester, 'error_handler']) === undefined ? t('As usual') : title([...requester, 'error_handler'])} wrong={wrong([...requester, 'error_handler'])}>

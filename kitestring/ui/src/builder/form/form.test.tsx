@@ -93,6 +93,7 @@ streams:
   for (const stream of [0, 1]) {
     const html = markup(text, ['streams', stream, 'retriever', 'requester']);
     expect(html).toContain('shared by 2 places');
+    expect(html).toContain('All 2 places');
     expect(html).toContain('https://api.example.com');
   }
   expect(markup(text, ['streams', 0])).not.toContain('shared by');

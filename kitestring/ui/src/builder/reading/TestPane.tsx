@@ -42,11 +42,13 @@ interface Props {
   recordsPath?: unknown;
   declare?: (schema: Values) => void;
   propose?: () => void;
+  /** Each higher number is a read that another part of the page asks for. */
+  asked: number;
   /** Whether the stream has no pagination. */
   unpaged: boolean;
 }
 
-export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose, unpaged }: Props) {
+export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose, asked, unpaged }: Props) {
   const schema = useMemo(() => resolveSchema(spec), [spec]);
   const inputs = useInputs(schema, saving);
   const [opened, setOpened] = useState<boolean | null>(null);
@@ -67,11 +69,13 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
   const expanded = opened ?? false;
   const fields = Object.keys(schema.properties ?? {}).length;
 
-  // Where the records are was chosen: read again with it.
+  // Where the records are was chosen, or suggestions were taken: read again with it.
   const readsNext = useRef(false);
+  const answered = useRef(asked);
   useEffect(() => {
-    if (!readsNext.current) return;
+    if (!readsNext.current && answered.current === asked) return;
     readsNext.current = false;
+    answered.current = asked;
     void read();
   });
 
@@ -333,10 +337,10 @@ function useElapsed(running: boolean, startedMs: number): number {
 }
 
 function LimitsButton({ limits, change }: { limits: Limits; change: (limits: Limits) => void }) {
-  const names: [keyof Limits, string][] = [
-    ['slices', t('Slices')],
-    ['pages', t('Pages of a slice')],
-    ['records', t('Records')],
+  const names: [keyof Limits, string, string][] = [
+    ['slices', t('Slices'), t('A slice is one partition, such as one parent record, or one period of time.')],
+    ['pages', t('Pages of a slice'), ''],
+    ['records', t('Records'), ''],
   ];
   return (
     <Popover position="bottom-end" withArrow trapFocus shadow="md">
@@ -347,12 +351,12 @@ function LimitsButton({ limits, change }: { limits: Limits; change: (limits: Lim
       </Popover.Target>
       <Popover.Dropdown aria-label={t('Limits of the test')}>
         <SimpleGrid cols={1} spacing="xs" w={200}>
-          {names.map(([name, label]) => (
+          {names.map(([name, label, help]) => (
             <NumberInput
               key={name}
               size="xs"
               label={label}
-              description={t('At most {count}', { count: MOST[name] })}
+              description={`${help} ${t('At most {count}', { count: MOST[name] })}`.trim()}
               min={1}
               max={MOST[name]}
               clampBehavior="strict"
