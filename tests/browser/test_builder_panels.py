@@ -194,7 +194,7 @@ def test_the_example_of_a_documentation_becomes_a_connector_that_pages_in_the_bo
         pane.get_by_text("1 is missing").wait_for()  # YOUR_KEY is no key
         pane.get_by_role("textbox", name="API key").fill(HARBOUR_KEY)
         assert "25 records" in (walk.read() and walk.take_records())
-        assert page.get_by_role("heading", level=1).inner_text() == "New connector"  # a number is no name
+        assert page.get_by_role("heading", level=1).inner_text() == "Untitled connector"  # a number is no name
         titles = walk.suggest()
         assert any("filter.changed_after of the body" in title for title in titles), titles
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")

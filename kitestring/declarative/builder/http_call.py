@@ -27,7 +27,7 @@ from kitestring.errors import ConfigError
 from kitestring.http.message import is_form
 from kitestring.redact import is_credential
 
-UNNAMED = "New connector"
+UNNAMED = "Untitled connector"
 BROWSER_HEADERS = frozenset(
     {
         *("host", "connection", "content-length", "accept-encoding", "accept-language", "user-agent", "origin"),

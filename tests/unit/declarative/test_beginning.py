@@ -214,9 +214,9 @@ def test_an_unknown_kind_and_an_empty_beginning_are_refused() -> None:
     ("url", "name"),
     [
         ("https://api.example.com/v1/things", "api.example.com"),
-        ("http://127.0.0.1:8080/things", "New connector"),
-        ("http://[::1]/things", "New connector"),
-        ("http://localhost:8080/things", "New connector"),
+        ("http://127.0.0.1:8080/things", "Untitled connector"),
+        ("http://[::1]/things", "Untitled connector"),
+        ("http://localhost:8080/things", "Untitled connector"),
     ],
 )
 def test_a_connector_has_the_name_of_a_host_but_not_of_this_machine(url: str, name: str) -> None:

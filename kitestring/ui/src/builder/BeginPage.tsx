@@ -208,7 +208,7 @@ function Material({ kind, text, change, ...rest }: DocumentProps): ReactNode {
         />
       );
     case 'empty':
-      return <TextInput label={t('Name')} placeholder={t('New connector')} value={text} onChange={(event) => change(event.currentTarget.value)} autoComplete="off" />;
+      return <TextInput label={t('Name')} placeholder={t('Untitled connector')} value={text} onChange={(event) => change(event.currentTarget.value)} autoComplete="off" />;
     case 'curl':
       return (
         <Textarea
