@@ -279,8 +279,8 @@ def camel(name: str) -> str:
 def documented_names(documentation: str, field: CursorField) -> list[str]:
     """The names in a documentation that speak of a beginning in time; those that speak of the field first."""
     stem = re.sub(r"_(?:at|on|date|time)$", "", snake(field.name))
-    found = dict.fromkeys(match.group().rstrip(".") for match in DOCUMENTED.finditer(documentation))
-    names = [name for name in found if SINCE.search(snake(name.rpartition(".")[2])) and len(name) <= 60]
+    matches = dict.fromkeys(match.group().rstrip(".") for match in DOCUMENTED.finditer(documentation))
+    names = [name for name in matches if SINCE.search(snake(name.rpartition(".")[2])) and len(name) <= 60]
     return sorted(names, key=lambda name: stem not in snake(name))[:MOST_DOCUMENTED]
 
 

@@ -230,7 +230,7 @@ function Workbench({ initial }: { initial: Project }) {
                   if (next) choose(next.part);
                 }}
                 saving={saving}
-                asked={reads}
+                readRequests={reads}
                 propose={streamPath ? () => setDialog('proposals') : undefined}
                 uses={streamPath && uses}
                 recordsPath={streamPath && doc.get([...streamPath, 'retriever', 'record_selector', 'extractor', 'field_path'])}

@@ -43,12 +43,12 @@ interface Props {
   declare?: (schema: Values) => void;
   propose?: () => void;
   /** Each higher number is a read that another part of the page asks for. */
-  asked: number;
+  readRequests: number;
   /** Whether the stream has no pagination. */
   unpaged: boolean;
 }
 
-export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose, asked, unpaged }: Props) {
+export function TestPane({ spec, consents, streams, stream, place, choose, saving, uses, useRecords, recordsPath, declare, propose, readRequests, unpaged }: Props) {
   const schema = useMemo(() => resolveSchema(spec), [spec]);
   const inputs = useInputs(schema, saving);
   const [opened, setOpened] = useState<boolean | null>(null);
@@ -71,11 +71,11 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
 
   // Where the records are was chosen, or suggestions were taken: read again with it.
   const readsNext = useRef(false);
-  const answered = useRef(asked);
+  const answered = useRef(readRequests);
   useEffect(() => {
-    if (!readsNext.current && answered.current === asked) return;
+    if (!readsNext.current && answered.current === readRequests) return;
     readsNext.current = false;
-    answered.current = asked;
+    answered.current = readRequests;
     void read();
   });
 
