@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from test_connections import create_endpoint
 
 from kitestring import registry
 from kitestring.engine import sync
+from kitestring.server.api.kitestring.event_response import GeneratedEvents
 from kitestring.server.app import create_app
 from kitestring.server.context import Context
 from kitestring.server.jobs.forkserver import ForkServer
+from kitestring.server.retrieval import answer_models
 from kitestring.server.settings import Settings
 from kitestring.testing.memory import MemorySource
 from tests.unit.server.documented import documented
@@ -124,3 +129,34 @@ def test_similar_records_of_a_record_and_of_a_text(client: TestClient) -> None:
     assert len(text) == 1
     for body in ({}, {"text": "x", "records": [seed]}, {"records": [{**seed, "recordId": "notes_9"}]}):
         assert client.post(place(client, "similar"), json=body).status_code == 422
+
+
+def test_a_client_that_goes_away_leaves_its_place_to_others_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(answer_models, "_slots", places)
+
+    def text() -> Generator[bytes]:
+        with answer_models.answer_slot():
+            while True:
+                yield b"data: {}\n\n"
+
+    async def visit() -> None:
+        left = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                left.set()
+
+        async def receive() -> Any:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        await GeneratedEvents(text())({"type": "http", "asgi": {"spec_version": "2.0"}}, receive, send)
+
+    gc.disable()  # which would free it some time later
+    try:
+        for _ in range(3):
+            asyncio.run(visit())
+    finally:
+        gc.enable()
+    assert places.acquire(blocking=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,13 @@ from kitestring.retrieval.passage_retrieval import Passages, Retrieval
 from kitestring.retrieval.prompt import Turn
 from kitestring.retrieval.similar_records import MOST_SEEDS, RecordName, similar
 from kitestring.server.api.kitestring.body import Body
-from kitestring.server.api.kitestring.event_response import EventStream, encoded, failure, responses_of_events
+from kitestring.server.api.kitestring.event_response import (
+    EventStream,
+    GeneratedEvents,
+    encoded,
+    failure,
+    responses_of_events,
+)
 from kitestring.server.api.response_models import ResponseModel, responses_for
 from kitestring.server.auth.access import AnyUser, Reader, ServerContext
 from kitestring.server.auth.principal import Principal
@@ -151,7 +157,7 @@ def ask_with_events(caller: Reader, context: ServerContext, destinationId: UUID,
     end `answer`. An answer that breaks off has the event `end` with `error` and `hint` in its place."""
     parts = parts_of(context, caller, str(destinationId), body)
     first = next(parts)  # an error before the first event is answered as any other
-    return EventStream(events_of(first, parts))
+    return GeneratedEvents(events_of(first, parts))
 
 
 @router.post(
@@ -193,7 +199,7 @@ def parts_of(
         yield from answering(reads, body.question, model=model, history=history, how=how)
 
 
-def events_of(first: Passages | str | Answer, parts: Iterator[Passages | str | Answer]) -> Iterator[bytes]:
+def events_of(first: Passages | str | Answer, parts: Iterator[Passages | str | Answer]) -> Generator[bytes]:
     """The parts as server-sent events."""
     yield encoded(event_of(first))
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any
 
+import anyio
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from kitestring import json_codec
 from kitestring.errors import KitestringError
@@ -23,6 +26,21 @@ class EventStream(StreamingResponse):
     """Server-sent events."""
 
     media_type = "text/event-stream"
+
+
+class GeneratedEvents(EventStream):
+    """Server-sent events of a generator, which is closed when the client goes away."""
+
+    def __init__(self, generator: Generator[bytes]) -> None:
+        super().__init__(generator)
+        self._generator = generator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._generator.close)
 
 
 def responses_of_events(*names: str) -> dict[int | str, dict[str, Any]]:
