@@ -46,7 +46,9 @@ export function ComponentFields({ path, only, except = [] }: { path: Path } & Ch
     return <YamlField path={path} label={component?.python ? t('A component in Python') : t('YAML')} name={t('YAML')} />;
   }
   const present = doc.keys(path);
-  const all = (only ?? Object.keys(component.fields)).filter((field) => Object.hasOwn(component.fields, field) && !except.includes(field));
+  // Only a JSON body has places below others.
+  const isFlat = name === 'RequestOption' && doc.get([...path, 'inject_into']) !== 'body_json' && !present.includes('field_path');
+  const all = (only ?? Object.keys(component.fields)).filter((field) => Object.hasOwn(component.fields, field) && !except.includes(field) && !(isFlat && field === 'field_path'));
   const anyCommon = all.some((field) => component.fields[field]!.common);
   // What has a value stays where it is when it is emptied.
   const isInFront = (field: string) => only !== undefined || (anyCommon ? component.fields[field]!.common || component.fields[field]!.required : !component.fields[field]!.deprecated) || present.includes(field) || used.includes(field);

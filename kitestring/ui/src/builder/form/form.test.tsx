@@ -83,6 +83,12 @@ it.each(readdirSync(FOLDER).filter((name) => name.endsWith('.yaml')).slice(0, 6)
   }
 });
 
+it('only a value in a JSON body has a path', () => {
+  const option = (place: string) => markup(`streams:\n  - {type: RequestOption, inject_into: ${place}, field_name: since}\n`, ['streams', 0]);
+  expect(option('body_json')).toContain('Path');
+  expect(option('header')).not.toContain('Path');
+});
+
 it('a part that is shared says by how many, and a reference is followed', () => {
   const text = `definitions:
   requester: {type: HttpRequester, url_base: "https://api.example.com"}
