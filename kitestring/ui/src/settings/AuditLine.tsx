@@ -46,28 +46,27 @@ export const AuditLine = memo(function AuditLine({ entry }: { entry: AuditEntry 
                   <li key={change}>{change}</li>
                 ))}
               </ul>
-              {values === null ? (
-                <button type="button" className={styles.values} onClick={() => setValues(VALUES_AT_ONCE)}>
-                  {plural(fields.length, 'Show {count} value', 'Show all {count} values')}
-                </button>
-              ) : (
-              <ul className={styles.fields}>
-                {fields.slice(0, values).map(([path, [old, value]]) => (
-                  <li key={path}>
-                    <Code>
-                      {path}: {entry.action === 'create' || entry.action === 'run' ? clipped(value) : `${clipped(old)} → ${clipped(value)}`}
-                    </Code>
-                  </li>
-                ))}
-                {fields.length > values && (
-                  <li>
-                    <button type="button" className={styles.values} onClick={() => setValues(values + VALUES_AT_ONCE)}>
-                      {t('Show more')}
-                    </button>
-                  </li>
+              <details onToggle={(event) => setValues(event.currentTarget.open ? VALUES_AT_ONCE : null)}>
+                <summary>{plural(fields.length, 'Show {count} value', 'Show all {count} values')}</summary>
+                {values !== null && (
+                  <ul className={styles.fields}>
+                    {fields.slice(0, values).map(([path, [old, value]]) => (
+                      <li key={path}>
+                        <Code>
+                          {path}: {entry.action === 'create' || entry.action === 'run' ? clipped(value) : `${clipped(old)} → ${clipped(value)}`}
+                        </Code>
+                      </li>
+                    ))}
+                    {fields.length > values && (
+                      <li>
+                        <button type="button" className={styles.values} onClick={() => setValues(values + VALUES_AT_ONCE)}>
+                          {t('Show more')}
+                        </button>
+                      </li>
+                    )}
+                  </ul>
                 )}
-              </ul>
-              )}
+              </details>
               <div className={styles.when}>
                 {t('{action} of the {kind} {id}', { action: entry.action, kind: entry.kind, id: entry.resourceId })}
               </div>
