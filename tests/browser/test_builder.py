@@ -308,6 +308,13 @@ def test_an_api_with_oauth_and_a_parent_stream(
     # Letter by letter: the panel stays when the last missing input has begun.
     pane.get_by_role("textbox", name="Client secret").press_sequentially(SECRET)
     walk.part("tasks")
+    # Suggestions are tried with the inputs on the page: they are kept first.
+    pane.get_by_role("button", name="Suggest settings").click()
+    suggestions = page.get_by_role("dialog", name="Suggest settings")
+    suggestions.get_by_role("button", name="Try on the API").wait_for()
+    assert server.call("GET", f"{PROJECTS}/{project}")["testConfiguration"]["client_id"] == CLIENT
+    suggestions.get_by_role("button", name="Close").first.click()
+    suggestions.wait_for(state="hidden")
     figures = walk.read("limits")
     assert "35 records" in figures, figures
     accessible(page)

@@ -83,6 +83,10 @@ it.each(readdirSync(FOLDER).filter((name) => name.endsWith('.yaml')).slice(0, 6)
   }
 });
 
+it('a new part of a request has no empty name that collides with its path', () => {
+  expect(newComponent(language, 'RequestOption')).toEqual({ type: 'RequestOption', inject_into: 'request_parameter' });
+});
+
 it('only a value in a JSON body has a path', () => {
   const option = (place: string) => markup(`streams:\n  - {type: RequestOption, inject_into: ${place}, field_name: since}\n`, ['streams', 0]);
   expect(option('body_json')).toContain('Path');

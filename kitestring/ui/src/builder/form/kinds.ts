@@ -103,7 +103,7 @@ export function initialValue(language: Language, { kind, names, values }: Option
 
 /** What components begin with where their fields alone say too little. */
 const BEGINNINGS: Record<string, Record<string, unknown>> = {
-  RequestOption: { inject_into: 'request_parameter', field_name: '' },
+  RequestOption: { inject_into: 'request_parameter' },
   DatetimeBasedCursor: {
     cursor_field: 'updated_at',
     datetime_format: '%Y-%m-%dT%H:%M:%SZ',

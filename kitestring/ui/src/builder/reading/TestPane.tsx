@@ -79,12 +79,29 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
     void read();
   });
 
-  async function read(state?: Values, within = limits) {
-    if (inputs.missing > 0) {
-      inputs.touch();
-      setOpened(true);
-      return;
+  /** Whether nothing is missing; otherwise the inputs say what. */
+  function inputsAreWhole(): boolean {
+    if (inputs.missing === 0) return true;
+    inputs.touch();
+    setOpened(true);
+    return false;
+  }
+
+  /** Suggestions are tried with the inputs as they are on the page. */
+  async function suggest() {
+    if (!inputsAreWhole()) return;
+    setFailure(null);
+    try {
+      const change = inputs.change();
+      if (change) await saving.save(change);
+      propose?.();
+    } catch (reason) {
+      setFailure(reason);
     }
+  }
+
+  async function read(state?: Values, within = limits) {
+    if (!inputsAreWhole()) return;
     setFailure(null);
     setStarting(true);
     setChosen(null);
@@ -109,7 +126,7 @@ export function TestPane({ spec, consents, streams, stream, place, choose, savin
           <Group gap={6}>
             <LimitsButton limits={limits} change={setLimits} />
             {propose && (
-              <Button size="xs" variant="default" leftSection={<IconSparkles size={15} aria-hidden />} onClick={propose} disabled={!stream}>
+              <Button size="xs" variant="default" leftSection={<IconSparkles size={15} aria-hidden />} onClick={() => void suggest()} disabled={!stream}>
                 {t('Suggest settings')}
               </Button>
             )}
