@@ -60,7 +60,7 @@ export function StreamsStep({
       <EmbeddedFields sourceId={sourceId} destination={destination} editable />
       {unembedded > 0 && (
         <Text size="sm" c="dimmed">
-          {plural(unembedded, 'One stream has no searchable text and is not chosen.', '{count} streams have no searchable text and are not chosen.')}
+          {plural(unembedded, 'One stream has none of the embedded fields and is not chosen: nothing of it could be searched.', '{count} streams have none of the embedded fields and are not chosen: nothing of them could be searched.')}
         </Text>
       )}
       <StreamsTable
