@@ -191,7 +191,7 @@ def written(
         text.answered,
         retrieved.passages,
         cited,
-        [*retrieved.notes, *notes_of(text, usage, model)],
+        [*retrieved.notes, *writing_notes(text, usage, model)],
         model.model,
         usage.input_tokens,
         usage.output_tokens,
@@ -199,7 +199,7 @@ def written(
     )
 
 
-def notes_of(text: WrittenText, usage: ModelUsage, model: LanguageModel) -> list[str]:
+def writing_notes(text: WrittenText, usage: ModelUsage, model: LanguageModel) -> list[str]:
     """What a reader of the answer has to know."""
     notes = []
     unknown = text.citations.unknown

@@ -67,7 +67,7 @@ def retrieve(reads: Searches, question: str, how: Retrieval, context: Sequence[s
     if how.reranker is not None and with_text:
         with_text = reranked(how.reranker, question, with_text[:limit])
     records = by_record(with_text)[: how.limit]
-    return Passages(passages_of(records, question, how.chunks_per_record), notes_of(reads, how))
+    return Passages(passages_of(records, question, how.chunks_per_record), retrieval_notes(reads, how))
 
 
 def reranked(reranker: Reranker, question: str, ranking: Sequence[RankedHit]) -> list[RankedHit]:
@@ -77,7 +77,7 @@ def reranked(reranker: Reranker, question: str, ranking: Sequence[RankedHit]) ->
     return [RankedHit(ranking[index].hit, scores[index]) for index in order]
 
 
-def notes_of(reads: Searches, how: Retrieval) -> list[str]:
+def retrieval_notes(reads: Searches, how: Retrieval) -> list[str]:
     if not isinstance(reads, Compares):
         return []
     facts = reads.reading_facts()

@@ -123,7 +123,7 @@ def near_records(
                 f"the stream {seed.stream} has no record {seed.record_id}",
                 hint="A search shows the record ids of its hits. The record may have been deleted.",
             )
-        for chunk in spread(live, MOST_CHUNKS):
+        for chunk in evenly_chosen(live, MOST_CHUNKS):
             more = count + len(chunks)  # the record's own chunks are near each other
             rankings.append(
                 reads.neighbours(
@@ -133,7 +133,7 @@ def near_records(
     return rankings
 
 
-def spread(chunks: Sequence[Record], most: int) -> list[Record]:
+def evenly_chosen(chunks: Sequence[Record], most: int) -> list[Record]:
     """At most so many chunks, at even distances, with the first."""
     if len(chunks) <= most:
         return list(chunks)

@@ -19,12 +19,12 @@ def of_each_record(search: Callable[[int], list[Record]], limit: int, per_record
     while True:
         size = max(limit, min(MOST, size * FACTOR))
         hits = search(size)
-        kept = spread(hits, per_record)[:limit]
+        kept = limited(hits, per_record)[:limit]
         if len(kept) == limit or len(hits) < size or size >= MOST:
             return kept
 
 
-def spread(hits: list[Record], per_record: int) -> list[Record]:
+def limited(hits: list[Record], per_record: int) -> list[Record]:
     counts: Counter[tuple[str, str]] = Counter()
     kept = []
     for hit in hits:

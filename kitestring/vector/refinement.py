@@ -24,6 +24,10 @@ class Narrowing(Generic[T]):
     condition: T | None
     exact: bool
 
+    def untested(self, where: Filter | str | None) -> Filter | None:
+        """The filter, if chunks that fulfil the condition have to be tested with it."""
+        return None if self.exact or isinstance(where, str) else where
+
 
 class Language(ABC, Generic[T]):
     """The conditions of a store. A leaf that it cannot express is `Narrowing(None, False)`."""

@@ -113,6 +113,11 @@ class Store(ABC):
         does not say."""
         return ""
 
+    def near_enough(self, hits: Sequence[dict[str, Any]], threshold: float | None) -> list[dict[str, Any]]:
+        """The hits whose `distance` is at least as near as the threshold in the metric; all of them without one."""
+        sign = 1 if self.metric == "L2" else -1
+        return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
+
     # -- the six verbs -------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -267,6 +272,16 @@ class Store(ABC):
             if chunk.key not in refs or refs[chunk.key].count < count:
                 refs[chunk.key] = Ref(chunk.key, "", chunk.record_id or "", count)
         return [stored for group in self.find(list(refs.values()), whole=True).values() for stored in group]
+
+
+def require_dimension(title: str, own: int | None, dimension: int, option: str) -> None:
+    """`ConfigError` if a collection (`title`) has vectors of another dimension. `option` names the collection in the
+    configuration; `own` is None for a collection that is not there."""
+    if own not in (None, dimension):
+        raise ConfigError(
+            f"{title} has {own} dimensions, the embedder makes {dimension}",
+            hint=f"Choose the embedder that it was made with, or name another one in {option}.",
+        )
 
 
 def fields_of(chunk: Chunk) -> dict[str, Any]:

@@ -7,9 +7,15 @@ other conditions.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kitestring.errors import ConfigError
+from kitestring.errors import ConfigError, ConnectorError
+
+if TYPE_CHECKING:
+    from kitestring.filters import Filter
 
 PAIRS = {")": "(", "]": "[", "}": "{"}
 MOST_LEVELS = 64
@@ -49,6 +55,18 @@ class Lexer:
         if open_brackets:
             raise refusal(text, len(text), f"no end of {open_brackets[-1]}", "Each bracket needs its pair.")
         return text
+
+
+@contextmanager
+def explained(where: Filter | str | None, message: str, hint: str = "") -> Iterator[None]:
+    """Raise an error of a store that was asked with a text as one of the filter. `hint` says how to write it; without
+    one the store's own is kept."""
+    try:
+        yield
+    except (ConfigError, ConnectorError) as error:
+        if not isinstance(where, str):
+            raise
+        raise ConfigError(f"{message}: {error.message}", hint=hint or error.hint) from error
 
 
 def refusal(text: str, at: int, what: str, hint: str) -> ConfigError:

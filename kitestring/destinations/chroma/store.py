@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kitestring.destinations.chroma.connection import Connection, translated
 from kitestring.destinations.chroma.filters import Condition, narrowing_of
 from kitestring.destinations.chroma.indexing import Indexing, PersistentMode
 from kitestring.destinations.chroma.rows import DELETED, Rows, fields_of, hit_of, stored_of
-from kitestring.errors import ConfigError, ConnectorError
+from kitestring.errors import ConfigError
 from kitestring.filters import Filter, matches
 from kitestring.json_codec import without_surrogates
 from kitestring.stored_rows import MOST_COUNTED, StoredStream
 from kitestring.vector.destination import writable
 from kitestring.vector.numbered_lookup import numbered_chunks, tails
 from kitestring.vector.refinement import refined
-from kitestring.vector.store import Chunk, Ref, Store, Stored
+from kitestring.vector.store import Chunk, Ref, Store, Stored, require_dimension
+from kitestring.vector.text_filter import explained
 
 if TYPE_CHECKING:
     from kitestring.vector.store import Vector
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROWS, PAGE = 1_000, 5_000
 NBYTES = 16 * 1024 * 1024
 """Of a request; a server takes 40 MB."""
+REFUSED, REFUSED_HINT = "the filter is refused", 'Write it as {"status": {"$ne": "closed"}}.'
 METRIC_NAMES = {"cosine": "COSINE", "l2": "L2", "ip": "IP"}
 
 
@@ -98,11 +99,7 @@ class ChromaStore(Store):
 
     def fit(self, dimension: int) -> None:
         """`ConfigError` if vectors of this dimension do not fit."""
-        if self._dimension not in (None, dimension):
-            raise ConfigError(
-                f"{self.title} has {self._dimension} dimensions, the embedder makes {dimension}",
-                hint="Choose the embedder the collection was made with, or name another one.",
-            )
+        require_dimension(self.title, self._dimension, dimension, "indexing.collection_name")
 
     def check(self, dimension: int) -> None:
         self.fit(dimension)
@@ -212,7 +209,7 @@ class ChromaStore(Store):
 
     def _matching_ids(self, stream: str, where: Filter | str | None, include_deleted: bool) -> list[str]:
         conditions, tree = self._conditions(stream, where, include_deleted)
-        with explained(where):
+        with explained(where, REFUSED, REFUSED_HINT):
             ids = self._ids(conditions)
         if tree is None:
             return ids
@@ -231,7 +228,7 @@ class ChromaStore(Store):
         conditions = conditions_of(stream, include_deleted)
         if narrowing.condition is not None:
             conditions.append(narrowing.condition)
-        return conditions, None if narrowing.exact or isinstance(where, str) else where
+        return conditions, narrowing.untested(where)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -306,11 +303,10 @@ class ChromaStore(Store):
             columns = (answer[name][0] for name in ("ids", "distances", "documents", "metadatas"))
             return list(zip(*columns, strict=True))
 
-        with explained(where):
+        with explained(where, REFUSED, REFUSED_HINT):
             rows = refined(nearest, lambda row: fields_of(row[3]), tree, limit)
         hits = [hit_of(row[0], self._measure(row[1]), row[2], row[3]) for row in rows]
-        sign = 1 if self._metric == "l2" else -1
-        return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
+        return self.near_enough(hits, threshold)
 
     def _measure(self, distance: float) -> float:
         """The cosine similarity, the inner product or the Euclidean distance, of which Chroma gives the square."""
@@ -339,16 +335,3 @@ def conditions_of(stream: str | None, include_deleted: bool) -> list[Condition]:
 
 def joined(conditions: Sequence[Condition]) -> Condition | None:
     return {"$and": list(conditions)} if len(conditions) > 1 else conditions[0] if conditions else None
-
-
-@contextmanager
-def explained(where: Filter | str | None) -> Iterator[None]:
-    """An error of a filter in Chroma's language says so."""
-    try:
-        yield
-    except (ConfigError, ConnectorError) as error:
-        if not isinstance(where, str):
-            raise
-        raise ConfigError(
-            f"the filter is refused: {error.message}", hint='Write it as {"status": {"$ne": "closed"}}.'
-        ) from error

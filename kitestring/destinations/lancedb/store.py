@@ -7,7 +7,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,15 @@ from kitestring.destinations.lancedb.errors import translated
 from kitestring.destinations.lancedb.filters import TEXT_FILTER, Sql
 from kitestring.destinations.lancedb.indexing import Indexing
 from kitestring.destinations.lancedb.rows import HIT, LEDGER, WHOLE, fields_of, hit_of, schema_of, stored_of, table_of
-from kitestring.errors import ConfigError, ConnectorError, KitestringError
+from kitestring.errors import ConfigError, KitestringError
 from kitestring.filters import Filter
 from kitestring.json_codec import without_surrogates
 from kitestring.stored_rows import MOST_COUNTED, StoredStream
 from kitestring.vector.destination import writable
 from kitestring.vector.rank_fusion import fused_scores
 from kitestring.vector.refinement import Narrowing, refined
-from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
+from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored, require_dimension
+from kitestring.vector.text_filter import explained
 from kitestring.vendors.sql_quoting import literal
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kitestring.lancedb")
 
+REFUSED = "the filter is no SQL condition"
+REFUSED_HINT = "Write it as json_get_string(metadata, 'status') = 'new', or give a mapping."
 PAGE, ROWS = 10_000, 5_000
 NBYTES = 64 * 1024 * 1024
 METRICS = {"COSINE": "cosine", "L2": "l2", "IP": "dot"}
@@ -89,12 +91,8 @@ class LanceStore(Store):
 
     def fit(self, dimension: int) -> None:
         """`ConfigError` if vectors of this dimension do not fit."""
-        own = dimension if self._table is None else self._table.schema.field("vector").type.list_size
-        if own != dimension:
-            raise ConfigError(
-                f"{self.title} has {own} dimensions, the embedder makes {dimension}",
-                hint="Choose the embedder the table was made with, or name another one in indexing.collection.",
-            )
+        own = None if self._table is None else self._table.schema.field("vector").type.list_size
+        require_dimension(self.title, own, dimension, "indexing.collection")
 
     def check(self, dimension: int) -> None:
         self.fit(dimension)
@@ -227,12 +225,12 @@ class LanceStore(Store):
         conditions, tree = self._conditions(stream, where, include_deleted)
         if tree is not None:
             return min(len(self._matching_ids(stream, where, include_deleted)), MOST_COUNTED + 1)
-        with explained(where):
+        with explained(where, REFUSED, REFUSED_HINT):
             return self._count(" AND ".join(conditions))
 
     def _matching_ids(self, stream: str, where: Filter | str | None, include_deleted: bool) -> list[str]:
         conditions, tree = self._conditions(stream, where, include_deleted)
-        with explained(where):
+        with explained(where, REFUSED, REFUSED_HINT):
             if tree is None:
                 return [row["id"] for row in self.read(" AND ".join(conditions), ["id"])]
             columns = [name for name in HIT if name != "text"]
@@ -251,7 +249,7 @@ class LanceStore(Store):
         conditions = [] if stream is None else [equal("stream", stream)]
         conditions += [] if include_deleted else [LIVE]
         conditions += [] if narrowing.condition is None else [narrowing.condition]
-        return conditions, None if narrowing.exact or isinstance(where, str) else where
+        return conditions, narrowing.untested(where)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -309,7 +307,7 @@ class LanceStore(Store):
                 )
                 return rows
 
-            with explained(where), self.translated():
+            with explained(where, REFUSED, REFUSED_HINT), self.translated():
                 return refined(first, fields_of, tree, limit)
 
         def near() -> Any:
@@ -326,8 +324,7 @@ class LanceStore(Store):
             nearest = ranked(exact)
         hits = [hit_of(row, self._measure(row["_distance"])) for row in nearest]
         if not hybrid:
-            sign = 1 if self.indexing.metric == "L2" else -1
-            return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
+            return self.near_enough(hits, threshold)
         matching = [hit_of(row, 0.0) for row in ranked(words, "_score")] if text.strip() else []
         scores = fused_scores([hit["id"] for hit in ranking] for ranking in (hits, matching))
         by_id = {hit["id"]: {**hit, "distance": scores[hit["id"]]} for hit in (*hits, *matching)}
@@ -362,17 +359,3 @@ def equal(column: str, text: str) -> str:
 
 def among(column: str, texts: Sequence[str]) -> str:
     return f"{column} IN ({', '.join(literal(without_surrogates(text)) for text in texts)})"
-
-
-@contextmanager
-def explained(where: Filter | str | None) -> Iterator[None]:
-    """An error of a filter in LanceDB's language says so."""
-    try:
-        yield
-    except (ConfigError, ConnectorError) as error:
-        if not isinstance(where, str):
-            raise
-        raise ConfigError(
-            f"the filter is no SQL condition: {error.message}",
-            hint="Write it as json_get_string(metadata, 'status') = 'new', or give a mapping.",
-        ) from error

@@ -202,8 +202,7 @@ class PgvectorStore(Store):
             near = self._near(conditions, values)
         if not hybrid:
             hits = [hit_of(row) for row in near]
-            sign = 1 if self.indexing.metric == "L2" else -1
-            return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
+            return self.near_enough(hits, threshold)
         values["words"] = clean_text(text)
         words_query = "replace(plainto_tsquery('simple', %(words)s)::text, '&', '|')::tsquery"
         matching = self._select([*conditions, f"words @@ {words_query}"], values, f"-ts_rank_cd(words, {words_query})")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kitestring.destinations.pgvector.indexing import Indexing
 from kitestring.destinations.pgvector.rows import COLUMNS
 from kitestring.errors import ConfigError, KitestringError
+from kitestring.vector.store import require_dimension
 from kitestring.vendors.sql_quoting import quoted
 
 if TYPE_CHECKING:
@@ -136,11 +137,7 @@ class VectorTable:
 
     def fit(self, dimension: int) -> None:
         """`ConfigError` if vectors of this dimension do not fit."""
-        if self.dimension not in (None, dimension):
-            raise ConfigError(
-                f"{self.title} has {self.dimension} dimensions, the embedder makes {dimension}",
-                hint="Choose the embedder the table was made with, or name another one in indexing.collection.",
-            )
+        require_dimension(self.title, self.dimension, dimension, "indexing.collection")
         if dimension > MOST_DIMENSIONS:
             raise ConfigError(
                 f"the embedder makes {dimension} dimensions, a column of pgvector has {MOST_DIMENSIONS} at most",

@@ -19,7 +19,8 @@ from kitestring.types import DELETED_AT
 from kitestring.vector.destination import writable
 from kitestring.vector.numbered_lookup import numbered_chunks, tails
 from kitestring.vector.refinement import refined
-from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored
+from kitestring.vector.store import MARKED, Chunk, Ref, Store, Stored, require_dimension
+from kitestring.vector.text_filter import explained
 
 if TYPE_CHECKING:
     from kitestring.vector.store import Vector
@@ -85,11 +86,7 @@ class QdrantStore(Store):
 
     def fit(self, dimension: int) -> None:
         """`ConfigError` if vectors of this dimension do not fit."""
-        if self._dimension not in (None, dimension):
-            raise ConfigError(
-                f"{self.title} has {self._dimension} dimensions, the embedder makes {dimension}",
-                hint="Choose the embedder the collection was made with, or name another one in indexing.collection.",
-            )
+        require_dimension(self.title, self._dimension, dimension, "indexing.collection")
 
     def check(self, dimension: int) -> None:
         self.fit(dimension)
@@ -217,7 +214,7 @@ class QdrantStore(Store):
     def number(self, stream: str, *, where: Filter | str | None, include_deleted: bool) -> int:
         conditions, tree = self._conditions(stream, where, include_deleted)
         if tree is None:
-            with explained(where):
+            with explained(where, "the filter is refused"):
                 return self._count(conditions)
         number = 0
         for page in self._matching_ids(stream, where, include_deleted):
@@ -228,7 +225,7 @@ class QdrantStore(Store):
 
     def _matching_ids(self, stream: str, where: Filter | str | None, include_deleted: bool) -> Iterator[list[str]]:
         conditions, tree = self._conditions(stream, where, include_deleted)
-        with explained(where):
+        with explained(where, "the filter is refused"):
             for page in self.pages(conditions, tree is not None):
                 yield [
                     str(point.id)
@@ -244,7 +241,7 @@ class QdrantStore(Store):
         conditions = conditions_of(stream, include_deleted)
         if narrowing.condition is not None:
             conditions["must"].append(narrowing.condition)
-        return conditions, None if narrowing.exact or isinstance(where, str) else where
+        return conditions, narrowing.untested(where)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -327,11 +324,10 @@ class QdrantStore(Store):
             )
             return list(result.points)
 
-        with explained(where):
+        with explained(where, "the filter is refused"):
             points = refined(nearest, lambda point: self.payloads.fields_of(point.payload), tree, limit)
         hits = [self.payloads.hit_of(point, point.score) for point in points]
-        sign = 1 if self._metric == METRICS["euc"] else -1
-        return [hit for hit in hits if threshold is None or sign * hit["distance"] <= sign * threshold]
+        return self.near_enough(hits, threshold)
 
     def capacity_warning(self, nbytes: int) -> str | None:
         if not self.indexing.local or nbytes <= LOCAL_NBYTES:
@@ -373,14 +369,3 @@ def is_uuid(text: str) -> bool:
     with contextlib.suppress(ValueError):
         return str(uuid.UUID(text)) == text
     return False
-
-
-@contextlib.contextmanager
-def explained(where: Filter | str | None) -> Iterator[None]:
-    """An error of a filter in Qdrant's language says so."""
-    try:
-        yield
-    except (ConfigError, ConnectorError) as error:
-        if not isinstance(where, str):
-            raise
-        raise ConfigError(f"the filter is refused: {error.message}", hint=error.hint) from error

@@ -4,7 +4,7 @@ import pytest
 
 import kitestring as ks
 from kitestring.errors import ConfigError
-from kitestring.retrieval.similar_records import spread
+from kitestring.retrieval.similar_records import evenly_chosen
 from tests.unit.retrieval.help_center import help_center
 from tests.unit.vector.memory_store import Memory
 
@@ -63,7 +63,7 @@ def test_empty_requests_are_refused(center: Memory) -> None:
 
 def test_the_chunks_of_a_long_record_are_spread() -> None:
     chunks = [{"id": number} for number in range(100)]
-    chosen = [chunk["id"] for chunk in spread(chunks, 4)]
+    chosen = [chunk["id"] for chunk in evenly_chosen(chunks, 4)]
     assert chosen == [0, 25, 50, 75]
 
 
