@@ -143,6 +143,10 @@ def options(
     log_format: Annotated[
         str, typer.Option(help="text or json. Default: text on a terminal, else json.", show_default=False)
     ] = "",
+    version_wanted: Annotated[
+        bool,
+        typer.Option("--version", callback=version.print_version, is_eager=True, help="Show the version, and exit."),
+    ] = False,
 ) -> None:
     from kitestring.cli import log_output
 

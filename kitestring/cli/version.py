@@ -7,6 +7,15 @@ from typing import Annotated
 import typer
 
 
+def print_version(wanted: bool) -> None:
+    """Show the version alone, for `--version`."""
+    if wanted:
+        from kitestring import __version__
+
+        typer.echo(f"kitestring {__version__}")
+        raise typer.Exit
+
+
 def version(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Show the versions of Kitestring, Python and the system; put them into a bug report."""
     import json

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,4 +112,5 @@ def test_one_connector_is_shown_with_its_options(run: Run) -> None:
 
 def test_version_says_what_a_bug_report_needs(run: Run) -> None:
     assert "kitestring" in run("version").stdout
+    assert re.fullmatch(r"kitestring \d+\.\d+\.\d+\n", run("--version").stdout)
     assert set(json.loads(run("version", "--json").stdout)) == {"kitestring", "python", "system"}
